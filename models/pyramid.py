@@ -1,0 +1,91 @@
+"""The Laplacian pyramid's two operators as per-axis matrices (LAPGAN, section 2.2).
+
+Reducing averages over fractional areas, enlarging is bilinear with aligned corners, as in the scaler of the LAPGAN
+authors' code. A matrix an axis is exact, differentiable, and the same numbers in NumPy, PyTorch and an exported graph;
+it also handles steps such as 8 -> 14 and 64 -> 96.
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float32]
+
+
+@lru_cache(maxsize=256)
+def reduce_matrix(source: int, target: int) -> Matrix:
+    """[target, source]: each output pixel is the mean of the stretch of input pixels it covers. Rows sum to 1."""
+    edges = np.arange(target + 1, dtype=np.float64) * source / target
+    left, right = edges[:-1, None], edges[1:, None]
+    pixel = np.arange(source, dtype=np.float64)[None]
+    overlap = np.clip(np.minimum(right, pixel + 1) - np.maximum(left, pixel), 0, None)
+    return _frozen(overlap / overlap.sum(1, keepdims=True))
+
+
+@lru_cache(maxsize=256)
+def enlarge_matrix(source: int, target: int) -> Matrix:
+    """[target, source]: bilinear interpolation, corner pixels on corner pixels. Rows sum to 1."""
+    matrix = np.zeros((target, source), np.float64)
+    scale = (source - 1) / (target - 1) if target > 1 else 0.0
+    position = np.arange(target) * scale
+    low = np.minimum(position.astype(int), max(source - 2, 0))
+    fraction = position - low
+    rows = np.arange(target)
+    matrix[rows, low] += 1 - fraction
+    matrix[rows, np.minimum(low + 1, source - 1)] += fraction
+    return _frozen(matrix)
+
+
+def _frozen(matrix: NDArray[np.float64]) -> Matrix:
+    result = matrix.astype(np.float32)
+    result.setflags(write=False)
+    return result
+
+
+def apply(rows: Matrix, columns: Matrix, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Both axes of [..., height, width]: rows @ image @ columns.T."""
+    return np.asarray(rows @ image @ columns.T, np.float32)
+
+
+def reduce(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Shrink [..., h, w] to [..., height, width] by area averaging."""
+    return apply(reduce_matrix(image.shape[-2], height), reduce_matrix(image.shape[-1], width), image)
+
+
+def enlarge(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Grow [..., h, w] to [..., height, width] by corner-aligned bilinear interpolation."""
+    return apply(enlarge_matrix(image.shape[-2], height), enlarge_matrix(image.shape[-1], width), image)
+
+
+def build(image: NDArray[np.float32], sizes: list[int]) -> list[NDArray[np.float32]]:
+    """[coarsest picture, residual, ..., finest residual] of a square image [..., n, n]; `sizes` rise, the last is n.
+
+    Every coarse picture is the full image reduced straight to its size, as the authors' code does.
+    """
+    pictures = [reduce(image, size, size) if size != image.shape[-1] else image for size in sizes]
+    residuals = [fine - enlarge(coarse, fine.shape[-2], fine.shape[-1]) for coarse, fine in pairwise(pictures)]
+    return [pictures[0], *residuals]
+
+
+def collapse(levels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The inverse of `build`: enlarge and add, level by level."""
+    picture = levels[0]
+    for residual in levels[1:]:
+        picture = enlarge(picture, residual.shape[-2], residual.shape[-1]) + residual
+    return picture
+
+
+def faithful(image: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The nearest picture to `image` [..., H, W] (least squares) whose reduction is exactly `coarse` [..., h, w].
+
+    x + R^T (R R^T)^-1 (coarse - R x), separably; when the sizes are whole multiples this adds each block's mean error.
+    """
+    rows, columns = reduce_matrix(image.shape[-2], coarse.shape[-2]), reduce_matrix(image.shape[-1], coarse.shape[-1])
+    error = coarse - apply(rows, columns, image)
+    return image + apply(_pseudo_inverse(rows), _pseudo_inverse(columns), error)
+
+
+def _pseudo_inverse(matrix: Matrix) -> Matrix:
+    return np.asarray(np.linalg.pinv(matrix.astype(np.float64)), np.float32)

@@ -1,0 +1,19 @@
+"""One runtime per export format, behind one protocol."""
+
+from typing import Literal, cast
+
+from models.bundle import Bundle
+from models.runtimes.base import Runtime
+from models.runtimes.fake import FakeRuntime
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.torchscript import TorchScriptRuntime
+
+RuntimeKind = Literal["onnx", "torchscript", "fake"]
+RUNTIMES = {"onnx": OnnxRuntime, "torchscript": TorchScriptRuntime, "fake": FakeRuntime}
+
+
+def open_runtime(
+    bundle: Bundle, kind: RuntimeKind = "onnx", device: str = "cpu", threads: int = 1, device_index: int = 0
+) -> Runtime:
+    """Open a bundle on `device` (`cpu` | `cuda`). Raises RuntimeUnavailableError when that cannot be had here."""
+    return cast(Runtime, RUNTIMES[kind](bundle, device, threads, device_index))
