@@ -1,0 +1,85 @@
+"""Every key the service keeps in Redis, in one table; all share one hash tag, so that one script may touch several of them in a cluster."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KeyRow:
+    """One family of keys: its name template after the hash tag, its Redis type, when it goes, what it holds."""
+
+    template: str
+    kind: str
+    lifetime: str
+    holds: str
+
+
+TABLE: dict[str, KeyRow] = {
+    # jobs
+    "job": KeyRow("job:{id}", "hash", "record TTL after the end", "state, attempts, owner, times, progress, error of one job"),
+    "input": KeyRow("input:{id}", "hash", "removed at success", "request JSON and raw attachments of one job"),
+    "result": KeyRow("result:{id}", "string", "result TTL", "packed result of one job, raw bytes"),
+    "events": KeyRow("events:{id}", "stream", "with the job's record", "what happened to one job: the source of its SSE"),
+    "chunks": KeyRow("chunks:{id}", "list", "with the job's record", "ids of a split job's chunks, in order"),
+    "idempotency": KeyRow("idempotency:{digest}", "string", "24 h", "job id and body fingerprint of one Idempotency-Key"),
+    "waiting": KeyRow("waiting:{lane}", "zset", "while queued", "queued jobs of one lane, by fair virtual start"),
+    "fair": KeyRow("fair:{lane}", "hash", "until the lane is empty", "virtual finish of each caller, and the lane's clock"),
+    "running": KeyRow("running", "stream", "while running", "jobs handed to workers; its consumer group holds the leases"),
+    "delayed": KeyRow("delayed", "zset", "until due", "jobs waiting for their next attempt, by due time"),
+    "deadlines": KeyRow("deadlines", "zset", "until the end", "jobs with a deadline, by deadline"),
+    "jobs": KeyRow("jobs", "zset", "with the records", "listed jobs by creation time"),
+    "dead": KeyRow("dead", "zset", "7 days", "jobs that used up their attempts, by time of death"),
+    "rate": KeyRow("rate", "hash", "for ever", "pictures and jobs finished per busy second, decayed; totals"),
+    "workers": KeyRow("workers", "zset", "while they beat", "living workers by last heartbeat"),
+    "webhooks": KeyRow("webhooks", "zset", "until delivered", "jobs whose webhook is due, by due time"),
+    "signal_work": KeyRow("signal:work", "channel", "-", "says that a job waits"),
+    "signal_events": KeyRow("signal:events", "channel", "-", "says which job has a new event"),
+    "signal_cancel": KeyRow("signal:cancel", "channel", "-", "says which running job is to stop"),
+    # limits
+    "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: theoretical arrival time"),
+    # saved latents
+    "latent": KeyRow("latent:{id}", "hash", "for ever", "one saved latent: name, model, time, raw float32 data, meta JSON"),
+    "latent_names": KeyRow("latent-names", "hash", "for ever", "name -> id of every saved latent"),
+    "latents_by_time": KeyRow("latents-by-time", "zset", "for ever", "ids of saved latents by creation time"),
+    "latents_by_name": KeyRow("latents-by-name", "zset", "for ever", "names of saved latents in lexical order"),
+    "latent_tag": KeyRow("latent-tag:{tag}", "set", "for ever", "ids of the latents that carry one tag"),
+    "latent_model": KeyRow("latent-model:{model}", "set", "for ever", "ids of the latents of one model"),
+}
+
+
+@dataclass(frozen=True)
+class RedisKeys:
+    """Names of keys. `tag` is the hash tag with its braces; tests give each its own to keep apart."""
+
+    tag: str = "{gmd}"
+
+    def name(self, row: str, **parts: str) -> str:
+        """The key of one row of the table, e.g. `name("job", id="1")` -> `{gmd}:job:1`."""
+        return f"{self.tag}:{TABLE[row].template.format(**parts)}"
+
+    def job(self, job_id: str) -> str:
+        """Record of one job."""
+        return self.name("job", id=job_id)
+
+    def input(self, job_id: str) -> str:
+        """Request and attachments of one job."""
+        return self.name("input", id=job_id)
+
+    def result(self, job_id: str) -> str:
+        """Packed result of one job."""
+        return self.name("result", id=job_id)
+
+    def events(self, job_id: str) -> str:
+        """Event stream of one job."""
+        return self.name("events", id=job_id)
+
+    def latent(self, latent_id: str) -> str:
+        """One saved latent."""
+        return self.name("latent", id=latent_id)
+
+    def latent_tag(self, tag: str) -> str:
+        """Latents that carry one tag."""
+        return self.name("latent_tag", tag=tag)
+
+    def latent_model(self, model: str) -> str:
+        """Latents of one model."""
+        return self.name("latent_model", model=model)
