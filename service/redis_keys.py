@@ -1,4 +1,4 @@
-"""Every key the service keeps in Redis, in one table; all share one hash tag, so that one script may touch several of them in a cluster."""
+"""Every key the service keeps in Redis, in one table; all share one hash tag, so that a script may touch several."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ class KeyRow:
 
 TABLE: dict[str, KeyRow] = {
     # jobs
-    "job": KeyRow("job:{id}", "hash", "record TTL after the end", "state, attempts, owner, times, progress, error of one job"),
+    "job": KeyRow("job:{id}", "hash", "record TTL after the end", "state, attempts, times, progress, error of one job"),
     "input": KeyRow("input:{id}", "hash", "removed at success", "request JSON and raw attachments of one job"),
     "result": KeyRow("result:{id}", "string", "result TTL", "packed result of one job, raw bytes"),
-    "events": KeyRow("events:{id}", "stream", "with the job's record", "what happened to one job: the source of its SSE"),
-    "chunks": KeyRow("chunks:{id}", "list", "with the job's record", "ids of a split job's chunks, in order"),
-    "idempotency": KeyRow("idempotency:{digest}", "string", "24 h", "job id and body fingerprint of one Idempotency-Key"),
+    "events": KeyRow("events:{id}", "stream", "with the job's record", "what happened to one job: source of its SSE"),
+    "chunks": KeyRow("chunks:{id}", "list", "with the job's record", "ids of a split job's chunks in order"),
+    "idempotency": KeyRow("idempotency:{digest}", "string", "24 h", "job id and body digest of an Idempotency-Key"),
     "waiting": KeyRow("waiting:{lane}", "zset", "while queued", "queued jobs of one lane, by fair virtual start"),
-    "fair": KeyRow("fair:{lane}", "hash", "until the lane is empty", "virtual finish of each caller, and the lane's clock"),
-    "running": KeyRow("running", "stream", "while running", "jobs handed to workers; its consumer group holds the leases"),
+    "fair": KeyRow("fair:{lane}", "hash", "until the lane is empty", "callers' virtual finish, lane's clock and cost"),
+    "running": KeyRow("running", "stream", "while running", "jobs handed out; its consumer group holds the leases"),
     "delayed": KeyRow("delayed", "zset", "until due", "jobs waiting for their next attempt, by due time"),
     "deadlines": KeyRow("deadlines", "zset", "until the end", "jobs with a deadline, by deadline"),
     "jobs": KeyRow("jobs", "zset", "with the records", "listed jobs by creation time"),
@@ -35,9 +35,9 @@ TABLE: dict[str, KeyRow] = {
     "signal_events": KeyRow("signal:events", "channel", "-", "says which job has a new event"),
     "signal_cancel": KeyRow("signal:cancel", "channel", "-", "says which running job is to stop"),
     # limits
-    "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: theoretical arrival time"),
+    "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: next free moment"),
     # saved latents
-    "latent": KeyRow("latent:{id}", "hash", "for ever", "one saved latent: name, model, time, raw float32 data, meta JSON"),
+    "latent": KeyRow("latent:{id}", "hash", "for ever", "name, model, time, raw float32 data, meta JSON"),
     "latent_names": KeyRow("latent-names", "hash", "for ever", "name -> id of every saved latent"),
     "latents_by_time": KeyRow("latents-by-time", "zset", "for ever", "ids of saved latents by creation time"),
     "latents_by_name": KeyRow("latents-by-name", "zset", "for ever", "names of saved latents in lexical order"),

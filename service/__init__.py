@@ -1,0 +1,1 @@
+"""The web service: engine, operations, routes. Never imports training."""

@@ -1,0 +1,54 @@
+"""Clients of Redis: pools that wait, timeouts that notice a cut link, checks of a server that is not ours."""
+
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ResponseError
+
+OLDEST = (6, 2)
+COMMAND_TIMEOUT_S = 10.0
+
+
+def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
+    """A client of `url` (`redis://`, `rediss://` or `unix://`); callers beyond `max_connections` wait for a connection.
+
+    The default pool of redis-py fails at its limit instead of waiting, and never gives up on a silent link.
+    Nothing that blocks in Redis goes through this pool: each process has one reader (see `job_queue.signals`).
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(3.0, timeout_s),
+        health_check_interval=30,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
+    )
+    return Redis(connection_pool=pool, decode_responses=False)
+
+
+async def check_server(client: Redis) -> list[str]:
+    """What is unsafe about an external server, as sentences; empty when all is well. Raises when it is away."""
+    info: dict[str, Any] = await client.info("server")
+    version = str(info.get("valkey_version") or info.get("redis_version") or "0")
+    warnings = []
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        warnings.append(f"Redis {version} is older than {OLDEST[0]}.{OLDEST[1]}; jobs need XAUTOCLAIM")
+    return warnings + await _check_durability(client)
+
+
+async def _check_durability(client: Redis) -> list[str]:
+    try:
+        found: dict[str | None, str | None] = await client.config_get("maxmemory-policy", "appendonly")
+    except ResponseError:
+        return ["this Redis refuses CONFIG GET; make sure that it has maxmemory-policy noeviction and appendonly yes"]
+    warnings = []
+    if (policy := found.get("maxmemory-policy", "noeviction")) != "noeviction":
+        warnings.append(
+            f"maxmemory-policy is {policy!r}: saved latents and jobs WILL be evicted under pressure; set noeviction"
+        )
+    if found.get("appendonly", "yes") != "yes":
+        warnings.append("appendonly is off: a restart of Redis loses saved latents and jobs; set appendonly yes")
+    return warnings

