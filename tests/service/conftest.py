@@ -27,17 +27,15 @@ ENGINES = engines()
 
 @pytest.fixture(scope="session", params=[binary for _, binary in ENGINES], ids=[name for name, _ in ENGINES])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder:
-        with Server(request.param, Path(folder)) as running:
-            yield running
+    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder, Server(request.param, Path(folder)) as running:
+        yield running
 
 
 @pytest.fixture(params=[binary for _, binary in ENGINES], ids=[name for name, _ in ENGINES])
 def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server a test may kill."""
-    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder:
-        with Server(request.param, Path(folder)) as running:
-            yield running
+    with tempfile.TemporaryDirectory(prefix="gmd-test-") as folder, Server(request.param, Path(folder)) as running:
+        yield running
 
 
 @pytest.fixture
