@@ -1,0 +1,31 @@
+# One command per intent. Every target works on a fresh Debian 12 / Ubuntu machine with Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help serve test check train bench evidence clean
+help:            ## Show this list
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 22
+
+$(VENV)/bin/python:
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+
+$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install -q -e '.[cpu]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install -q torch==2.13.0 -e '.[cpu,train,dev]'
+	@touch $@ $(VENV)/.serve
+
+serve: $(VENV)/.serve ## Serve the shipped bundles on http://127.0.0.1:8000
+	$(BIN)/ganymede serve
+
+check: $(VENV)/.test ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.test ## Install what tests need and run them
+	$(BIN)/python -m pytest

@@ -1,0 +1,68 @@
+"""Proof at load that a picture does not depend on its company, level by level.
+
+A matrix product may take another path for one row than for many, and then the last bit of a picture would depend on who
+else was asking. The probe runs the same latents alone, in every slot and with other neighbours, and compares bytes.
+"""
+
+import numpy as np
+
+from models.latents import cut, draw
+from models.manifest import Level, Manifest
+from models.runtimes.base import Array, Runtime, one_hot
+
+PROBE_SIZES = (1, 2, 3, 4, 5, 7, 8, 11, 16)
+FREE = 0
+"""The bucket of a level whose pictures are the same at every batch size: no padding is needed."""
+
+
+def probe_inputs(manifest: Manifest, level: int, count: int) -> tuple[Array | None, Array | None, Array | None]:
+    """Distinct inputs for one level: previous pictures, noise and labels, from seeds 0..count-1."""
+    info = manifest.levels[level]
+    rng = np.random.RandomState(level)
+    previous = None
+    if info.previous is not None:
+        previous = rng.uniform(-1, 1, (count, manifest.image.channels, *info.previous)).astype(np.float32)
+    noise = level_noise(manifest, info, level, count)
+    label = None
+    if info.label and manifest.labels:
+        label = one_hot([k % len(manifest.labels) for k in range(count)], len(manifest.labels))
+    return previous, noise, label
+
+
+def level_noise(manifest: Manifest, info: Level, level: int, count: int) -> Array:
+    """Noise of seeds 0..count-1 for one level; a plane of the output's size for a level that only upsamples."""
+    if manifest.latent.cuts:
+        return np.ascontiguousarray(cut(manifest.latent, draw(manifest.latent, range(count)))[level])
+    return np.random.RandomState(level).standard_normal((count, 1, *info.output)).astype(np.float32)
+
+
+def bucket_for(runtime: Runtime, manifest: Manifest, level: int, largest: int) -> int:
+    """FREE when every batch size up to `largest` gives the same bytes, else the fixed batch every call is padded to.
+
+    Falls back to a bucket of 1, one picture a call, when even a fixed batch mixes its rows.
+    """
+    sizes = [size for size in PROBE_SIZES if size <= largest]
+    inputs = probe_inputs(manifest, level, max(sizes))
+    alone = np.concatenate([_run(runtime, level, inputs, [k]) for k in range(max(sizes))])
+    if all(_same(runtime, level, inputs, alone, size) for size in sizes):
+        return FREE
+    return _fixed_bucket(runtime, level, inputs, max(sizes))
+
+
+def _same(runtime: Runtime, level: int, inputs: tuple[Array | None, ...], alone: Array, size: int) -> bool:
+    order = list(range(size))[::-1]
+    return bool(np.array_equal(_run(runtime, level, inputs, order), alone[order]))
+
+
+def _fixed_bucket(runtime: Runtime, level: int, inputs: tuple[Array | None, ...], size: int) -> int:
+    forward = _run(runtime, level, inputs, list(range(size)))
+    for shift in range(1, size):
+        order = [(k + shift) % size for k in range(size)]
+        if not np.array_equal(_run(runtime, level, inputs, order), forward[order]):
+            return 1
+    return size
+
+
+def _run(runtime: Runtime, level: int, inputs: tuple[Array | None, ...], rows: list[int]) -> Array:
+    previous, noise, label = (None if x is None else np.ascontiguousarray(x[rows]) for x in inputs)
+    return runtime.run_level(level, previous, noise, label)

@@ -1,0 +1,78 @@
+"""`ganymede`: parse, delegate, exit. Subcommands of the training package are found through an entry point."""
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from models.errors import ModelsError
+from service.logs import configure
+from service.server import RefusedToStartError
+from service.server import serve as run_server
+from service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ganymede: a model server for GANs.")
+
+
+@app.callback()
+def root() -> None:
+    """Ganymede: a model server for generative adversarial networks."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
+    role: Annotated[str | None, typer.Option(help="all | api | worker")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder for everything the server writes.")] = None,
+    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Full processes behind the port; 0: one a core.")] = None,
+    insecure: Annotated[bool, typer.Option(help="Public address without API keys.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Print the resolved settings and stop.")] = False,
+) -> None:
+    """Serve bundles over HTTP. Example: ganymede serve --port 8000 --bundles ./my-bundles"""
+    given = {"host": host, "port": port, "role": role, "data_dir": data_dir, "processes": processes}
+    options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    options |= {"bundles": tuple(bundles)} if bundles else {}
+    options |= {"insecure": True} if insecure else {}
+    settings = load_settings(**options)
+    if dry_run:
+        typer.echo(settings.model_dump_json(indent=2))
+        return
+    configure(settings.log_format)
+    try:
+        run_server(settings)
+    except (RefusedToStartError, ModelsError) as error:
+        fail(str(error))
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from the command line, the environment and the TOML file; exit 2 with a sentence when one is wrong."""
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        fail(f"setting {name}: {first['msg']}", code=2)
+
+
+def fail(sentence: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on stderr and exit."""
+    typer.secho(f"ganymede: {sentence}", err=True, fg="red")
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The console script: our commands and those that other packages register."""
+    for point in entry_points(group="ganymede.commands"):
+        try:
+            app.add_typer(point.load())
+        except ImportError:  # the training commands need torch; a serving installation does not have it
+            continue
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Batching by picture: the pure policy, the device thread, the served bundles."""

@@ -1,0 +1,144 @@
+"""Which pictures are computed next: a pure policy, without threads, clocks or runtimes.
+
+Work arrives as tickets (one level of one request: k pictures). Tickets of the same lane (bundle, level, shape) share
+batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a lane the
+callers take turns; immediate work goes before bulk work; lanes take turns, a batch each.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One level of one request. `payload` is opaque here; `taken` pictures have been handed out."""
+
+    lane: Hashable
+    count: int
+    caller: str
+    payload: Any
+    arrived: float
+    deadline: float | None = None
+    bulk: bool = False
+    max_batch: int = 16
+    cancelled: bool = False
+    taken: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Pictures not handed out yet."""
+        return self.count - self.taken
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Pictures `start` to `stop` of a ticket."""
+
+    ticket: Ticket
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pieces of one lane that are computed at once."""
+
+    lane: Hashable
+    pieces: tuple[Piece, ...]
+
+    @property
+    def count(self) -> int:
+        """Pictures in the batch."""
+        return sum(piece.stop - piece.start for piece in self.pieces)
+
+
+@dataclass
+class _Lane:
+    """Tickets of one lane by caller; the first caller is served next."""
+
+    callers: "OrderedDict[str, deque[Ticket]]" = field(default_factory=OrderedDict)
+
+    def add(self, ticket: Ticket) -> None:
+        self.callers.setdefault(ticket.caller, deque()).append(ticket)
+
+
+class Batcher:
+    """Lanes of waiting tickets. `dropped(ticket, reason)` hears of work that is cancelled or past its deadline."""
+
+    def __init__(self, dropped: Callable[[Ticket, str], None]) -> None:
+        self._dropped = dropped
+        self._lanes: tuple[OrderedDict[Hashable, _Lane], ...] = (OrderedDict(), OrderedDict())
+        self.waiting = 0
+
+    def add(self, ticket: Ticket) -> None:
+        """Queue a ticket at the end of its caller's line."""
+        self._lanes[ticket.bulk].setdefault(ticket.lane, _Lane()).add(ticket)
+        self.waiting += ticket.waiting
+
+    def next(self, now: float) -> Batch | None:
+        """The next batch, or None when nothing waits. Cancelled and expired tickets are dropped on the way."""
+        for lanes in self._lanes:  # immediate first, then bulk
+            while lanes:
+                key, lane = lanes.popitem(last=False)
+                pieces = self._fill(lane, now)
+                if lane.callers:
+                    lanes[key] = lane  # at the end: the other lanes come first
+                if pieces:
+                    return Batch(key, tuple(pieces))
+        return None
+
+    def _fill(self, lane: _Lane, now: float) -> list[Piece]:
+        """Callers in turn, a fair share each, until the batch is full or the lane empty."""
+        pieces: list[Piece] = []
+        room: int | None = None
+        while lane.callers and (room is None or room > 0):
+            caller, queue = next(iter(lane.callers.items()))
+            ticket = self._live(queue, now)
+            if ticket is None:
+                del lane.callers[caller]
+                continue
+            room = ticket.max_batch if room is None else room
+            share = max(1, room // len(lane.callers))
+            piece = self._take(ticket, min(share, room))
+            pieces.append(piece)
+            room -= piece.stop - piece.start
+            self._rotate(lane, caller, queue)
+        return _merged(pieces)
+
+    def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:
+        while queue:
+            ticket = queue[0]
+            late = ticket.deadline is not None and ticket.deadline <= now
+            if not ticket.cancelled and not late:
+                return ticket
+            queue.popleft()
+            self.waiting -= ticket.waiting
+            self._dropped(ticket, "cancelled" if ticket.cancelled else "deadline")
+        return None
+
+    def _take(self, ticket: Ticket, share: int) -> Piece:
+        start, stop = ticket.taken, min(ticket.count, ticket.taken + share)
+        ticket.taken = stop
+        self.waiting -= stop - start
+        return Piece(ticket, start, stop)
+
+    def _rotate(self, lane: _Lane, caller: str, queue: deque[Ticket]) -> None:
+        if queue[0].waiting == 0:
+            queue.popleft()
+        elif len(queue) > 1:
+            queue.rotate(-1)  # a caller's own requests take turns too: a lone picture passes a request for 500
+        if queue:
+            lane.callers.move_to_end(caller)
+        else:
+            del lane.callers[caller]
+
+
+def _merged(pieces: list[Piece]) -> list[Piece]:
+    """Join pieces that continue one another, so that results are copied in one stretch."""
+    joined: dict[int, Piece] = {}
+    for piece in pieces:
+        before = joined.get(id(piece.ticket))
+        joined[id(piece.ticket)] = Piece(piece.ticket, before.start if before else piece.start, piece.stop)
+    return list(joined.values())

@@ -1,0 +1,165 @@
+"""One thread per device: forms the next batch, runs one level of it, hands every caller its slice."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.runtimes.base import Array
+from service.engine.batcher import Batch, Batcher, Piece, Ticket
+from service.engine.model import FREE, Model
+from service.errors import DeadlineError, ServiceError, UnavailableError
+from service.metrics import Metrics
+
+
+@dataclass(eq=False)
+class LevelWork:
+    """Inputs of one level of one request, where its results go, and who waits for them."""
+
+    model: Model
+    level: int
+    previous: Array | None
+    noise: Array | None
+    label: Array | None
+    future: "asyncio.Future[Array]"
+    loop: asyncio.AbstractEventLoop
+    remaining: int
+    result: Array | None = None
+
+    def inputs(self) -> tuple[Array | None, Array | None, Array | None]:
+        """The three inputs of a level's graph, in order."""
+        return self.previous, self.noise, self.label
+
+
+class DeviceWorker:
+    """Owns the batcher and every runtime call of one device."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._batcher = Batcher(self._dropped)
+        self._wake = threading.Condition()
+        self._stopping = False
+        self.rate = 0.0
+        """Pictures per second, smoothed over recent batches; 0 until the first."""
+        self._thread = threading.Thread(target=self._serve, name="ganymede-device", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that wait for the device."""
+        return self._batcher.waiting
+
+    def submit(self, ticket: Ticket) -> None:
+        """Queue a ticket whose payload is a LevelWork; its future resolves in its own event loop."""
+        with self._wake:
+            if self._stopping:
+                raise UnavailableError("the engine is stopping")
+            self._batcher.add(ticket)
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end the thread; what still waits is refused."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join(timeout=30)
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                batch = self._batcher.next(time.monotonic())
+                while batch is None:
+                    if self._stopping:
+                        return
+                    self._wake.wait()
+                    batch = self._batcher.next(time.monotonic())
+            self._metrics.set("waiting_pictures", self._batcher.waiting)
+            self._compute(batch)
+
+    def _compute(self, batch: Batch) -> None:
+        started = time.monotonic()
+        try:
+            pictures = run_batch(batch)
+        except Exception as error:  # a failing graph must not take the thread, or other lanes, with it
+            for piece in batch.pieces:
+                self._settle(piece.ticket.payload, error)
+            return
+        self._observe(batch, started)
+        self._deliver(batch, pictures)
+
+    def _deliver(self, batch: Batch, pictures: Array) -> None:
+        offset = 0
+        for piece in batch.pieces:
+            work: LevelWork = piece.ticket.payload
+            count = piece.stop - piece.start
+            if work.result is None:
+                work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), np.float32)
+            work.result[piece.start : piece.stop] = pictures[offset : offset + count]
+            offset += count
+            work.remaining -= count
+            if work.remaining == 0:
+                self._settle(work, None)
+
+    def _settle(self, work: LevelWork, error: Exception | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop of a caller that went away may be closed
+            work.loop.call_soon_threadsafe(_resolve, work, error)
+
+    def _dropped(self, ticket: Ticket, reason: str) -> None:
+        self._metrics.add("cancelled", ticket.waiting, reason=reason)
+        self._settle(ticket.payload, DeadlineError("the deadline passed before the picture was computed"))
+
+    def _observe(self, batch: Batch, started: float) -> None:
+        took = time.monotonic() - started
+        name = batch.pieces[0].ticket.payload.model.bundle.name
+        rate = batch.count / max(took, 1e-6)
+        self.rate = rate if self.rate == 0 else 0.9 * self.rate + 0.1 * rate
+        self._metrics.observe("batch_pictures", batch.count, model=name)
+        self._metrics.observe("compute_seconds", took, model=name)
+        for piece in batch.pieces:
+            self._metrics.observe("queue_wait_seconds", started - piece.ticket.arrived)
+            if piece.ticket.cancelled:
+                self._metrics.add("wasted_compute_seconds", took * (piece.stop - piece.start) / batch.count)
+
+
+def run_batch(batch: Batch) -> Array:
+    """One call of the runtime for all pieces, padded to the level's bucket where it has one."""
+    work: LevelWork = batch.pieces[0].ticket.payload
+    bucket = work.model.buckets[work.level]
+    if work.model.runtime is None:
+        raise UnavailableError("this process has no engine")
+    inputs = [_gather(batch.pieces, k) for k in range(3)]
+    if bucket == FREE:
+        return work.model.runtime.run_level(work.level, *inputs)
+    chunks = []
+    for start in range(0, batch.count, bucket):
+        rows = [None if x is None else x[start : start + bucket] for x in inputs]
+        padded = [None if x is None else _pad(x, bucket) for x in rows]
+        chunks.append(work.model.runtime.run_level(work.level, *padded)[: min(bucket, batch.count - start)])
+    return np.concatenate(chunks)
+
+
+def _gather(pieces: tuple[Piece, ...], which: int) -> Array | None:
+    rows = [(piece.ticket.payload.inputs()[which], piece) for piece in pieces]
+    if rows[0][0] is None:
+        return None
+    cuts = [array[piece.start : piece.stop] for array, piece in rows]
+    return np.ascontiguousarray(cuts[0]) if len(cuts) == 1 else np.concatenate(cuts)
+
+
+def _pad(rows: Array, size: int) -> Array:
+    if len(rows) == size:
+        return rows
+    return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+
+
+def _resolve(work: LevelWork, error: Exception | None) -> None:
+    if work.future.done():
+        return
+    if error is None and work.result is not None:
+        work.future.set_result(work.result)
+    else:
+        known = isinstance(error, ServiceError)
+        work.future.set_exception(error if known and error else ServiceError("the model failed to compute a picture"))

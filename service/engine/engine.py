@@ -1,0 +1,124 @@
+"""The engine: latents in, pictures out, level by level, batched by picture over all requests. Knows nothing of HTTP."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+
+from models.latents import cut
+from models.runtimes.base import Array, Judgement, one_hot
+from service.engine.batcher import Ticket
+from service.engine.device_worker import DeviceWorker, LevelWork
+from service.engine.model import FREE, Model
+from service.errors import OverloadedError, UnavailableError
+from service.metrics import Metrics
+
+OnLevel = Callable[[int, Array], Awaitable[None]]
+
+
+class Engine:
+    """One device. `queue_pictures` bounds what may wait; `max_batch` is the largest batch."""
+
+    def __init__(self, metrics: Metrics, max_batch: int, queue_pictures: int) -> None:
+        self._metrics = metrics
+        self._max_batch = max_batch
+        self._queue_pictures = queue_pictures
+        self._worker = DeviceWorker(metrics)
+        self._judging = asyncio.Lock()
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that wait."""
+        return self._worker.waiting
+
+    @property
+    def rate(self) -> float:
+        """Measured pictures per second, 0 before the first batch."""
+        return self._worker.rate
+
+    def admit(self, count: int) -> None:
+        """Refuse in microseconds what would not fit the queue. Raises OverloadedError with a Retry-After from the rate."""
+        waiting = self._worker.waiting
+        if waiting and waiting + count > self._queue_pictures:
+            self._metrics.add("rejected", reason="queue")
+            wait_s = (waiting + count - self._queue_pictures) / max(self._worker.rate, 1.0)
+            raise OverloadedError(f"{waiting} pictures are waiting; try again later", retry_after_s=wait_s)
+
+    async def generate(
+        self,
+        model: Model,
+        vectors: Array,
+        labels: Sequence[int | None],
+        *,
+        caller: str = "",
+        deadline: float | None = None,
+        bulk: bool = False,
+        on_level: OnLevel | None = None,
+    ) -> Array:
+        """Pictures float32 [n, c, h, w] in about -1..1 of flat latents [n, size]. `deadline` is a time.monotonic()."""
+        self.admit(len(vectors))
+        noises = cut(model.manifest.latent, vectors)
+        label = one_hot(labels, len(model.manifest.labels)) if model.manifest.labels else None
+        picture: Array | None = None
+        for level, noise in enumerate(noises):
+            picture = await self.run_level(
+                model, level, picture, noise, label, caller=caller, deadline=deadline, bulk=bulk
+            )
+            if on_level is not None:
+                await on_level(level, picture)
+        if picture is None:
+            raise UnavailableError(f"{model.bundle.name} cannot make pictures from latents")
+        self._metrics.add("pictures", len(vectors), model=model.bundle.name)
+        return picture
+
+    async def run_level(
+        self,
+        model: Model,
+        level: int,
+        previous: Array | None,
+        noise: Array | None,
+        label: Array | None,
+        *,
+        caller: str = "",
+        deadline: float | None = None,
+        bulk: bool = False,
+    ) -> Array:
+        """One level of a request, in whatever batches it shares with others. Cancelling the caller frees its place."""
+        count = len(next(x for x in (noise, previous) if x is not None))
+        shape = None if previous is None else previous.shape[1:]
+        loop = asyncio.get_running_loop()
+        used_label = label if model.manifest.levels[level].label else None
+        work = LevelWork(model, level, previous, noise, used_label, loop.create_future(), loop, count)
+        ticket = Ticket(
+            lane=(model.reference, level, shape),
+            count=count,
+            caller=caller,
+            payload=work,
+            arrived=time.monotonic(),
+            deadline=deadline,
+            bulk=bulk,
+            max_batch=self._max_batch if model.buckets[level] == FREE else max(model.buckets[level], 1),
+        )
+        self._worker.submit(ticket)
+        try:
+            return await work.future
+        except asyncio.CancelledError:
+            ticket.cancelled = True
+            raise
+
+    async def judge(self, model: Model, images: Array, label: Array | None = None) -> Judgement:
+        """The discriminator's answer for images [n, c, h, w] in -1..1, one picture a call: company cannot matter."""
+        runtime = model.runtime
+        if runtime is None:
+            raise UnavailableError("this process has no engine")
+        async with (
+            self._judging
+        ):  # runtimes are not thread-safe; the judge's session is used by this lock's holder only
+            rows = [None if label is None else label[k : k + 1] for k in range(len(images))]
+            answers = [await asyncio.to_thread(runtime.judge, images[k : k + 1], rows[k]) for k in range(len(images))]
+        return Judgement(np.concatenate([a.logits for a in answers]), np.concatenate([a.features for a in answers]))
+
+    def close(self) -> None:
+        """Stop the device's thread."""
+        self._worker.stop()

@@ -1,0 +1,64 @@
+"""A bundle that is being served: verified, opened where an engine is, and proved independent of company."""
+
+from dataclasses import dataclass, field
+
+from models.bundle import Bundle
+from models.manifest import Manifest
+from models.runtimes import RuntimeKind, open_runtime
+from models.runtimes.base import Runtime
+from models.runtimes.invariance import FREE, bucket_for
+
+
+@dataclass(eq=False)
+class Model:
+    """One served bundle. `runtime` is None in the api role; `buckets` holds FREE or a padded batch size per level."""
+
+    bundle: Bundle
+    provider: str = "none"
+    runtime: Runtime | None = None
+    buckets: tuple[int, ...] = field(default=())
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self.bundle.manifest
+
+    @property
+    def reference(self) -> str:
+        """`name@digest`."""
+        return self.bundle.reference
+
+    def label_index(self, label: str | int | None) -> int | None:
+        """Index of a label given by name or number; None stays None. Raises KeyError when the bundle has no such label."""
+        names = self.manifest.labels
+        if label is None:
+            return None
+        if names is None:
+            raise KeyError(label)
+        if isinstance(label, int):
+            if not 0 <= label < len(names):
+                raise KeyError(label)
+            return label
+        if label in names:
+            return names.index(label)
+        if label.isdigit() and int(label) < len(names):
+            return int(label)
+        raise KeyError(label)
+
+    def label_name(self, index: int | None) -> str | None:
+        """The name of a label index."""
+        return None if index is None or self.manifest.labels is None else self.manifest.labels[index]
+
+
+def open_model(bundle: Bundle, kind: RuntimeKind, device: str, threads: int, max_batch: int) -> Model:
+    """Open the graphs and run the probe. Raises ModelsError or the runtime's own error for a graph that does not run."""
+    runtime = open_runtime(bundle, kind, device, threads)
+    levels = range(len(bundle.manifest.levels))
+    if device == "cuda":  # kernels are chosen by batch size there, so every call is padded to one of a few sizes
+        buckets = tuple(max_batch for _ in levels)
+    else:
+        buckets = tuple(bucket_for(runtime, bundle.manifest, k, max_batch) for k in levels)
+    return Model(bundle, runtime.provider, runtime, buckets)
+
+
+__all__ = ["FREE", "Model", "open_model"]

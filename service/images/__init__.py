@@ -1,0 +1,1 @@
+"""Pixels to files and back: encoders, contact sheets, the recipe inside a PNG."""

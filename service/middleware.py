@@ -1,0 +1,122 @@
+"""What every request passes through: an id, a body limit, security headers, counting."""
+
+import logging
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import ClientClosedError, ServiceError, TooLargeError, UnavailableError
+from service.problems import problem_response
+from service.state import State
+
+log = logging.getLogger("ganymede.requests")
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+ALWAYS_OPEN = {"/livez", "/readyz", "/metrics"}
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Gate:
+    """Raw ASGI, outermost: request ids, drain, body size, headers and the request metrics."""
+
+    def __init__(self, app: ASGIApp, state_of: Any, max_body_bytes: int) -> None:
+        self._app = app
+        self._state_of = state_of
+        self._max_body = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count, guard, pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state: State = self._state_of()
+        visit = _Visit(scope, send)
+        state.in_flight += 1
+        state.metrics.set("in_flight_requests", state.in_flight)
+        try:
+            self._refuse(scope, state)
+            await self._app(scope, _limited(receive, self._max_body), visit.send)
+        except ServiceError as error:
+            await visit.fail(error, scope, receive)
+        finally:
+            state.in_flight -= 1
+            state.metrics.set("in_flight_requests", state.in_flight)
+            visit.report(state)
+
+    def _refuse(self, scope: Scope, state: State) -> None:
+        if state.draining and scope["path"] not in ALWAYS_OPEN:
+            raise UnavailableError("the server is draining", headers={"Retry-After": "5", "Connection": "close"})
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._max_body:
+            raise TooLargeError(
+                f"the body has {int(length)} bytes; the limit is {self._max_body}", headers={"Connection": "close"}
+            )
+
+
+class _Visit:
+    """One request on its way: remembers the status and adds headers to the answer."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        asked = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        self.request_id = asked if REQUEST_ID.match(asked) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = self.request_id
+        self._scope, self._send = scope, send
+        self._started = time.perf_counter()
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.request_id
+            for name, value in SECURITY.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def fail(self, error: ServiceError, scope: Scope, receive: Receive) -> None:
+        if isinstance(error, ClientClosedError) or self.status:
+            self.status = self.status or error.status
+            return
+        await problem_response(error, scope["path"])(scope, receive, self.send)
+
+    def report(self, state: State) -> None:
+        route = getattr(self._scope.get("route"), "path", "none")
+        took = time.perf_counter() - self._started
+        state.metrics.add("requests", route=route, status=str(self.status or 499))
+        state.metrics.observe("request_seconds", took, route=route)
+        log.info(
+            "%s %s %s",
+            self._scope["method"],
+            self._scope["path"],
+            self.status or 499,
+            extra={"request_id": self.request_id, "duration_ms": round(took * 1e3, 2), "status": self.status},
+        )
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Counts what arrives, for bodies that do not say their length."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise TooLargeError(f"the body has more than {limit} bytes", headers={"Connection": "close"})
+        return message
+
+    return counted

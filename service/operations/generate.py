@@ -1,0 +1,136 @@
+"""The common second half: latents and labels in, Pictures with recipes out."""
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.latents import Vector, truncate
+from models.runtimes.base import Array, to_pixels
+from service.engine.engine import Engine, OnLevel
+from service.engine.model import Model
+from service.errors import InvalidValueError, TooLargeError, UnavailableError
+from service.images.encode import magnify
+from service.operations.base import Context
+from service.operations.results import Picture, Pictures
+from service.settings import Settings
+
+RECIPE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Want:
+    """One picture that is wanted: its latent [size] and what it is called."""
+
+    vector: Vector
+    seed: int | None
+    label: int | None
+    latent: str | None = None
+    recipe: dict[str, Any] | None = None
+
+
+def engine_of(context: Context) -> Engine:
+    """The engine of this process. Raises UnavailableError in a process without one."""
+    if context.state.engine is None:
+        raise UnavailableError("this process has no engine")
+    return context.state.engine
+
+
+async def generate(
+    context: Context,
+    model: Model,
+    wants: Sequence[Want],
+    *,
+    truncation: float = 1.0,
+    scale: int = 1,
+    op: str = "sample",
+    on_level: OnLevel | None = None,
+    columns: int | None = None,
+) -> Pictures:
+    """Run the generator for all wants and describe each picture. Raises TooLargeError before computing too much."""
+    check_result_pixels(context.state.settings, model, len(wants), scale)
+    started = time.perf_counter()
+    vectors = truncate(np.stack([want.vector for want in wants]), truncation)
+    images = await engine_of(context).generate(
+        model,
+        vectors,
+        [want.label for want in wants],
+        caller=context.caller,
+        deadline=context.deadline,
+        bulk=context.bulk,
+        on_level=on_level,
+    )
+    compute_ms = (time.perf_counter() - started) * 1e3
+    pictures = describe(model, wants, images, truncation, scale, op)
+    return Pictures(model.reference, model.provider, pictures, {"compute": compute_ms}, columns=columns)
+
+
+def describe(
+    model: Model, wants: Sequence[Want], images: Array, truncation: float, scale: int, op: str
+) -> tuple[Picture, ...]:
+    """Pixels and recipe of every want, in order."""
+    return tuple(
+        Picture(
+            pixels=magnify(pixels, scale),
+            seed=want.seed,
+            label=model.label_name(want.label),
+            latent=want.latent,
+            recipe=recipe_of(model, want, truncation, scale, op),
+        )
+        for want, pixels in zip(wants, to_pixels(images), strict=True)
+    )
+
+
+def recipe_of(model: Model, want: Want, truncation: float, scale: int, op: str) -> dict[str, Any]:
+    """What makes the picture again: the model's digest, the seed or the latent itself, label and options."""
+    recipe: dict[str, Any] = {"version": RECIPE_VERSION, "op": op, "model": model.reference}
+    if want.seed is not None:
+        recipe["seed"] = want.seed
+    else:
+        recipe["latent"] = base64.b64encode(want.vector.astype("<f4").tobytes()).decode()
+    for key, value in (("name", want.latent), ("label", model.label_name(want.label))):
+        if value is not None:
+            recipe[key] = value
+    recipe |= {"truncation": truncation} if truncation != 1.0 else {}
+    recipe |= {"scale": scale} if scale != 1 else {}
+    return recipe | (want.recipe or {})
+
+
+def check_result_pixels(settings: Settings, model: Model, count: int, scale: int) -> None:
+    """Raises TooLargeError when the pictures of one answer would have too many pixels together."""
+    pixels = count * model.manifest.image.width * model.manifest.image.height * scale * scale
+    if pixels > settings.max_result_pixels:
+        raise TooLargeError(f"{pixels} pixels in one answer; the limit is {settings.max_result_pixels}")
+
+
+def label_index(model: Model, label: str | int | None, seed: int | None = None) -> int | None:
+    """Index of the asked label; without one, seed modulo the number of classes. Raises InvalidValueError."""
+    names = model.manifest.labels
+    if names is None:
+        if label is not None:
+            raise InvalidValueError(
+                f"{model.bundle.name} takes no label",
+                errors=[{"pointer": "/label", "detail": "the model has no labels"}],
+            )
+        return None
+    if label is None:
+        return (seed or 0) % len(names)
+    try:
+        return model.label_index(label)
+    except KeyError:
+        shown = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+        raise InvalidValueError(
+            f"{model.bundle.name} has no label {label!r}", errors=[{"pointer": "/label", "detail": f"one of: {shown}"}]
+        ) from None
+
+
+def need_sampler(model: Model) -> None:
+    """Raises InvalidValueError for a bundle that only sharpens pictures."""
+    if not model.manifest.samples:
+        raise InvalidValueError(
+            f"{model.bundle.name} sharpens pictures and cannot make them from latents; POST /upsample takes it",
+            errors=[{"pointer": "/model", "detail": "not a sampler"}],
+        )

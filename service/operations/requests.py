@@ -1,0 +1,52 @@
+"""Fields that requests share, and their checks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True, description="0 … 2³²−1")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+ModelReference = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$"),
+    Field(description="name or name@digest; absent: the default model", examples=["fashion32"]),
+]
+Label = Annotated[int, Field(ge=0, strict=True)] | Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused, numbers are finite and never read from text."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+
+class Delivery(Strict):
+    """How an answer is wanted; the same for every operation that makes pictures."""
+
+    response_format: Literal["url", "b64_json"] = Field("url", description="How JSON carries each picture.")
+    output_format: Literal["png", "webp", "jpeg"] = Field("png", description="Format of pictures inside JSON and zip.")
+    layout: Literal["images", "grid"] = Field("images", description="grid: one contact sheet instead of pictures.")
+    metadata: Literal["full", "minimal", "none"] = Field("full", description="Recipe and source mark inside the files.")
+    timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
+    webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
+
+
+class Generation(Delivery):
+    """Fields of every operation that runs a generator."""
+
+    model: ModelReference | None = None
+    label: Label | None = Field(None, description="Class name or number; absent: seed modulo the number of classes.")
+    truncation: float = Field(1.0, ge=0.0, le=2.0, description="Scales the latent; below 1 is more typical.")
+    scale: int = Field(1, ge=1, le=16, description="Every pixel as a scale x scale square.")
+
+
+class LatentValues(Strict):
+    """A latent given by its numbers."""
+
+    values: list[float] = Field(min_length=1, max_length=1_000_000)
+
+
+def delivery_of(request: Any) -> Delivery:
+    """The delivery fields of any request; defaults for one that has none."""
+    names = Delivery.model_fields
+    return Delivery(**{name: getattr(request, name) for name in names if hasattr(request, name)})

@@ -1,0 +1,99 @@
+"""POST /sample without HTTP: seeds or latents to pictures."""
+
+import asyncio
+import base64
+import secrets
+
+from pydantic import Field, model_validator
+
+from models.errors import LatentError
+from models.latents import SEED_COUNT, check, draw, seed_range
+from models.runtimes.base import Array, to_pixels
+from service.engine.engine import OnLevel
+from service.engine.model import Model
+from service.errors import InvalidValueError, NotFoundError
+from service.images.encode import encode
+from service.images.sheet import contact_sheet
+from service.operations.base import Attachments, Context, silent
+from service.operations.generate import Want, generate, label_index, need_sampler
+from service.operations.requests import Generation, LatentValues, Name, Seed
+from service.operations.results import Pictures
+
+
+class SampleRequest(Generation):
+    """Pictures from seeds s, s+1, …, s+n-1, from a list of seeds, or from latents."""
+
+    n: int = Field(1, ge=1, le=100_000, strict=True, description="How many pictures.", examples=[4])
+    seed: Seed | None = Field(None, description="First seed; absent: drawn at random and returned.", examples=[7])
+    seeds: list[Seed] | None = Field(None, min_length=1, max_length=100_000, description="Exactly these seeds.")
+    latents: list[Name | LatentValues] | None = Field(
+        None, min_length=1, max_length=10_000, description="Saved latents by name, or their values."
+    )
+    save_as: Name | None = Field(None, description="Keep the (single) latent under this name.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SampleRequest":
+        given = [name for name in ("seed", "seeds", "latents") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of seed, seeds, latents, not {' and '.join(given)}")
+        if self.save_as is not None and self.count != 1:
+            raise ValueError("save_as keeps one latent; ask for one picture")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Pictures this request makes."""
+        return len(self.seeds or self.latents or ()) or self.n
+
+
+async def sample(context: Context, request: SampleRequest, attachments: Attachments) -> Pictures:
+    """Draw or fetch the latents and run the generator; the same seeds give the same pixels whoever else is asking."""
+    settings = context.state.settings
+    if request.count > settings.max_pictures:
+        raise InvalidValueError(
+            f"{request.count} pictures in one request; the limit is {settings.max_pictures}",
+            errors=[{"pointer": "/n", "detail": f"at most {settings.max_pictures}"}],
+        )
+    model = context.state.catalogue.get(request.model)
+    need_sampler(model)
+    wants = await _wants(context, model, request)
+    result = await generate(
+        context, model, wants, truncation=request.truncation, scale=request.scale, on_level=_report(context, model)
+    )
+    return result
+
+
+async def _wants(context: Context, model: Model, request: SampleRequest) -> list[Want]:
+    if request.latents is not None:
+        return [await _latent(context, model, item, request.label) for item in request.latents]
+    seeds = request.seeds or seed_range(_first_seed(request), request.n)
+    vectors = draw(model.manifest.latent, seeds)
+    return [Want(v, s, label_index(model, request.label, s)) for v, s in zip(vectors, seeds, strict=True)]
+
+
+def _first_seed(request: SampleRequest) -> int:
+    return secrets.randbelow(SEED_COUNT) if request.seed is None else request.seed
+
+
+async def _latent(context: Context, model: Model, item: str | LatentValues, label: str | int | None) -> Want:
+    if isinstance(item, LatentValues):
+        try:
+            vector = check(model.manifest.latent, item.values)
+        except LatentError as error:
+            raise InvalidValueError(str(error), errors=[{"pointer": "/latents", "detail": str(error)}]) from None
+        return Want(vector, None, label_index(model, label))
+    raise NotFoundError(f"there is no saved latent {item!r}")
+
+
+def _report(context: Context, model: Model) -> OnLevel:
+    """Levels as events: the coarse pictures of a pyramid reach a stream before the fine ones are computed."""
+    levels = len(model.manifest.levels)
+
+    async def on_level(level: int, images: Array) -> None:
+        await context.emit("progress", {"done": level + 1, "total": levels, "unit": "levels"})
+        if levels > 1 and context.emit is not silent:
+            png = await asyncio.to_thread(lambda: encode(contact_sheet(list(to_pixels(images))), "png"))
+            data = {"level": level, "size": list(images.shape[2:]), "b64_json": base64.b64encode(png).decode()}
+            await context.emit("level", data)
+
+    return on_level

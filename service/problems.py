@@ -1,0 +1,95 @@
+"""Every failure as problem+json: ours, the framework's, and the ones nobody foresaw."""
+
+import difflib
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from models.errors import ModelsError
+from service.errors import InvalidValueError, MalformedError, ServiceError
+
+log = logging.getLogger("ganymede.problems")
+MEDIA_TYPE = "application/problem+json"
+_BROKEN = {"json_invalid", "json_type"}
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ModelsError, _models_error)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def problem_response(error: ServiceError, instance: str) -> JSONResponse:
+    """The response of one of our errors."""
+    return JSONResponse(error.problem(instance), error.status, error.headers, media_type=MEDIA_TYPE)
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problem_response(error, request.url.path)
+
+
+async def _models_error(request: Request, error: Exception) -> Response:
+    return problem_response(InvalidValueError(str(error)), request.url.path)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    return problem_response(invalid(error.errors(), known_fields(request)), request.url.path)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = {
+        "type": "about:blank",
+        "title": str(error.detail),
+        "status": error.status_code,
+        "detail": f"{request.method} {request.url.path}: {error.detail}",
+        "instance": request.url.path,
+    }
+    return JSONResponse(body, error.status_code, error.headers, media_type=MEDIA_TYPE)
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    log.error("unforeseen failure on %s %s", request.method, request.url.path, exc_info=error)
+    return problem_response(
+        ServiceError("something went wrong on our side; the log has the request id"), request.url.path
+    )
+
+
+def invalid(errors: Sequence[Any], fields: Sequence[str] = ()) -> ServiceError:
+    """Pydantic's findings as one error: 400 for JSON that cannot be read, else 422 with a pointer each."""
+    if any(e["type"] in _BROKEN for e in errors):
+        return MalformedError("the body is not valid JSON")
+    rows = [{"pointer": _pointer(e["loc"]), "detail": _sentence(e, fields)} for e in errors[:20]]
+    return InvalidValueError("; ".join(f"{r['pointer']}: {r['detail']}" for r in rows[:3]), errors=rows)
+
+
+def _pointer(location: Sequence[Any]) -> str:
+    parts = [str(part) for part in location if part not in {"body", "query", "path"}]
+    return "/" + "/".join(parts)
+
+
+def _sentence(error: Any, fields: Sequence[str]) -> str:
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(error["loc"][-1]), fields, 1, 0.5)
+        return f"unknown field; did you mean {near[0]!r}?" if near else "unknown field"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+def known_fields(request: Request) -> list[str]:
+    """Names of the fields the route's body takes, for suggestions."""
+    route = request.scope.get("route")
+    body = getattr(route, "body_field", None)
+    annotation = getattr(getattr(body, "field_info", None), "annotation", None)
+    return list(getattr(annotation, "model_fields", {}))

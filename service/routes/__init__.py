@@ -1,0 +1,1 @@
+"""HTTP only: validate, choose the representation, answer."""

@@ -1,0 +1,158 @@
+"""From a validated request to a response: run the operation, watch the client, represent the result."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.errors import ClientClosedError, DeadlineError, InvalidValueError, MalformedError, ServiceError
+from service.operations.base import Attachments, Context
+from service.operations.requests import Delivery, delivery_of
+from service.operations.results import Document, Result
+from service.operations.table import OPERATIONS
+from service.routes.negotiate import JSON, PICTURE_TYPES, SSE, choose
+from service.routes.represent import envelope, headers_of, represent
+from service.state import State
+
+KEEP_ALIVE_S = 10.0
+
+
+async def answer(
+    request: Request,
+    operation: str,
+    body: BaseModel,
+    attachments: Attachments | None = None,
+    offered: tuple[str, ...] = PICTURE_TYPES,
+) -> Response:
+    """Run one operation for an HTTP request and answer in the representation that Accept asks for."""
+    media = choose(request.headers.get("accept"), offered)
+    delivery = delivery_of(body)
+    context = context_of(request, delivery)
+    if media == SSE:
+        return StreamingResponse(_stream(context, operation, body, attachments or {}, delivery), media_type=SSE)
+    result = await unless_gone(request, run(context, operation, body, attachments or {}))
+    return await respond(request, result, media, delivery)
+
+
+async def respond(request: Request, result: Result, media: str, delivery: Delivery) -> Response:
+    """Represent a result in the encoder pool, off the event loop."""
+    state: State = request.app.state.ganymede
+    loop = asyncio.get_running_loop()
+    started = time.perf_counter()
+    base = state.settings.public_url or ""
+    response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
+    state.metrics.observe("encode_seconds", time.perf_counter() - started, format=media)
+    return response
+
+
+def context_of(request: Request, delivery: Delivery) -> Context:
+    """Who asks, and until when: timeout_ms, else X-Deadline-Ms, else the server's own limit."""
+    state: State = request.app.state.ganymede
+    timeout_s = state.settings.timeout_s if delivery.timeout_ms is None else delivery.timeout_ms / 1e3
+    if delivery.timeout_ms is None and (header := request.headers.get("x-deadline-ms")):
+        timeout_s = _milliseconds(header) / 1e3
+    return Context(
+        state=state,
+        caller=getattr(request.state, "caller", "") or (request.client.host if request.client else ""),
+        deadline=time.monotonic() + timeout_s,
+        request_id=getattr(request.state, "request_id", ""),
+    )
+
+
+def _milliseconds(header: str) -> int:
+    if not (header.isascii() and header.isdigit() and 0 < int(header) <= 3_600_000):
+        raise MalformedError("X-Deadline-Ms must be a whole number of milliseconds, 1 to 3600000")
+    return int(header)
+
+
+async def run(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:
+    """The operation itself, bounded by the deadline. Raises DeadlineError, or what the operation raises."""
+    row = OPERATIONS[operation]
+    try:
+        async with asyncio.timeout(context.left_s()):
+            return await row.run(context, body, attachments)
+    except TimeoutError:
+        raise DeadlineError("the deadline passed before the answer was ready") from None
+
+
+async def unless_gone(request: Request, work: Any) -> Result:
+    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue."""
+    task: asyncio.Task[Result] = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientClosedError("the client hung up")
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    await request.body()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(
+    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
+) -> AsyncIterator[bytes]:
+    """Server-sent events: what the operation reports as it happens, then `result` or `error`."""
+    events: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue()
+
+    async def emit(event: str, data: dict[str, Any]) -> None:
+        events.put_nowait((event, data))
+
+    listening = Context(context.state, context.caller, context.deadline, emit, context.bulk, context.request_id)
+    task = asyncio.ensure_future(_finish(listening, operation, body, attachments, delivery))
+    try:
+        number = 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    event, data = await events.get()
+                    number += 1
+                    yield sse(event, data, number)
+                    if event in {"result", "error"}:
+                        return
+                    continue
+            yield b": keep-alive\n\n"
+    finally:
+        task.cancel()
+
+
+async def _finish(
+    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
+) -> None:
+    try:
+        result = await run(context, operation, body, attachments)
+        await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery))
+    except ServiceError as error:
+        await context.emit("error", error.problem(f"urn:ganymede:request:{context.request_id}"))
+    except Exception:
+        await context.emit("error", ServiceError("the request failed").problem(""))
+        raise
+
+
+def result_event(state: State, result: Result, delivery: Delivery) -> dict[str, Any]:
+    """The final event: the JSON envelope, or the document."""
+    if isinstance(result, Document):
+        return dict(result.body)
+    return envelope(result, delivery, state.settings.public_url or "")
+
+
+def sse(event: str, data: Mapping[str, Any], number: int | str) -> bytes:
+    """One server-sent event; bytes inside the data travel as base64."""
+    text = json.dumps(dict(data), default=lambda b: base64.b64encode(b).decode(), separators=(",", ":"))
+    return f"id: {number}\nevent: {event}\ndata: {text}\n\n".encode()
+
+
+__all__ = ["JSON", "InvalidValueError", "answer", "context_of", "headers_of", "respond", "run", "sse"]

@@ -1,0 +1,36 @@
+"""Liveness, readiness and metrics."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from service.routes.documented import PROBLEMS
+from service.state import State
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="The process runs")
+async def livez() -> dict[str, str]:
+    """200 as long as the event loop turns."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: PROBLEMS[503]}, summary="It can take work")
+async def readyz(request: Request) -> Response:
+    """200 when bundles are loaded and it is not draining; 503 with a Retry-After otherwise."""
+    state: State = request.app.state.ganymede
+    checks: dict[str, Any] = {"models": len(state.catalogue.all()), "draining": state.draining}
+    if state.draining or not state.catalogue.ready or not state.catalogue.all():
+        problem = {"type": "urn:ganymede:problem:unavailable", "title": "Unavailable", "status": 503}
+        body = {**problem, "detail": "draining" if state.draining else "no bundle is loaded", "instance": "/readyz"}
+        return JSONResponse(body, 503, {"Retry-After": "2"}, media_type="application/problem+json")
+    return JSONResponse({"status": "ready", **checks})
+
+
+@router.get("/metrics", response_class=Response, summary="Prometheus metrics")
+async def metrics(request: Request) -> Response:
+    """The exposition format; one process, one registry."""
+    state: State = request.app.state.ganymede
+    return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

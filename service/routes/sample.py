@@ -1,0 +1,16 @@
+"""POST /sample: pictures from seeds or latents."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.operations.sample import SampleRequest
+from service.routes.answers import answer
+from service.routes.documented import PICTURES
+
+router = APIRouter(tags=["pictures"])
+
+
+@router.post("/sample", responses=PICTURES, response_class=Response, summary="Make pictures from seeds or latents")
+async def post_sample(request: Request, body: SampleRequest) -> Response:
+    """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
+    return await answer(request, "sample", body)

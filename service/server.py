@@ -1,0 +1,82 @@
+"""Running uvicorn: address, drain on SIGTERM, the sentence that says where to look."""
+
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.app import build_app, state_of
+from service.settings import Settings
+
+
+class RefusedToStartError(Exception):
+    """A setting that would make starting unsafe or impossible; the text says what to do."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn with a drain: at SIGTERM `/readyz` turns 503 at once, and requests in flight are finished."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._ganymede = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Mark the state as draining before uvicorn stops accepting."""
+        if hasattr(self._ganymede.state, "ganymede"):
+            state_of(self._ganymede).draining = True
+        super().handle_exit(sig, frame)
+
+
+def check(settings: Settings) -> None:
+    """Raises RefusedToStartError for a public address without keys, unless that was asked for."""
+    if settings.listens_publicly and settings.api_keys_file is None and not settings.insecure:
+        raise RefusedToStartError(
+            f"refusing to listen on {settings.host} without API keys: set GANYMEDE_API_KEYS_FILE, "
+            "or say --insecure if everyone who can reach this address may use it"
+        )
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises RefusedToStartError when the port is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.processes != 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise RefusedToStartError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    return listener
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises RefusedToStartError, or what building the state raises."""
+    check(settings)
+    listener = bind(settings)
+    app = build_app(settings)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.drain_s),
+        timeout_keep_alive=30,
+        backlog=2048,
+    )
+    server = Server(config, app)
+    host, port = listener.getsockname()[:2]
+    _announce(server, f"http://{'[' + host + ']' if ':' in host else host}:{port}")
+    server.run(sockets=[listener])
+
+
+def _announce(server: Server, address: str) -> None:
+    original = server.startup
+
+    async def startup(sockets: list[socket.socket] | None = None) -> None:
+        await original(sockets)
+        if not server.should_exit:
+            print(f"Ganymede is ready on {address}", flush=True)
+
+    server.startup = startup  # type: ignore[method-assign]

@@ -1,0 +1,131 @@
+"""The one table of settings. Order of authority: command line > GANYMEDE_* environment > TOML file > default."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SHIPPED_BUNDLES = Path(__file__).parent.parent / "models" / "exports"
+
+
+def default_data_dir() -> Path:
+    """Where the embedded default writes: XDG data home, or a private folder below the temporary one."""
+    base = os.environ.get("XDG_DATA_HOME") or (Path.home() / ".local" / "share" if Path.home() != Path("/") else None)
+    return Path(base or tempfile.gettempdir()) / "ganymede"
+
+
+class Settings(BaseSettings):
+    """Every setting of every role. Units stand in the names: _s seconds, _ms milliseconds, _bytes, _pixels."""
+
+    model_config = SettingsConfigDict(env_prefix="GANYMEDE_", extra="forbid", frozen=True, env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="all: API, engine and jobs in one process; api: no engine; worker: engine and jobs only."
+    )
+    insecure: bool = Field(False, description="Listen on a public address without API keys.")
+    processes: int = Field(1, ge=0, le=256, description="Full processes behind the port; 0 means one a core.")
+    data_dir: Path = Field(default_factory=default_data_dir, description="Everything the embedded default writes.")
+    redis_url: str | None = Field(None, description="External Redis or Valkey; absent: a private embedded one.")
+    redis_appendfsync: Literal["everysec", "always"] = Field(
+        "everysec", description="How the embedded Redis syncs its log; always survives power loss and is slower."
+    )
+    bundles: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (SHIPPED_BUNDLES,), description="Folders of bundles, watched; separated by ':' in the environment."
+    )
+    default_model: str | None = Field(None, description="Bundle used when a request names none; fashion32 if there.")
+    bundle_poll_s: float = Field(2.0, gt=0, description="Seconds between two looks at the bundle folders.")
+    api_keys_file: Path | None = Field(None, description="Hashed API keys; absent: no keys are asked for.")
+    provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="Execution provider.")
+    runtime: Literal["onnx", "torchscript", "fake"] = Field("onnx", description="Runtime that computes pictures.")
+    threads: int = Field(0, ge=0, le=256, description="Threads of the runtime; 0 means one a core.")
+    max_batch: int = Field(16, ge=1, le=1024, description="Pictures computed at once.")
+    queue_pictures: int = Field(8192, ge=1, description="Pictures waiting for the engine before 429.")
+    encode_threads: int = Field(0, ge=0, le=64, description="Threads that encode pictures; 0 means one a core.")
+    max_pictures: int = Field(1024, ge=1, le=100_000, description="Pictures in one request.")
+    async_pictures: int = Field(512, ge=1, description="Requests for more pictures than this become jobs.")
+    max_body_bytes: int = Field(16 << 20, ge=1024, description="Bytes of a request body.")
+    max_upload_pixels: int = Field(50_000_000, ge=1, description="Pixels of an uploaded picture.")
+    max_result_pixels: int = Field(100_000_000, ge=1, description="Pixels of one answer, over all its pictures.")
+    max_frames: int = Field(600, ge=2, description="Frames of one walk.")
+    max_latents_per_model: int = Field(120_000, ge=1, description="Saved latents of one model.")
+    max_jobs: int = Field(10_000, ge=1, description="Jobs queued or running before 429.")
+    job_result_ttl_s: float = Field(86_400, gt=0, description="Seconds a job's result is kept; 410 afterwards.")
+    job_lease_s: float = Field(
+        15.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
+    )
+    job_attempts: int = Field(5, ge=1, le=100, description="Starts of a job before it is put on the dead-letter list.")
+    job_slots: int = Field(16, ge=1, le=1024, description="Jobs one worker runs side by side.")
+    timeout_s: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
+    drain_s: float = Field(20.0, gt=0, description="Seconds SIGTERM waits for work in flight.")
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Hosts webhooks may call, separated by commas; empty: no webhooks."
+    )
+    webhook_secret: str | None = Field(None, description="whsec_… secret that signs webhooks.")
+    public_url: str | None = Field(None, description="Base of the URLs in answers; absent: relative URLs.")
+    runs_dir: Path | None = Field(None, description="Run folders of the training package, shown in the studio.")
+    log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
+
+    @field_validator("bundles", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("webhook_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line (init) before environment before the TOML file named by GANYMEDE_CONFIG."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        if config := os.environ.get("GANYMEDE_CONFIG"):
+            sources += (TomlConfigSettingsSource(settings_cls, Path(config)),)
+        return sources
+
+    @property
+    def cores(self) -> int:
+        """Processor cores this process may use."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def engine_threads(self) -> int:
+        """Threads of the runtime, resolved."""
+        return self.threads or self.cores
+
+    @property
+    def listens_publicly(self) -> bool:
+        """Whether the address can be reached from other machines."""
+        return self.host not in {"127.0.0.1", "localhost", "::1"} and not self.host.startswith("127.")
+
+
+def limits(settings: Settings) -> dict[str, int]:
+    """The limits a caller may run into, as `GET /models` and 413/422 details show them."""
+    return {
+        "pictures_per_request": settings.max_pictures,
+        "pixels_per_upload": settings.max_upload_pixels,
+        "pixels_per_result": settings.max_result_pixels,
+        "bytes_per_body": settings.max_body_bytes,
+        "frames_per_walk": settings.max_frames,
+        "saved_latents_per_model": settings.max_latents_per_model,
+        "jobs": settings.max_jobs,
+        "pictures_queued": settings.queue_pictures,
+    }

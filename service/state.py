@@ -1,0 +1,93 @@
+"""The running state and the one function that builds it: nothing in the service is global."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from models.bundle import Bundle
+from models.errors import RuntimeUnavailableError
+from models.runtimes.onnx_runtime import PROVIDERS, available_providers
+from service.engine.catalogue import Catalogue
+from service.engine.engine import Engine
+from service.engine.model import Model, open_model
+from service.metrics import Metrics
+from service.settings import Settings
+
+log = logging.getLogger("ganymede.state")
+
+
+@dataclass
+class State:
+    """Everything a request may need. `engine` is None in the api role; `draining` is set by SIGTERM."""
+
+    settings: Settings
+    metrics: Metrics
+    catalogue: Catalogue
+    engine: Engine | None
+    encoders: ThreadPoolExecutor
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    draining: bool = False
+    in_flight: int = 0
+
+
+async def build_state(settings: Settings) -> State:
+    """Load bundles, start the engine and the watchers. Raises RuntimeUnavailableError when the provider cannot be had."""
+    metrics = Metrics()
+    has_engine = settings.role != "api"
+    device = resolve_device(settings) if has_engine else "cpu"
+    catalogue = Catalogue(settings.bundles, _opener(settings, device, has_engine), settings.default_model)
+    await asyncio.to_thread(catalogue.refresh)
+    engine = Engine(metrics, settings.max_batch, settings.queue_pictures) if has_engine else None
+    encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
+    state = State(settings, metrics, catalogue, engine, encoders)
+    _count_models(state)
+    watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
+    state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
+    gc.freeze()  # what lives as long as the process need not be looked at by every collection
+    return state
+
+
+async def close_state(state: State) -> None:
+    """Stop watchers, engine and pools, in the reverse order of building."""
+    for task in state.tasks:
+        task.cancel()
+    for task in state.tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    for close in reversed(state.closers):
+        await close()
+    if state.engine is not None:
+        await asyncio.to_thread(state.engine.close)
+    state.encoders.shutdown(wait=False, cancel_futures=True)
+
+
+def resolve_device(settings: Settings) -> str:
+    """`cpu` or `cuda`. Raises RuntimeUnavailableError with one clear sentence when the provider asked for is not there."""
+    if settings.runtime != "onnx":
+        return "cpu" if settings.provider == "auto" else settings.provider
+    have = available_providers()
+    if not have:
+        raise RuntimeUnavailableError("no ONNX Runtime is installed; install ganymede[cpu] or ganymede[gpu]")
+    if settings.provider == "auto":
+        return "cuda" if PROVIDERS["cuda"] in have else "cpu"
+    if PROVIDERS[settings.provider] not in have:
+        raise RuntimeUnavailableError(
+            f"provider {settings.provider!r} was asked for, but the installed ONNX Runtime has only {', '.join(have)}"
+        )
+    return settings.provider
+
+
+def _opener(settings: Settings, device: str, has_engine: bool) -> Callable[[Bundle], Model]:
+    if not has_engine:
+        return Model
+    return lambda bundle: open_model(bundle, settings.runtime, device, settings.engine_threads, settings.max_batch)
+
+
+def _count_models(state: State) -> None:
+    state.metrics.set("models_loaded", len(state.catalogue.all()))
+    state.metrics.set("bundles_refused", len(state.catalogue.refused))

@@ -1,0 +1,122 @@
+"""Small real bundles for tests: random weights, real ONNX and TorchScript files, made once a session."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.bundle import Bundle, publish, staging_folder, write_manifest
+from models.pyramid import enlarge_matrix
+
+LABELS = ("red", "green", "blue")
+
+
+class TinyGenerator(nn.Module):
+    """z [n, 8] (and a label) to a 16x16 colour picture, by one linear layer and two transposed convolutions."""
+
+    def __init__(self, labels: int = 0, channels: int = 3) -> None:
+        super().__init__()
+        self.project = nn.Linear(8 + labels, 16 * 4 * 4)
+        self.up = nn.Sequential(
+            nn.ReLU(),
+            nn.ConvTranspose2d(16, 8, 4, 2, 1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(8, channels, 4, 2, 1),
+            nn.Tanh(),
+        )
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        z = noise if label is None else torch.cat([noise, label], 1)
+        return self.up(self.project(z).view(-1, 16, 4, 4))
+
+
+class TinyLevel(nn.Module):
+    """(previous, noise plane) to a picture of twice the side: enlarge, add a residual."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.from_numpy(enlarge_matrix(side, 2 * side).copy()))
+        self.residual = nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, previous: Tensor, noise: Tensor) -> Tensor:
+        low = self.matrix @ previous @ self.matrix.T
+        return low + 0.2 * self.residual(torch.cat([low, noise], 1))
+
+
+class TinyJudge(nn.Module):
+    """A picture to one logit and 8 features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.features(image)
+        return self.head(features), features
+
+
+def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], stem: Path) -> dict[str, str]:
+    """Write `<stem>.onnx` with a dynamic batch and `<stem>.ts`; returns the manifest's `files` entry."""
+    module.eval()
+    batch = torch.export.Dim("batch")
+    torch.onnx.export(
+        module,
+        tuple(inputs.values()),
+        f"{stem}.onnx",
+        input_names=list(inputs),
+        output_names=outputs,
+        dynamic_shapes=tuple({0: batch} for _ in inputs),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    torch.jit.save(torch.jit.trace(module, tuple(inputs.values())), f"{stem}.ts")
+    return {"onnx": f"{stem.name}.onnx", "torchscript": f"{stem.name}.ts"}
+
+
+def fields(name: str, side: int, cuts: list[dict], levels: list[dict], **extra: object) -> dict[str, object]:
+    """The parts of a manifest that every tiny bundle shares."""
+    size = sum(torch.Size(cut["shape"]).numel() for cut in cuts)
+    return {
+        "name": name,
+        "family": "tiny",
+        "description": "random weights, for tests",
+        "image": {"width": side, "height": side, "channels": 3},
+        "latent": {"distribution": "standard_normal", "size": size, "cuts": cuts},
+        "levels": levels,
+        "provenance": {"dataset": "none", "dataset_licence": "none", "licence": "Apache-2.0"},
+        **extra,
+    }
+
+
+def make_tiny(folder: Path, name: str = "tiny", labels: tuple[str, ...] | None = None, seed: int = 0) -> Bundle:
+    """A one-level bundle of 16x16 pictures, label-conditional when `labels` are given, with a discriminator."""
+    torch.manual_seed(seed)
+    stage = staging_folder(folder / name)
+    inputs = {"noise": torch.randn(2, 8)} | ({"label": torch.eye(len(labels))[:2]} if labels else {})
+    files = export_graph(TinyGenerator(len(labels or ())), inputs, ["picture"], stage / "level-0")
+    judge = export_graph(TinyJudge(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "judge")
+    level = {"previous": None, "output": [16, 16], "label": labels is not None, "files": files}
+    discriminator = {"kind": "real", "feature_size": 8, "files": judge}
+    cuts = [{"name": "z", "shape": [8]}]
+    (stage / "README.md").write_text(f"---\nname: {name}\n---\n# {name}\n\nRandom weights.\n")
+    write_manifest(stage, fields(name, 16, cuts, [level], labels=labels, discriminator=discriminator))
+    return publish(stage, folder / name)
+
+
+def make_tiny_pyramid(folder: Path, name: str = "tiny-lapgan", seed: int = 0) -> Bundle:
+    """A two-level bundle, 16 then 32 pixels; the second level takes the first one's picture and a noise plane."""
+    torch.manual_seed(seed)
+    stage = staging_folder(folder / name)
+    base = export_graph(TinyGenerator(), {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
+    inputs = {"previous": torch.randn(2, 3, 16, 16), "noise": torch.randn(2, 1, 32, 32)}
+    fine = export_graph(TinyLevel(16), inputs, ["picture"], stage / "level-1")
+    levels = [
+        {"previous": None, "output": [16, 16], "files": base},
+        {"previous": [16, 16], "output": [32, 32], "files": fine},
+    ]
+    cuts = [{"name": "z", "shape": [8]}, {"name": "plane-1", "shape": [1, 32, 32]}]
+    upsampling = {"kind": "fixed", "start_sizes": [16], "max_factor": 2}
+    write_manifest(stage, fields(name, 32, cuts, levels, upsampling=upsampling))
+    return publish(stage, folder / name)

@@ -1,0 +1,67 @@
+"""Fixtures that many tests share: tiny bundles, and a server's state or client over them."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import httpx
+import pytest
+
+from models.bundle import Bundle
+from service.app import build_app
+from service.settings import Settings
+from tests.bundles import LABELS, make_tiny, make_tiny_pyramid
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three tiny bundles: unconditional, conditional, pyramid."""
+    folder = tmp_path_factory.mktemp("bundles")
+    make_tiny(folder, "tiny")
+    make_tiny(folder, "tiny-labels", LABELS, seed=1)
+    make_tiny_pyramid(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(bundle_folder: Path) -> Bundle:
+    """The unconditional tiny bundle."""
+    from models.bundle import read_bundle
+
+    return read_bundle(bundle_folder / "tiny")
+
+
+ClientFactory = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+@pytest.fixture
+def client_with(bundle_folder: Path, tmp_path: Path) -> ClientFactory:
+    """`async with client_with(max_pictures=10) as client`: the whole application in this process, real runtime."""
+
+    @asynccontextmanager
+    async def open_client(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
+        defaults = {"bundles": (bundle_folder,), "data_dir": tmp_path / "data", "threads": 1, "default_model": "tiny"}
+        app = build_app(Settings(**{**defaults, **options}))
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                client.app = app  # type: ignore[attr-defined]
+                yield client
+
+    return open_client
+
+
+@pytest.fixture
+async def client(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
+    """The application with default settings over the tiny bundles."""
+    async with client_with() as opened:
+        yield opened
