@@ -37,12 +37,14 @@ TABLE: dict[str, KeyRow] = {
     # limits
     "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: next free moment"),
     # saved latents
-    "latent": KeyRow("latent:{id}", "hash", "for ever", "name, model, time, raw float32 data, meta JSON"),
-    "latent_names": KeyRow("latent-names", "hash", "for ever", "name -> id of every saved latent"),
-    "latents_by_time": KeyRow("latents-by-time", "zset", "for ever", "ids of saved latents by creation time"),
-    "latents_by_name": KeyRow("latents-by-name", "zset", "for ever", "names of saved latents in lexical order"),
-    "latent_tag": KeyRow("latent-tag:{tag}", "set", "for ever", "ids of the latents that carry one tag"),
-    "latent_model": KeyRow("latent-model:{model}", "set", "for ever", "ids of the latents of one model"),
+    "saved": KeyRow("{what}s", "-", "-", "prefix of the store of saved vectors; `what` is latent or direction"),
+    "saved_record": KeyRow(
+        "{what}s:record:{id}", "hash", "for ever", "one saved vector: name, tags, facts, float32 data"
+    ),
+    "saved_names": KeyRow("{what}s:names", "hash", "for ever", "name -> id of every saved vector"),
+    "saved_lex": KeyRow("{what}s:lex", "zset", "for ever", "names of saved vectors in lexical order"),
+    "saved_sequence": KeyRow("{what}s:sequence", "string", "for ever", "the last sequence number given"),
+    "saved_order": KeyRow("{what}s:order:{scope}", "zset", "for ever", "ids by sequence: all, of a model, tag or both"),
 }
 
 
@@ -72,14 +74,6 @@ class RedisKeys:
         """Event stream of one job."""
         return self.name("events", id=job_id)
 
-    def latent(self, latent_id: str) -> str:
-        """One saved latent."""
-        return self.name("latent", id=latent_id)
-
-    def latent_tag(self, tag: str) -> str:
-        """Latents that carry one tag."""
-        return self.name("latent_tag", tag=tag)
-
-    def latent_model(self, model: str) -> str:
-        """Latents of one model."""
-        return self.name("latent_model", model=model)
+    def saved(self, what: str) -> str:
+        """Prefix of the store of saved vectors, `what` being latent or direction."""
+        return self.name("saved", what=what)

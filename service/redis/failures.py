@@ -16,13 +16,15 @@ from redis.exceptions import (
 from service.errors import StorageFullError, UnavailableError
 
 AWAY = (ConnectionError, TimeoutError, BusyLoadingError, MaxConnectionsError, ReadOnlyError, OSError)
+FULL = ("OOM ", "when used memory >", "MISCONF")
+"""How a refused write begins: memory, memory as a script sees it (the OOM is cut off there), disk."""
 
 
 def is_full(error: BaseException) -> bool:
     """Whether Redis refused a write because memory (`OOM`) or the disk under its log (`MISCONF`) is full."""
     if isinstance(error, OutOfMemoryError):
         return True
-    return isinstance(error, ResponseError) and any(word in str(error) for word in ("OOM ", "MISCONF"))
+    return isinstance(error, ResponseError) and any(word in str(error) for word in FULL)
 
 
 @contextmanager
