@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     redis_appendfsync: Literal["everysec", "always"] = Field(
         "everysec", description="How the embedded Redis syncs its log; always survives power loss and is slower."
     )
+    redis_namespace: str = Field(
+        "gmd", pattern=r"^[a-z0-9-]{1,32}$", description="First part of every key, so that several may share a Redis."
+    )
     bundles: Annotated[tuple[Path, ...], NoDecode] = Field(
         (SHIPPED_BUNDLES,), description="Folders of bundles, watched; separated by ':' in the environment."
     )

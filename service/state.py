@@ -8,13 +8,20 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from service.engine.catalogue import Catalogue
 from service.engine.engine import Engine
 from service.engine.model import Model, open_model
+from service.latent_store import LatentStore
 from service.metrics import Metrics
+from service.redis.connect import check_server, connect
+from service.redis.embedded import EmbeddedRedis
+from service.redis_keys import RedisKeys
 from service.settings import Settings
 
 log = logging.getLogger("ganymede.state")
@@ -29,6 +36,10 @@ class State:
     catalogue: Catalogue
     engine: Engine | None
     encoders: ThreadPoolExecutor
+    redis: Redis
+    keys: RedisKeys
+    latents: LatentStore
+    directions: LatentStore
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     draining: bool = False
@@ -44,12 +55,43 @@ async def build_state(settings: Settings) -> State:
     await asyncio.to_thread(catalogue.refresh)
     engine = Engine(metrics, settings.max_batch, settings.queue_pictures) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
-    state = State(settings, metrics, catalogue, engine, encoders)
+    redis, close_redis = await open_redis(settings)
+    keys = RedisKeys("{" + settings.redis_namespace + "}")
+    latents, directions = (
+        LatentStore(redis, keys, quota_per_model=settings.max_latents_per_model, what=what)
+        for what in ("latent", "direction")
+    )
+    state = State(settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions)
+    state.closers.append(close_redis)
     _count_models(state)
     watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
     gc.freeze()  # what lives as long as the process need not be looked at by every collection
     return state
+
+
+async def open_redis(settings: Settings) -> tuple[Redis, Callable[[], Awaitable[None]]]:
+    """A client of the Redis in the settings, or of our own child, and what closes both. Raises NoServerError."""
+    if settings.redis_url is not None:
+        client = connect(settings.redis_url)
+        for sentence in await _warnings(client):
+            log.warning("redis: %s", sentence)
+        return client, client.aclose
+    child = EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_appendfsync)
+    client = connect(await child.start())
+
+    async def close() -> None:
+        await client.aclose()
+        await child.stop()
+
+    return client, close
+
+
+async def _warnings(client: Redis) -> list[str]:
+    try:
+        return await check_server(client)
+    except RedisError:
+        return ["it cannot be reached; saved latents and jobs answer 503 until it can"]
 
 
 async def close_state(state: State) -> None:
