@@ -97,13 +97,19 @@ class Level(Part):
 class Upsampling(Part):
     """How a user's picture enters the chain.
 
-    `fixed`: it is fitted to one of `start_sizes` (sides, pixels) and rises to the bundle's image size.
-    `any-size`: the single level with a `factor` is applied again and again.
+    `fixed`: it is fitted to one of `start_sizes` (sides, pixels) and rises to the bundle's image size. The noise of a
+    level is that level's cut of the latent of the seed, as in sampling.
+    `any-size`: the single level, with `factor` and `halo`, is applied again and again; `latent.size` is 0. The noise of
+    one [1, H, W] plane at each level's OUTPUT size comes from one stream of the seed, level after level: the first
+    H*W numbers for the first level, the next 4*H*W for the second, ..., in `latent.distribution`.
+    `operator` is the enlargement inside the graphs: `corner-aligned` (models.pyramid.enlarge) for fixed sizes,
+    `half-pixel` (models.pyramid.double), which does not depend on the place, where pictures are cut into tiles.
     """
 
     kind: Literal["fixed", "any-size"]
     start_sizes: tuple[int, ...] = ()
     max_factor: int = Field(default=8, ge=2, le=64)
+    operator: Literal["corner-aligned", "half-pixel"] = "corner-aligned"
 
 
 class Discriminator(Part):
@@ -204,6 +210,20 @@ def _check_chain(manifest: Manifest) -> None:
         raise ValueError("the last level's output is not the image size")
     if manifest.conditional and not manifest.labels:
         raise ValueError("a level takes a label but the manifest names no labels")
+    if manifest.upsampling:
+        _check_upsampling(manifest, manifest.upsampling)
+
+
+def _check_upsampling(manifest: Manifest, upsampling: Upsampling) -> None:
+    if upsampling.kind == "any-size":
+        if len(manifest.levels) != 1 or manifest.levels[0].factor is None or manifest.latent.size:
+            raise ValueError("an any-size bundle has one level, with a factor, and no latent")
+        return
+    squares = [level.previous for level in manifest.levels if level.previous]
+    entries = {height for height, width in squares if height == width}
+    unknown = sorted(set(upsampling.start_sizes) - entries)
+    if unknown or not upsampling.start_sizes:
+        raise ValueError(f"start_sizes {list(upsampling.start_sizes)} must be among {sorted(entries)}")
 
 
 def _check_files(manifest: Manifest) -> None:

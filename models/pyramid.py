@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
+TINY = np.float32(1e-12)
+ALTERNATIONS = 50  # rounds of projecting and clipping where the blocks overlap
 
 
 @lru_cache(maxsize=256)
@@ -59,6 +61,21 @@ def enlarge(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.f
     return apply(enlarge_matrix(image.shape[-2], height), enlarge_matrix(image.shape[-1], width), image)
 
 
+def double(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Grow [..., h, w] to [..., 2h, 2w] bilinearly with half-pixel centres, the edge repeated outward.
+
+    The operator of any-size bundles: the same at every place, so a tile gives what the whole picture gives.
+    """
+    return np.asarray(_double_last(_double_last(image).swapaxes(-1, -2)).swapaxes(-1, -2), np.float32)
+
+
+def _double_last(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    left = np.concatenate([image[..., :1], image[..., :-1]], -1)
+    right = np.concatenate([image[..., 1:], image[..., -1:]], -1)
+    pairs = np.stack([0.25 * left + 0.75 * image, 0.75 * image + 0.25 * right], -1)
+    return np.asarray(pairs.reshape(*image.shape[:-1], 2 * image.shape[-1]), np.float32)
+
+
 def build(image: NDArray[np.float32], sizes: list[int]) -> list[NDArray[np.float32]]:
     """[coarsest picture, residual, ..., finest residual] of a square image [..., n, n]; `sizes` rise, the last is n.
 
@@ -78,14 +95,46 @@ def collapse(levels: list[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 
 def faithful(image: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The nearest picture to `image` [..., H, W] (least squares) whose reduction is exactly `coarse` [..., h, w].
+    """A picture near `image` [..., H, W], values in -1..1, whose reduction is `coarse` [..., h, w] (also in -1..1).
 
-    x + R^T (R R^T)^-1 (coarse - R x), separably; when the sizes are whole multiples this adds each block's mean error.
+    First the nearest one in least squares, x + R^T (R R^T)^-1 (coarse - R x), separably; then into the range without
+    moving the reduction: exactly where the sizes are whole multiples, else by alternating the two conditions.
     """
-    rows, columns = reduce_matrix(image.shape[-2], coarse.shape[-2]), reduce_matrix(image.shape[-1], coarse.shape[-1])
+    if image.shape[-2] % coarse.shape[-2] == 0 and image.shape[-1] % coarse.shape[-1] == 0:
+        return _rescaled_blocks(_projected(image, coarse), coarse)
+    for _ in range(ALTERNATIONS):
+        image = np.clip(_projected(image, coarse), -1.0, 1.0)
+    return image
+
+
+def _projected(image: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows, columns = _axes(image, coarse)
     error = coarse - apply(rows, columns, image)
-    return image + apply(_pseudo_inverse(rows), _pseudo_inverse(columns), error)
+    return image + apply(_pseudo_inverse(*rows.shape[::-1]), _pseudo_inverse(*columns.shape[::-1]), error)
 
 
-def _pseudo_inverse(matrix: Matrix) -> Matrix:
-    return np.asarray(np.linalg.pinv(matrix.astype(np.float64)), np.float32)
+def _rescaled_blocks(image: NDArray[np.float32], coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Clip to -1..1, then shrink each block's distances to black (or to white) until its mean is right again."""
+    rows, columns = _axes(image, coarse)
+    clipped = np.clip(image, -1.0, 1.0)
+    mean = apply(rows, columns, clipped)
+    darken = (coarse + 1.0) / np.maximum(mean + 1.0, TINY)
+    lighten = (1.0 - coarse) / np.maximum(1.0 - mean, TINY)
+    high, wide = image.shape[-2] // coarse.shape[-2], image.shape[-1] // coarse.shape[-1]
+    too_light, darken, lighten = (
+        x.repeat(high, axis=-2).repeat(wide, axis=-1) for x in (mean > coarse, darken, lighten)
+    )
+    return np.asarray(np.where(too_light, (clipped + 1.0) * darken - 1.0, 1.0 - (1.0 - clipped) * lighten), np.float32)
+
+
+def _axes(image: NDArray[np.float32], coarse: NDArray[np.float32]) -> tuple[Matrix, Matrix]:
+    return reduce_matrix(image.shape[-2], coarse.shape[-2]), reduce_matrix(image.shape[-1], coarse.shape[-1])
+
+
+@lru_cache(maxsize=256)
+def _pseudo_inverse(source: int, target: int) -> Matrix:
+    """[source, target]: R^T (R R^T)^-1 of `reduce_matrix(source, target)`; whole multiples just repeat."""
+    matrix = reduce_matrix(source, target)
+    if source % target == 0:
+        return _frozen((matrix.T > 0).astype(np.float64))
+    return _frozen(np.linalg.pinv(matrix.astype(np.float64)))
