@@ -71,7 +71,8 @@ def join(pieces: Sequence[Vector]) -> Vector:
 
 def check(prior: Latent, values: Sequence[float] | NDArray[np.floating]) -> Vector:
     """One latent from untrusted numbers. Raises LatentError for a wrong length or a value that is not finite."""
-    vector = np.asarray(values, np.float32)
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite and is refused below
+        vector = np.asarray(values, np.float32)
     if vector.shape != (prior.size,):
         raise LatentError(f"the latent has {vector.size} values, the model takes {prior.size}")
     if not np.isfinite(vector).all():

@@ -1,0 +1,95 @@
+"""The batching policy, with a clock of our own: fair, bounded, and nothing lost."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.engine.batcher import Batch, Batcher, Ticket
+
+
+def ticket(count: int, caller: str = "a", lane: str = "l", **options: object) -> Ticket:
+    return Ticket(lane=lane, count=count, caller=caller, payload=None, arrived=0.0, **options)  # type: ignore[arg-type]
+
+
+def drain(batcher: Batcher, now: float = 0.0) -> list[Batch]:
+    batches = []
+    while batch := batcher.next(now):
+        batches.append(batch)
+    return batches
+
+
+work = st.lists(
+    st.tuples(st.integers(1, 60), st.sampled_from("abc"), st.sampled_from("xy"), st.booleans()), min_size=1, max_size=20
+)
+
+
+@given(work)
+@settings(max_examples=200)
+def test_every_picture_is_computed_exactly_once(tickets: list[tuple[int, str, str, bool]]) -> None:
+    """Pieces of all batches cover every ticket, each batch has one lane and fits."""
+    batcher = Batcher(lambda ticket, reason: None)
+    added = [ticket(count, caller, lane, bulk=bulk) for count, caller, lane, bulk in tickets]
+    for one in added:
+        batcher.add(one)
+    covered: dict[int, list[int]] = {id(one): [] for one in added}
+    for batch in drain(batcher):
+        assert 1 <= batch.count <= 16
+        for piece in batch.pieces:
+            assert piece.ticket.lane == batch.lane
+            covered[id(piece.ticket)] += range(piece.start, piece.stop)
+    assert all(sorted(covered[id(one)]) == list(range(one.count)) for one in added)
+    assert batcher.waiting == 0
+
+
+def test_singles_share_a_batch_with_a_sheet() -> None:
+    """A request for 16 and twenty for 1 need three batches, not twenty-one."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(16, "sheet"))
+    for k in range(20):
+        batcher.add(ticket(1, f"caller-{k}"))
+    assert [batch.count for batch in drain(batcher)] == [16, 16, 4]
+
+
+def test_a_request_for_500_does_not_make_a_single_wait() -> None:
+    """The lone picture is in the next batch, whether another caller or the same one asked for 500 before."""
+    for caller in ("other", "same"):
+        batcher = Batcher(lambda ticket, reason: None)
+        batcher.add(ticket(500, "same"))
+        batcher.next(0.0)
+        single = ticket(1, caller)
+        batcher.add(single)
+        served = [any(piece.ticket is single for piece in batcher.next(0.0).pieces) for _ in range(2)]  # type: ignore[union-attr]
+        assert any(served)
+
+
+def test_lanes_take_turns() -> None:
+    """A big request to one bundle does not hold up another bundle."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(500, lane="big"))
+    batcher.next(0.0)
+    batcher.add(ticket(1, lane="small"))
+    assert "small" in [batcher.next(0.0).lane for _ in range(2)]  # type: ignore[union-attr]
+
+
+def test_immediate_work_passes_bulk_work() -> None:
+    """Bulk work is taken only when nothing immediate waits."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(100, bulk=True))
+    now = ticket(5)
+    batcher.add(now)
+    first = batcher.next(0.0)
+    assert first is not None
+    assert [piece.ticket for piece in first.pieces] == [now]
+
+
+def test_late_and_cancelled_work_is_dropped_before_it_is_computed() -> None:
+    """The caller hears why, and its neighbours are computed."""
+    dropped: list[tuple[Ticket, str]] = []
+    batcher = Batcher(lambda ticket, reason: dropped.append((ticket, reason)))
+    late, gone, good = ticket(5, deadline=1.0), ticket(5), ticket(5)
+    for one in (late, gone, good):
+        batcher.add(one)
+    gone.cancelled = True
+    batches = drain(batcher, now=2.0)
+    assert [piece.ticket for batch in batches for piece in batch.pieces] == [good]
+    assert dropped == [(late, "deadline"), (gone, "cancelled")]
+    assert batcher.waiting == 0
