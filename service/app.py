@@ -7,11 +7,11 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
-from service.routes import docs, health, images, models, sample
+from service.routes import docs, health, images, latents, models, sample
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
-ROUTERS = (sample.router, images.router, models.router, health.router, docs.router)
+ROUTERS = (sample.router, latents.router, images.router, models.router, health.router, docs.router)
 VERSION = "0.1.0"
 
 
@@ -38,7 +38,8 @@ def build_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     docs.mount_assets(app)
-    app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes)
+    larger = {"/latents/import": settings.max_import_bytes}
+    app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes, larger=larger)
     return app
 
 

@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
@@ -32,10 +33,11 @@ SECURITY = {
 class Gate:
     """Raw ASGI, outermost: request ids, drain, body size, headers and the request metrics."""
 
-    def __init__(self, app: ASGIApp, state_of: Any, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, state_of: Any, max_body_bytes: int, larger: Mapping[str, int]) -> None:
         self._app = app
         self._state_of = state_of
         self._max_body = max_body_bytes
+        self._larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count, guard, pass on."""
@@ -47,8 +49,9 @@ class Gate:
         state.in_flight += 1
         state.metrics.set("in_flight_requests", state.in_flight)
         try:
-            self._refuse(scope, state)
-            await self._app(scope, _limited(receive, self._max_body), visit.send)
+            limit = self._larger.get(scope["path"], self._max_body)
+            self._refuse(scope, state, limit)
+            await self._app(scope, _limited(receive, limit), visit.send)
         except ServiceError as error:
             await visit.fail(error, scope, receive)
         finally:
@@ -56,13 +59,13 @@ class Gate:
             state.metrics.set("in_flight_requests", state.in_flight)
             visit.report(state)
 
-    def _refuse(self, scope: Scope, state: State) -> None:
+    def _refuse(self, scope: Scope, state: State, limit: int) -> None:
         if state.draining and scope["path"] not in ALWAYS_OPEN:
             raise UnavailableError("the server is draining", headers={"Retry-After": "5", "Connection": "close"})
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._max_body:
+        if length.isdigit() and int(length) > limit:
             raise TooLargeError(
-                f"the body has {int(length)} bytes; the limit is {self._max_body}", headers={"Connection": "close"}
+                f"the body has {int(length)} bytes; the limit is {limit}", headers={"Connection": "close"}
             )
 
 

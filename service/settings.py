@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     max_pictures: int = Field(1024, ge=1, le=100_000, description="Pictures in one request.")
     async_pictures: int = Field(512, ge=1, description="Requests for more pictures than this become jobs.")
     max_body_bytes: int = Field(16 << 20, ge=1024, description="Bytes of a request body.")
+    max_import_bytes: int = Field(256 << 20, ge=1024, description="Bytes of a file of saved latents.")
     max_upload_pixels: int = Field(50_000_000, ge=1, description="Pixels of an uploaded picture.")
     max_result_pixels: int = Field(100_000_000, ge=1, description="Pixels of one answer, over all its pictures.")
     max_frames: int = Field(600, ge=2, description="Frames of one walk.")

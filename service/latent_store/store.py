@@ -22,6 +22,8 @@ from service.redis_keys import RedisKeys
 PAGE_LIMIT = 1000
 SCAN_BUDGET = 5000
 CHECK_EVERY_S = 30.0
+RESERVED = {"export", "import", "learn"}
+"""Words that stand where a name would in an address."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class LatentStore:
         Raises ConflictError when the name is taken, StorageFullError when the model's quota or the memory is full,
         UnavailableError when Redis is away or might evict what it was asked to keep.
         """
-        draft = replace(draft, name=check_name(draft.name), tags=check_tags(draft.tags))
+        draft = replace(draft, name=_free_to_give(draft.name), tags=check_tags(draft.tags))
         await self._refuse_eviction()
         created = time.time() if draft.created is None else draft.created
         facts, tags = describe(draft), json.dumps(draft.tags)
@@ -158,7 +160,7 @@ class LatentStore:
 
     async def change(self, name: str, *, new_name: str | None = None, tags: Sequence[str] | None = None) -> Saved:
         """Rename, retag or both in one step. Raises NotFoundError, or ConflictError when the new name is taken."""
-        new_name = name if new_name is None else check_name(new_name)
+        new_name = name if new_name is None else _free_to_give(new_name)
         text = "" if tags is None else json.dumps(check_tags(tuple(tags)))
         with as_service_errors():
             verdict, *rest = await self._change(keys=[self._key("names")], args=[self._prefix, name, new_name, text])
@@ -208,6 +210,15 @@ class LatentStore:
 def scope_of(model: str | None, tag: str | None) -> str:
     """The name of the index that holds exactly the vectors of a model, a tag, both or neither."""
     return ",".join(part for part in (f"m={model}" if model else "", f"t={tag}" if tag else "") if part)
+
+
+def _free_to_give(name: str) -> str:
+    if name in RESERVED:
+        raise InvalidValueError(
+            f"{name!r} is the address of something else; choose another name",
+            errors=[{"pointer": "/name", "detail": f"not one of {', '.join(sorted(RESERVED))}"}],
+        )
+    return check_name(name)
 
 
 def _sequence_of(cursor: str) -> int:

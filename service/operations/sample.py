@@ -3,21 +3,23 @@
 import asyncio
 import base64
 import secrets
+from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from models.errors import LatentError
-from models.latents import SEED_COUNT, check, draw, seed_range
+from models.latents import SEED_COUNT, draw, seed_range, truncate
 from models.runtimes.base import Array, to_pixels
 from service.engine.engine import OnLevel
 from service.engine.model import Model
-from service.errors import InvalidValueError, NotFoundError
+from service.errors import InvalidValueError
 from service.images.encode import encode
 from service.images.sheet import contact_sheet
+from service.latent_store.record import Origin
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, generate, label_index, need_sampler
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
+from service.operations.vectors import Found, Keep, from_name, from_values, keep, want_of
 
 
 class SampleRequest(Generation):
@@ -60,7 +62,19 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
     result = await generate(
         context, model, wants, truncation=request.truncation, scale=request.scale, on_level=_report(context, model)
     )
+    if request.save_as is not None:
+        result = await _kept(context, model, wants[0], request, result)
     return result
+
+
+async def _kept(context: Context, model: Model, want: Want, request: SampleRequest, result: Pictures) -> Pictures:
+    """Keep the latent as it was shown, truncation included, so that its picture is the one in this answer."""
+    shown = truncate(want.vector, request.truncation)
+    seed = want.seed if request.truncation == 1.0 else None
+    origin: Origin = "values" if seed is None else "seed"
+    found = Found(shown, origin, want.label, seed)
+    saved = await keep(context, model, found, Keep(request.save_as or ""))
+    return replace(result, extra={**result.extra, "saved": saved.name})
 
 
 async def _wants(context: Context, model: Model, request: SampleRequest) -> list[Want]:
@@ -77,12 +91,10 @@ def _first_seed(request: SampleRequest) -> int:
 
 async def _latent(context: Context, model: Model, item: str | LatentValues, label: str | int | None) -> Want:
     if isinstance(item, LatentValues):
-        try:
-            vector = check(model.manifest.latent, item.values)
-        except LatentError as error:
-            raise InvalidValueError(str(error), errors=[{"pointer": "/latents", "detail": str(error)}]) from None
-        return Want(vector, None, label_index(model, label))
-    raise NotFoundError(f"there is no saved latent {item!r}")
+        found = from_values(model, item.values, "/latents")
+    else:
+        found = await from_name(context, model, item)
+    return want_of(model, found, label)
 
 
 def _report(context: Context, model: Model) -> OnLevel:

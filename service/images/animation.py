@@ -1,0 +1,35 @@
+"""Frames to one moving picture: animated WebP and GIF."""
+
+import io
+from collections.abc import Sequence
+
+from service.images.encode import Pixels, to_image
+from service.images.recipe import Metadata, xmp_packet
+
+WEBP_QUALITY = 85
+
+
+def animate(frames: Sequence[Pixels], media: str, fps: float, loop: bool, metadata: Metadata) -> bytes:
+    """`image/webp` or `image/gif` of frames uint8 [h, w, c], all of one size.
+
+    `loop` plays for ever, otherwise once. GIF counts hundredths of a second, so its speed is the nearest it can say.
+    """
+    first, *rest = [to_image(frame).convert("RGB") for frame in frames]
+    buffer = io.BytesIO()
+    if media == "image/gif":
+        options = {"loop": 0} if loop else {}
+        duration = max(20, round(100 / fps) * 10)
+        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=duration, disposal=1, **options)
+    else:
+        first.save(
+            buffer,
+            "WEBP",
+            save_all=True,
+            append_images=rest,
+            duration=round(1000 / fps),
+            loop=0 if loop else 1,
+            quality=WEBP_QUALITY,
+            method=2,
+            xmp=xmp_packet(metadata),
+        )
+    return buffer.getvalue()

@@ -1,0 +1,58 @@
+"""The latent of a picture we made, from the recipe it carries. Whatever the recipe claims is checked."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from models import latents
+from models.errors import LatentError
+from models.latents import Vector
+from service.engine.model import Model
+from service.errors import ConflictError, InvalidValueError
+from service.operations.generate import label_index
+from service.operations.vectors import Found, from_seed
+
+
+def from_recipe(model: Model, recipe: Mapping[str, Any]) -> Found:
+    """The latent a PNG's recipe claims; every claim is checked. Raises InvalidValueError or ConflictError."""
+    if recipe.get("model") != model.reference:
+        raise ConflictError(f"the picture was made by {str(recipe.get('model'))[:90]}, not by {model.reference}")
+    label = recipe.get("label")
+    try:
+        index = None if label is None else label_index(model, str(label))
+        found = _numbers(model, recipe)
+        truncation = float(recipe.get("truncation", 1.0))
+    except (TypeError, ValueError, binascii.Error, LatentError):
+        raise _bad_recipe("the recipe in this picture holds no latent of this model") from None
+    if not 0.0 <= truncation <= 2.0:
+        raise _bad_recipe("the recipe in this picture has an impossible truncation")
+    vector = latents.truncate(found.vector, truncation)
+    seed = found.seed if truncation == 1.0 else None
+    return replace(found, vector=vector, seed=seed, origin="image", label=found.label if label is None else index)
+
+
+def _numbers(model: Model, recipe: Mapping[str, Any]) -> Found:
+    if "items" in recipe:
+        raise _bad_recipe("this is a contact sheet of several pictures; give one of them")
+    if "seed" in recipe and "latent" not in recipe:
+        if recipe.get("op") not in ("sample", None):
+            raise _bad_recipe(f"a picture of {str(recipe.get('op'))[:40]!r} has no latent of its own")
+        return from_seed(model, int(recipe["seed"]))
+    data = base64.b64decode(str(recipe["latent"]), validate=True) if "latent" in recipe else b""
+    expression = recipe.get("expression")
+    vector = latents.check(model.manifest.latent, _floats(data))
+    return Found(vector, "image", expression=str(expression)[:10_000] if expression else None)
+
+
+def _floats(data: bytes) -> Vector:
+    if len(data) % 4:
+        raise ValueError("not float32")
+    return np.frombuffer(data, "<f4")
+
+
+def _bad_recipe(sentence: str) -> InvalidValueError:
+    return InvalidValueError(sentence, errors=[{"pointer": "/from/image", "detail": sentence}])

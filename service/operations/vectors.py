@@ -1,0 +1,99 @@
+"""Where a vector comes from: a saved latent, a seed, numbers; and how one is kept. No engine is needed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models import latents
+from models.errors import LatentError
+from models.latents import Vector
+from service.engine.model import Model
+from service.errors import ConflictError, InvalidValueError
+from service.latent_store import Draft, Parent, Saved
+from service.latent_store.record import Origin, sha256_of
+from service.operations.base import Context
+from service.operations.generate import Want, label_index
+
+
+@dataclass(frozen=True)
+class Found:
+    """A vector [size] with its lineage. `label` is a class index, None where nothing suggests one."""
+
+    vector: Vector
+    origin: Origin
+    label: int | None = None
+    seed: int | None = None
+    name: str | None = None
+    expression: str | None = None
+    parents: tuple[Parent, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def from_seed(model: Model, seed: int, label: str | int | None = None) -> Found:
+    """The latent of a seed, with the label `POST /sample` would give it."""
+    vector = latents.draw(model.manifest.latent, [seed])[0]
+    return Found(vector, "seed", label_index(model, label, seed), seed)
+
+
+def from_values(model: Model, values: Sequence[float], pointer: str) -> Found:
+    """Untrusted numbers. Raises InvalidValueError for a wrong length or values that are not finite."""
+    try:
+        return Found(latents.check(model.manifest.latent, values), "values")
+    except LatentError as error:
+        raise InvalidValueError(str(error), errors=[{"pointer": pointer, "detail": str(error)}]) from None
+
+
+async def from_name(context: Context, model: Model, name: str) -> Found:
+    """A saved latent of this very bundle. Raises NotFoundError or ConflictError."""
+    saved = await context.state.latents.get(name)
+    check_bundle(saved, model)
+    return found_of(saved, model)
+
+
+def found_of(saved: Saved, model: Model) -> Found:
+    """A saved latent as a source."""
+    label = None if saved.label is None else label_index(model, saved.label)
+    parents = (Parent(saved.id, saved.name),)
+    return Found(saved.vector, saved.origin, label, saved.seed, saved.name, parents=parents)
+
+
+def want_of(model: Model, found: Found, label: str | int | None, recipe: dict[str, Any] | None = None) -> Want:
+    """The picture of a source: under the label asked for, else the one it was saved with."""
+    index = found.label if label is None and found.label is not None else label_index(model, label, found.seed)
+    return Want(found.vector, None, index, found.name, recipe)
+
+
+def check_bundle(saved: Saved, model: Model) -> None:
+    """Raises ConflictError, naming both bundles, for a vector made with another one."""
+    if saved.reference != model.reference:
+        raise ConflictError(f"{saved.name!r} belongs to {saved.reference}, this request is about {model.reference}")
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How a result is kept: under which name and tags, and whether it may take a name that is in use."""
+
+    name: str
+    tags: Sequence[str] = ()
+    overwrite: bool = False
+
+
+async def keep(
+    context: Context, model: Model, found: Found, wish: Keep, notes: Mapping[str, Any] | None = None
+) -> Saved:
+    """Save a vector with its lineage; the same request running twice saves once."""
+    draft = Draft(
+        name=wish.name,
+        model=model.bundle.name,
+        digest=model.bundle.digest,
+        vector=found.vector,
+        origin=found.origin,
+        label=model.label_name(found.label),
+        seed=found.seed,
+        expression=found.expression,
+        parents=found.parents,
+        tags=tuple(wish.tags),
+        notes=dict(notes or {}),
+    )
+    token = f"{context.request_id}:{sha256_of(found.vector)[:16]}"
+    return await context.state.latents.save(draft, overwrite=wish.overwrite, token=token)
