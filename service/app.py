@@ -7,11 +7,20 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
-from service.routes import docs, health, images, latents, models, sample
+from service.routes import arithmetic, docs, health, images, interpolate, latents, models, sample
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
-ROUTERS = (sample.router, latents.router, images.router, models.router, health.router, docs.router)
+ROUTERS = (
+    sample.router,
+    arithmetic.router,
+    interpolate.router,
+    latents.router,
+    images.router,
+    models.router,
+    health.router,
+    docs.router,
+)
 VERSION = "0.1.0"
 
 

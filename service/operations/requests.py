@@ -49,4 +49,7 @@ class LatentValues(Strict):
 def delivery_of(request: Any) -> Delivery:
     """The delivery fields of any request; defaults for one that has none."""
     names = Delivery.model_fields
-    return Delivery(**{name: getattr(request, name) for name in names if hasattr(request, name)})
+    fields = {name: getattr(request, name) for name in names if hasattr(request, name)}
+    if fields.get("layout") not in ("images", "grid"):  # an equation is one picture already
+        fields["layout"] = "images"
+    return Delivery(**fields)

@@ -27,7 +27,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures of one model. `extra` is merged into the JSON envelope; `columns` shapes the contact sheet."""
+    """Pictures of one model. `extra` is merged into the JSON envelope; `columns` shapes the contact sheet.
+
+    `recipe` makes all of them again, where that is shorter than all their recipes. `animation` {fps, loop}: they are
+    the frames of a walk, and WebP and GIF show it moving.
+    """
 
     model: str
     provider: str
@@ -36,6 +40,8 @@ class Pictures:
     notes: tuple[str, ...] = ()
     columns: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] | None = None
+    animation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def pack(result: Result) -> bytes:
     if isinstance(result, Pictures):
         header: dict[str, Any] = {
             "kind": "pictures",
-            **_fields(result, ("model", "provider", "notes", "columns")),
+            **_fields(result, ("model", "provider", "notes", "columns", "recipe", "animation")),
             "timing_ms": dict(result.timing_ms),
             "extra": dict(result.extra),
             "pictures": [_fields(p, ("seed", "label", "latent", "recipe", "url")) for p in result.pictures],

@@ -1,8 +1,15 @@
 """The operations, one row each. A new feature is operations/<name>.py, routes/<name>.py and a row here."""
 
+from service.operations.arithmetic import ArithmeticRequest, arithmetic
 from service.operations.base import Operation
+from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.sample import SampleRequest, sample
 
 OPERATIONS: dict[str, Operation] = {
-    row.name: row for row in (Operation("sample", SampleRequest, sample, cost=lambda request: request.count),)
+    row.name: row
+    for row in (
+        Operation("sample", SampleRequest, sample, cost=lambda request: request.count),
+        Operation("arithmetic", ArithmeticRequest, arithmetic, cost=lambda request: request.count),
+        Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
+    )
 }

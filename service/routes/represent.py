@@ -1,6 +1,7 @@
 """A Result in the representation that was asked for."""
 
 import base64
+import dataclasses
 import io
 import json
 import time
@@ -13,6 +14,7 @@ import numpy as np
 from starlette.responses import Response
 
 from service.errors import NotAcceptableError
+from service.images.animation import animate
 from service.images.encode import MEDIA_TYPES, ImageFormat, encode, encode_npy
 from service.images.recipe import Recipe
 from service.images.sheet import contact_sheet
@@ -21,6 +23,7 @@ from service.operations.results import Document, Picture, Pictures, Result
 from service.routes.negotiate import JSON, NPY, ZIP
 
 FORMAT_OF: dict[str, ImageFormat] = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpeg"}
+MOVING = ("image/webp", "image/gif")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -50,6 +53,9 @@ def to_bytes(result: Result, media: str, delivery: Delivery, base_url: str, star
     """The body of an answer. Raises NotAcceptableError for an array where there is none."""
     if isinstance(result, Document):
         return _document(result, media)
+    if result.animation is not None and media in MOVING:
+        frames = [picture.pixels for picture in result.pictures]
+        return animate(frames, media, result.animation["fps"], result.animation["loop"], delivery.metadata)
     if media in FORMAT_OF:
         return picture_bytes(result, FORMAT_OF[media], delivery)
     if media == ZIP:
@@ -71,6 +77,8 @@ def picture_bytes(result: Pictures, image_format: ImageFormat, delivery: Deliver
 
 def sheet_recipe(result: Pictures) -> Recipe:
     """The recipe of a sheet: the recipes of its pictures in order, what they share said once."""
+    if result.recipe is not None:
+        return dict(result.recipe)
     recipes = [p.recipe for p in result.pictures]
     shared = {k: v for k, v in recipes[0].items() if all(r.get(k) == v for r in recipes)}
     return {**shared, "items": [{k: v for k, v in r.items() if k not in shared} for r in recipes]}
@@ -80,7 +88,7 @@ def envelope(result: Pictures, delivery: Delivery, base_url: str, encode_from: f
     """The JSON envelope of the HTTP contract."""
     if delivery.layout == "grid" and len(result.pictures) > 1:
         sheet = Picture(contact_sheet([p.pixels for p in result.pictures], result.columns), recipe=sheet_recipe(result))
-        result = Pictures(result.model, result.provider, (sheet,), result.timing_ms, result.notes, None, result.extra)
+        result = dataclasses.replace(result, pictures=(sheet,), columns=None)
     data = [_entry(k, p, result.model, delivery, base_url) for k, p in enumerate(result.pictures)]
     timing = {"queue": 0.0, "compute": 0.0, **result.timing_ms}
     timing["encode"] = 0.0 if encode_from is None else (time.perf_counter() - encode_from) * 1e3

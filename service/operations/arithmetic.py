@@ -1,0 +1,147 @@
+"""POST /arithmetic without HTTP: an expression of saved latents to one picture, its neighbourhood or the whole equation."""
+
+import dataclasses
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from models.latents import Vector, normalise
+from models.walks import neighbours
+from service.engine.model import Model
+from service.expressions import Node, names_of, seeds_of, terms_of
+from service.expressions.tree import Call, Name, Number, Product, Sum
+from service.operations.base import Attachments, Context
+from service.operations.equation import equation_picture
+from service.operations.generate import Want, generate, need_sampler
+from service.operations.latents import Expression, Tags
+from service.operations.lookup import from_expression, model_for, parsed
+from service.operations.requests import Generation, Seed, Strict
+from service.operations.requests import Name as NameField
+from service.operations.results import Pictures
+from service.operations.vectors import Found, Keep, keep, want_of
+
+EXEMPLARS = 3
+Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
+
+
+class WeightedTerm(Strict):
+    """The mean of some saved latents, times a weight."""
+
+    latents: list[NameField] = Field(min_length=1, max_length=64)
+    weight: Weight = 1.0
+
+
+class Neighbourhood(Strict):
+    """Pictures around the result: uniform noise of ±radius on every number of the latent (DCGAN paper, figure 7)."""
+
+    radius: float = Field(0.25, gt=0, le=4)
+    n: int = Field(8, ge=1, le=120, description="Neighbours; with 8 the result stands in the middle of a 3x3.")
+    seed: Seed = Field(0, description="Of the noise.")
+
+
+class ArithmeticRequest(Generation):
+    """An expression, or terms, over saved latents of one bundle."""
+
+    expression: Expression | None = Field(None, examples=["mean(a1, a2, a3) - mean(b1, b2, b3) + c"])
+    terms: list[WeightedTerm] | None = Field(None, min_length=1, max_length=32)
+    normalize: bool = Field(True, description="Bring the result back to the prior's shell or box.")
+    neighbourhood: Neighbourhood | None = None
+    save_as: NameField | None = Field(None, description="Keep the result with its parents.")
+    replace: bool = Field(False, description="save_as may take a name that is in use.")
+    tags: Tags = Field(default_factory=list)
+    layout: Literal["images", "grid", "equation"] = Field(  # type: ignore[assignment]
+        "images", description="equation: one picture of all operands, signs and the result."
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "ArithmeticRequest":
+        if (self.expression is None) == (self.terms is None):
+            raise ValueError("give either expression or terms")
+        return self
+
+    @property
+    def count(self) -> int:
+        """Pictures it computes: the result, its neighbours, and for an equation about one an operand."""
+        around = self.neighbourhood.n if self.neighbourhood else 0
+        operands = len(self.expression or "") // 4 if self.layout == "equation" else 0
+        return 1 + around + operands
+
+
+async def arithmetic(context: Context, request: ArithmeticRequest, attachments: Attachments) -> Pictures:
+    """Look the names up, combine, bring back to the prior, make the pictures, keep the result if asked."""
+    node = parsed(request.expression) if request.expression is not None else tree_of(request.terms or [])
+    model = await model_for(context, request.model, [node])
+    need_sampler(model)
+    raw = await from_expression(context, model, node)
+    result = dataclasses.replace(raw, vector=_settled(model, raw.vector, request.normalize))
+    pictures = await _pictures(context, model, request, node, result)
+    extra: dict[str, Any] = {"expression": result.expression, "norm": float(np.linalg.norm(raw.vector))}
+    extra["parents"] = [{"id": parent.id, "name": parent.name} for parent in result.parents]
+    if request.save_as is not None:
+        wish = Keep(request.save_as, request.tags, request.replace)
+        shown = want_of(model, result, request.label)
+        extra["saved"] = (await keep(context, model, dataclasses.replace(result, label=shown.label), wish)).name
+    nothing = () if raw.vector.any() else ("the operands cancel out; this is the picture of the prior's centre",)
+    notes = (*result.notes, *nothing, *advice(node))
+    return dataclasses.replace(pictures, extra={**pictures.extra, **extra}, notes=notes)
+
+
+def tree_of(terms: list[WeightedTerm]) -> Node:
+    """The expression a list of terms stands for."""
+    parts = tuple((1 if term.weight >= 0 else -1, _weighted(term)) for term in terms)
+    return Sum(parts, 1)
+
+
+def _weighted(term: WeightedTerm) -> Node:
+    names = tuple(Name(name, 1) for name in term.latents)
+    inner: Node = names[0] if len(names) == 1 else Call("mean", names, 1)
+    weight = abs(term.weight)
+    return inner if weight == 1 else Product((("*", Number(weight, 1)), ("*", inner)), 1)
+
+
+def advice(node: Node) -> tuple[str, ...]:
+    """A gentle note where an operand is a single exemplar; the paper found these unstable (DCGAN, section 6.3.2)."""
+    terms = terms_of(node)
+    single = [term.text for term in terms if len(term.exemplars) == 1 and (names_of(term.node) or seeds_of(term.node))]
+    if len(terms) < 2 or not single:
+        return ()
+    shown = ", ".join(single[:3]) + (", …" if len(single) > 3 else "")
+    return (f"{shown}: one exemplar alone is unstable; the mean of {EXEMPLARS} or more usually works better",)
+
+
+def _settled(model: Model, vector: Vector, wanted: bool) -> Vector:
+    return normalise(model.manifest.latent, vector) if wanted else vector
+
+
+async def _pictures(context: Context, model: Model, request: ArithmeticRequest, node: Node, result: Found) -> Pictures:
+    recipe = {"expression": result.expression, "normalize": request.normalize}
+    around = request.neighbourhood
+    wants = [want_of(model, dataclasses.replace(result, name=request.save_as), request.label, recipe)]
+    if around is not None:
+        wants = _surrounded(model, wants[0], around, request.normalize)
+    columns = math.ceil(math.sqrt(len(wants)))
+    pictures = await generate(
+        context,
+        model,
+        wants,
+        truncation=request.truncation,
+        scale=request.scale,
+        op="arithmetic",
+        columns=columns,
+    )
+    pictures = dataclasses.replace(pictures, extra={"result_index": (around.n if around else 0) // 2})
+    if request.layout != "equation":
+        return pictures
+    return await equation_picture(context, model, node, request, pictures)
+
+
+def _surrounded(model: Model, centre: Want, around: Neighbourhood, on_prior: bool) -> list[Want]:
+    """The neighbours with the result in their middle."""
+    prior = model.manifest.latent
+    vectors = neighbours(prior, centre.vector, around.radius, around.n, around.seed, on_prior=on_prior)
+    note = {**(centre.recipe or {}), "radius": around.radius, "noise_seed": around.seed}
+    wants = [Want(vector, None, centre.label, None, {**note, "neighbour": k}) for k, vector in enumerate(vectors)]
+    middle = around.n // 2
+    return [*wants[:middle], centre, *wants[middle:]]

@@ -1,0 +1,159 @@
+"""POST /interpolate without HTTP: a walk through saved latents, seeds or expressions, frame by frame."""
+
+import asyncio
+import base64
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from models.errors import LatentError
+from models.latents import truncate
+from models.runtimes.base import Array, to_pixels
+from models.walks import default_method, positions, walk
+from service.engine.model import Model
+from service.errors import InvalidValueError
+from service.images.encode import encode
+from service.operations.base import Attachments, Context, silent
+from service.operations.generate import Want, check_result_pixels, describe, engine_of, label_index, need_sampler
+from service.operations.lookup import model_for
+from service.operations.requests import Generation
+from service.operations.results import Pictures
+from service.operations.stops import StopLike, found_at, node_of
+from service.operations.vectors import Found
+
+CHUNK = 16
+
+
+class InterpolateRequest(Generation):
+    """A walk of `frames` frames through the stops; every stop is one of the frames."""
+
+    stops: list[StopLike] = Field(
+        min_length=2, max_length=64, description="Seeds, names of saved latents, expressions, or objects saying which."
+    )
+    frames: int = Field(16, ge=2, le=100_000, strict=True)
+    method: Literal["slerp", "lerp"] | None = Field(
+        None, description="Absent: slerp for normal priors, lerp for uniform."
+    )
+    loop: bool = Field(False, description="Back to the first stop; the last frame is one step before it.")
+    detail: Literal["moving", "fixed"] = Field(
+        "moving", description="fixed: the noise planes of finer levels stay as at the first stop."
+    )
+    fps: float = Field(12.0, gt=0, le=60, description="Frames a second of an animated WebP or GIF.")
+
+
+async def interpolate(context: Context, request: InterpolateRequest, attachments: Attachments) -> Pictures:
+    """Resolve the stops, walk, make the frames in small groups and report each as soon as it exists."""
+    _check_frames(context, request)
+    nodes = [node_of(stop, f"/stops/{k}") for k, stop in enumerate(request.stops)]
+    model = await model_for(context, request.model, [node for node in nodes if node is not None])
+    need_sampler(model)
+    check_result_pixels(context.state.settings, model, request.frames, request.scale)
+    pairs = zip(request.stops, nodes, strict=True)
+    stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
+    wants = _wants(model, request, stops)
+    images, compute_ms = await _frames(context, model, request, wants)
+    return Pictures(
+        model.reference,
+        model.provider,
+        describe(model, wants, images, request.truncation, request.scale, "interpolate"),
+        {"compute": compute_ms},
+        notes=_notes(request, stops),
+        extra={"frames": request.frames, "stops": _positions(request), "method": _method(model, request)},
+        recipe=_recipe(model, request, stops),
+        animation={"fps": request.fps, "loop": request.loop},
+    )
+
+
+def _check_frames(context: Context, request: InterpolateRequest) -> None:
+    limit = context.state.settings.max_frames
+    if request.frames > limit:
+        raise InvalidValueError(
+            f"{request.frames} frames in one walk; the limit is {limit}",
+            errors=[{"pointer": "/frames", "detail": f"at most {limit}"}],
+        )
+    if request.frames < len(request.stops):
+        sentence = f"{request.frames} frames cannot show {len(request.stops)} stops"
+        raise InvalidValueError(sentence, errors=[{"pointer": "/frames", "detail": sentence}])
+
+
+def _wants(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[Want]:
+    try:
+        vectors = walk(
+            model.manifest.latent,
+            [stop.vector for stop in stops],
+            request.frames,
+            method=request.method,
+            loop=request.loop,
+            detail=request.detail,
+        )
+    except LatentError as error:
+        raise InvalidValueError(str(error), errors=[{"pointer": "/frames", "detail": str(error)}]) from None
+    labels = _labels(model, request, stops)
+    return [Want(v, None, c, None, {"frame": k}) for k, (v, c) in enumerate(zip(vectors, labels, strict=True))]
+
+
+def _labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[int | None]:
+    """The class asked for; else that of the nearer stop, so the class changes half way."""
+    if request.label is not None or model.manifest.labels is None:
+        return [label_index(model, request.label)] * request.frames
+    own = [stop.label if stop.label is not None else label_index(model, None, stop.seed) for stop in stops]
+    places = positions(len(stops), request.frames, request.loop)
+    return [own[(leg + (share >= 0.5)) % len(own)] for leg, share in places]
+
+
+async def _frames(
+    context: Context, model: Model, request: InterpolateRequest, wants: list[Want]
+) -> tuple[Array, float]:
+    """Pictures of all frames. Groups keep their order, so a stream shows the walk as it is made."""
+    started, loop_time = asyncio.get_running_loop().time(), asyncio.get_running_loop().time
+    vectors = truncate(np.stack([want.vector for want in wants]), request.truncation)
+    made: list[Array] = []
+    for start in range(0, len(wants), CHUNK):
+        group = slice(start, start + CHUNK)
+        images = await engine_of(context).generate(
+            model,
+            vectors[group],
+            [want.label for want in wants[group]],
+            caller=context.caller,
+            deadline=context.deadline,
+            bulk=context.bulk,
+        )
+        made.append(images)
+        await _report(context, start, images, len(wants))
+    return np.concatenate(made), (loop_time() - started) * 1e3
+
+
+async def _report(context: Context, start: int, images: Array, total: int) -> None:
+    await context.emit("progress", {"done": start + len(images), "total": total, "unit": "frames"})
+    if context.emit is silent:
+        return
+    pngs = await asyncio.to_thread(lambda: [encode(pixels, "png") for pixels in to_pixels(images)])
+    for k, png in enumerate(pngs):
+        data = {"index": start + k, "total": total, "b64_json": base64.b64encode(png).decode()}
+        await context.emit("frame", data)
+
+
+def _positions(request: InterpolateRequest) -> list[int]:
+    """Which frames the stops are."""
+    places = positions(len(request.stops), request.frames, request.loop)
+    return [frame for frame, (_, share) in enumerate(places) if share == 0]
+
+
+def _method(model: Model, request: InterpolateRequest) -> str:
+    return request.method or default_method(model.manifest.latent)
+
+
+def _notes(request: InterpolateRequest, stops: list[Found]) -> tuple[str, ...]:
+    notes = [note for stop in stops for note in stop.notes]
+    if request.label is None and len({stop.label for stop in stops}) > 1:
+        notes.append("the stops have several labels; each frame takes that of the nearer stop, set label for one")
+    return tuple(dict.fromkeys(notes))
+
+
+def _recipe(model: Model, request: InterpolateRequest, stops: list[Found]) -> dict[str, Any]:
+    """The walk as a whole: its stops as numbers, which is shorter than every frame's."""
+    rows = [base64.b64encode(stop.vector.astype("<f4").tobytes()).decode() for stop in stops]
+    walked = {k: getattr(request, k) for k in ("frames", "loop", "detail", "truncation", "scale")}
+    shared = {"version": 1, "op": "interpolate", "model": model.reference, "method": _method(model, request)}
+    return {**shared, **walked, "stops": rows, "items": []}

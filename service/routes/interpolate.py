@@ -1,0 +1,19 @@
+"""POST /interpolate: walks between latents."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.operations.interpolate import InterpolateRequest
+from service.routes.answers import answer
+from service.routes.documented import PICTURES
+from service.routes.negotiate import PICTURE_TYPES
+
+router = APIRouter(tags=["latents"])
+GIF = "image/gif"
+WALK_TYPES = (*PICTURE_TYPES, GIF)
+
+
+@router.post("/interpolate", responses=PICTURES, response_class=Response, summary="Walk between latents")
+async def post_interpolate(request: Request, body: InterpolateRequest) -> Response:
+    """A contact sheet (PNG, JPEG), an animation (WebP, GIF), a zip, JSON, npy, or frames as they are made (SSE)."""
+    return await answer(request, "interpolate", body, offered=WALK_TYPES)
