@@ -1,0 +1,1 @@
+"""Trains GANs and exports them as bundles; knows nothing of the service."""

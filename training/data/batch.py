@@ -1,0 +1,29 @@
+"""What data is to an algorithm: a specification and batches; the reading of files is elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What an algorithm must know of the data: side in pixels, channels, and the classes (empty = unconditional)."""
+
+    size: int
+    channels: int
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real pictures [B, C, H, W] float32 in [-1, 1] and, where labelled, one-hot labels [B, K] float32."""
+
+    pictures: Tensor
+    labels: Tensor | None = None
+
+    def chunks(self, count: int) -> list[Batch]:
+        """The batch cut into `count` equal ones, for algorithms that move a player several times per step."""
+        labels = [None] * count if self.labels is None else self.labels.chunk(count)
+        return [Batch(*pair) for pair in zip(self.pictures.chunk(count), labels, strict=True)]

@@ -1,0 +1,74 @@
+"""The costs of the two players: pure functions of logits and pictures, no networks and no optimisers inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+DiscriminatorLoss = Callable[[Tensor, Tensor, float], Tensor]
+GeneratorLoss = Callable[[Tensor], Tensor]
+
+
+def nonsaturating_discriminator(real: Tensor, fake: Tensor, real_target: float = 1.0) -> Tensor:
+    """-E[t log s(D(x)) + (1-t) log(1-s(D(x)))] - E[log(1-s(D(G(z))))]; t < 1 is one-sided label smoothing.
+
+    Logits [N]. Goodfellow et al. 2014 for t = 1; Salimans et al. 2016, section 3.4 for t < 1 (fakes stay at 0).
+    """
+    on_real = F.binary_cross_entropy_with_logits(real, torch.full_like(real, real_target))
+    return on_real + F.softplus(fake).mean()
+
+
+def nonsaturating_generator(fake: Tensor) -> Tensor:
+    """-E[log s(D(G(z)))]: the strong-gradient form every DCGAN code base uses."""
+    return F.softplus(-fake).mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor, real_target: float = 1.0) -> Tensor:
+    """E[max(0, 1-D(x))] + E[max(0, 1+D(G(z)))] (Miyato et al. 2018)."""
+    return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
+
+
+def hinge_generator(fake: Tensor) -> Tensor:
+    """-E[D(G(z))]."""
+    return -fake.mean()
+
+
+def least_squares_discriminator(real: Tensor, fake: Tensor, real_target: float = 1.0) -> Tensor:
+    """Half of E[(D(x)-1)^2] + E[D(G(z))^2], on logits moved so that 0 is undecided (Mao et al. 2017)."""
+    return 0.5 * ((real - 1.0).square().mean() + (fake + 1.0).square().mean())
+
+
+def least_squares_generator(fake: Tensor) -> Tensor:
+    """Half of E[(D(G(z))-1)^2], fake target -1."""
+    return 0.5 * (fake - 1.0).square().mean()
+
+
+DISCRIMINATOR_LOSSES: dict[str, DiscriminatorLoss] = {
+    "nonsaturating": nonsaturating_discriminator,
+    "hinge": hinge_discriminator,
+    "least_squares": least_squares_discriminator,
+}
+GENERATOR_LOSSES: dict[str, GeneratorLoss] = {
+    "nonsaturating": nonsaturating_generator,
+    "hinge": hinge_generator,
+    "least_squares": least_squares_generator,
+}
+
+
+def r1_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
+    """E[|grad_x D(x)|^2] on real pictures that require grad (Mescheder et al. 2018); float32 only."""
+    (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
+    return gradient.square().flatten(1).sum(1).mean()
+
+
+def auxiliary_loss(class_logits: Tensor, one_hot: Tensor) -> Tensor:
+    """Cross-entropy of the class head [N, K] against one-hot labels [N, K] (Odena et al. 2017)."""
+    return F.cross_entropy(class_logits, one_hot.argmax(1))
+
+
+def accuracy(logits: Tensor, real: bool) -> Tensor:
+    """Share of logits [N] on the right side of zero, 0 … 1."""
+    return ((logits > 0) if real else (logits < 0)).float().mean()

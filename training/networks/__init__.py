@@ -1,0 +1,1 @@
+"""Plain torch modules; they know shapes, not losses or optimisers."""

@@ -1,0 +1,116 @@
+"""The DCGAN pair (Radford et al. 2016) at any power-of-two side from 16 to 128, with the options of the recipe tables."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from training.networks.layers import Block, Projection, downsampling, make_norm, upsampling, with_label_planes
+from training.recipe_tables import DiscriminatorTable, GeneratorTable
+
+BASE_SIDE = 4
+
+
+def stage_widths(width: int, max_width: int, size: int) -> list[int]:
+    """Channels at side size/2, size/4, … 4: width, 2*width, … never above max_width."""
+    return [min(width * 2**stage, max_width) for stage in range(int(math.log2(size // BASE_SIDE)))]
+
+
+class DcganGenerator(nn.Module):
+    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, size, size] in [-1, 1]."""
+
+    def __init__(self, table: GeneratorTable, size: int, channels: int, noise: int, labels: int = 0) -> None:
+        super().__init__()
+        widths = stage_widths(table.width, table.max_width, size)[::-1]
+        planes = labels if table.labels == "layers" else 0
+        self.label_planes = planes > 0
+        self.project = Block(
+            Projection(noise + labels, widths[0], bias=table.norm == "none"),
+            make_norm(table.norm, widths[0], table.norm_affine),
+            nn.ReLU(),
+        )
+        self.blocks = nn.ModuleList(
+            self._block(table, inputs + planes, outputs) for inputs, outputs in itertools.pairwise(widths)
+        )
+        last_norm = make_norm(table.norm, channels, table.norm_affine) if table.norm_at_output else nn.Identity()
+        self.output = Block(
+            upsampling(widths[-1] + planes, channels, table.upsample, table.kernel, bias=True), last_norm, nn.Tanh()
+        )
+
+    @staticmethod
+    def _block(table: GeneratorTable, inputs: int, outputs: int) -> Block:
+        layer = upsampling(inputs, outputs, table.upsample, table.kernel, bias=table.norm == "none")
+        return Block(layer, make_norm(table.norm, outputs, table.norm_affine), nn.ReLU())
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, size, size] in [-1, 1]."""
+        planes = label if self.label_planes else None
+        x = self.project(noise if label is None else torch.cat([noise, label], 1))
+        for block in self.blocks:
+            x = block(with_label_planes(x, planes))
+        picture: Tensor = self.output(with_label_planes(x, planes))
+        return picture
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says: logit [N] (positive = real), features [N, F], class logits [N, K] or None."""
+
+    logit: Tensor
+    features: Tensor
+    classes: Tensor | None = None
+
+
+class DcganDiscriminator(nn.Module):
+    """Picture [N, C, size, size] (and one-hot label [N, K]) -> Judgement.
+
+    `features` is the last convolution's answer, flattened or averaged, before anything that looks at other pictures.
+    """
+
+    def __init__(
+        self, table: DiscriminatorTable, size: int, channels: int, labels: int = 0, auxiliary: bool = False
+    ) -> None:
+        super().__init__()
+        widths = stage_widths(table.width, table.max_width, size)
+        planes = labels if table.labels == "layers" else 0
+        self.label_planes, self.average = planes > 0, table.pooling == "average"
+        self.blocks = nn.ModuleList(
+            self._block(table, inputs + planes, outputs, first=stage == 0)
+            for stage, (inputs, outputs) in enumerate(zip([channels, *widths[:-1]], widths, strict=True))
+        )
+        self.feature_size = widths[-1] * (1 if self.average else BASE_SIDE * BASE_SIDE)
+        self.head = self._linear(table, self.feature_size, 1)
+        projected = labels > 0 and table.labels == "projection"
+        self.embedding = self._linear(table, labels, self.feature_size, bias=False) if projected else None
+        self.classifier = self._linear(table, self.feature_size, labels) if auxiliary else None
+
+    @staticmethod
+    def _block(table: DiscriminatorTable, inputs: int, outputs: int, first: bool) -> Block:
+        norm = "none" if first and not table.norm_at_input else table.norm
+        layer = downsampling(inputs, outputs, table.kernel, norm == "none", table.spectral_norm)
+        return Block(layer, make_norm(norm, outputs, table.norm_affine), nn.LeakyReLU(0.2))
+
+    @staticmethod
+    def _linear(table: DiscriminatorTable, inputs: int, outputs: int, bias: bool = True) -> nn.Module:
+        layer = nn.Linear(inputs, outputs, bias=bias)
+        return spectral_norm(layer) if table.spectral_norm else layer
+
+    def features(self, picture: Tensor, label: Tensor | None = None) -> Tensor:
+        """[N, C, size, size] -> [N, feature_size], each row a function of its own picture in evaluation mode."""
+        x, planes = picture, label if self.label_planes else None
+        for block in self.blocks:
+            x = block(with_label_planes(x, planes))
+        return x.mean((2, 3)) if self.average else x.flatten(1)
+
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
+        """The judgement on [N, C, size, size] given one-hot [N, K] labels."""
+        features = self.features(picture, label)
+        logit = self.head(features).squeeze(1)
+        if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018
+            logit = logit + (features * self.embedding(label)).sum(1)
+        classes = None if self.classifier is None else self.classifier(features)
+        return Judgement(logit, features, classes)

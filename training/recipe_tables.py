@@ -1,0 +1,161 @@
+"""What a recipe may say: one pydantic model per TOML table, every field with its unit and its reason.
+
+A new method adds its table (or its field) here and a default that switches it off; unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SIZES = (16, 32, 64, 128)
+
+
+class Table(BaseModel):
+    """Base of all tables: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataTable(Table):
+    """Which pictures, and how they become squares."""
+
+    path: str = ""  # folder, zip or idx folder; relative to the working directory
+    split: Literal["train", "test"] = "train"  # for sets that have one
+    labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
+    size: int = 64  # side of the square picture, pixels
+    channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
+    crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
+    flip: bool = False  # mirror half of the pictures left to right
+    limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all
+    unreadable: Literal["refuse", "skip"] = "refuse"
+    name: str = ""  # for the model card
+    licence: str = ""  # for the model card and the manifest
+    origin: str = ""  # for the model card: who made the pictures
+    use: str = ""  # for the model card: what the samples may be used for
+
+    @field_validator("size")
+    @classmethod
+    def _power_of_two(cls, value: int) -> int:
+        if value not in SIZES:
+            raise ValueError(f"must be one of {', '.join(map(str, SIZES))}")
+        return value
+
+
+class LatentTable(Table):
+    """The prior of the noise vector."""
+
+    size: int = Field(100, ge=1, le=4096)
+    distribution: Literal["standard_normal", "uniform"] = "standard_normal"  # uniform means U(-1, 1)
+
+
+class GeneratorTable(Table):
+    """The generator's shape."""
+
+    width: int = Field(64, ge=1)  # channels before the picture; doubles with every halving of the side
+    max_width: int = Field(1024, ge=1)  # channels never exceed this
+    kernel: Literal[4, 5] = 4
+    upsample: Literal["deconv", "resize"] = "deconv"  # resize: nearest, then 3x3; no checkerboard
+    norm: str = "batch"
+    norm_affine: bool = True  # scale and bias in the norm (the paper's MNIST nets had none)
+    norm_at_output: bool = False  # the paper's rule is none: it oscillates
+    labels: Literal["input", "layers"] = "input"  # where the one-hot goes: beside z, or as planes at every layer
+
+
+class DiscriminatorTable(Table):
+    """The discriminator's shape."""
+
+    width: int = Field(64, ge=1)  # channels after the first convolution; doubles with every halving
+    max_width: int = Field(1024, ge=1)
+    kernel: Literal[4, 5] = 4
+    norm: str = "batch"
+    norm_affine: bool = True
+    norm_at_input: bool = False  # the paper's rule is none
+    spectral_norm: bool = False
+    pooling: Literal["flatten", "average"] = "flatten"  # average: global average pooling before the head
+    labels: Literal["projection", "layers"] = "projection"  # how a label conditions the score
+
+
+class LossTable(Table):
+    """The two players' costs."""
+
+    kind: Literal["nonsaturating", "hinge", "least_squares"] = "nonsaturating"
+    real_target: float = Field(1.0, gt=0.5, le=1.0)  # one-sided label smoothing: 0.9 softens real targets only
+    r1_gamma: float = Field(0.0, ge=0)  # weight of the gradient penalty on real pictures; 0 = off
+    r1_every: int = Field(16, ge=1)  # steps between penalties; the weight is scaled up accordingly
+    auxiliary: float = Field(0.0, ge=0)  # weight of the class-prediction cost (AC-GAN) for both players
+
+
+class OptimizerTable(Table):
+    """Adam for one player."""
+
+    lr: float = Field(2e-4, gt=0)
+    beta1: float = Field(0.5, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class PlayersTable(Table):
+    """The optimisers, and who moves how often."""
+
+    generator: OptimizerTable = OptimizerTable()
+    discriminator: OptimizerTable = OptimizerTable()
+    discriminator_steps: int = Field(1, ge=1)  # D moves per G move
+    decay_from: float = Field(1.0, gt=0, le=1)  # share of the steps after which both rates fall linearly to 0
+
+
+class AugmentTable(Table):
+    """Differentiable augmentation of what the discriminator sees, real and generated alike."""
+
+    policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
+
+
+class EmaTable(Table):
+    """The averaged generator that is sampled and exported."""
+
+    images: int = Field(0, ge=0)  # half-life in pictures seen; 0 = off
+    rampup: float = Field(0.05, ge=0)  # half-life is at most this share of the pictures seen so far
+    standing_batches: int = Field(32, ge=0)  # batches that recompute BatchNorm statistics; 0 = keep running ones
+
+
+class RunTable(Table):
+    """How long, how fast, how often."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
+    steps: int = Field(20_000, ge=1)
+    max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    channels_last: bool = True
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_every: int = Field(50, ge=1)  # steps
+    snapshot_minutes: float = Field(2.0, ge=0)  # grid, diversity and checkpoint
+    snapshot_every: int = Field(0, ge=0)  # steps; besides the minutes; 0 = by the clock only
+    keep_checkpoints: int = Field(2, ge=1)
+
+
+class Recipe(Table):
+    """One training wish, complete: what `recipe.toml` in the run folder holds."""
+
+    name: str
+    algorithm: str = "dcgan"
+    description: str = ""
+    data: DataTable = DataTable()
+    latent: LatentTable = LatentTable()
+    generator: GeneratorTable = GeneratorTable()
+    discriminator: DiscriminatorTable = DiscriminatorTable()
+    loss: LossTable = LossTable()
+    optimizer: PlayersTable = PlayersTable()
+    augment: AugmentTable = AugmentTable()
+    ema: EmaTable = EmaTable()
+    run: RunTable = RunTable()
+
+    @model_validator(mode="after")
+    def _labels_where_needed(self) -> Recipe:
+        if self.loss.auxiliary and self.data.labels == "none":
+            raise ValueError("loss.auxiliary predicts labels: set data.labels")
+        if self.loss.kind != "nonsaturating" and self.loss.real_target != 1.0:
+            raise ValueError("loss.real_target (label smoothing) belongs to the nonsaturating loss")
+        return self
