@@ -23,6 +23,7 @@ from service.redis.connect import check_server, connect
 from service.redis.embedded import EmbeddedRedis
 from service.redis_keys import RedisKeys
 from service.settings import Settings
+from service.uploads import Decoder
 
 log = logging.getLogger("ganymede.state")
 
@@ -40,6 +41,7 @@ class State:
     keys: RedisKeys
     latents: LatentStore
     directions: LatentStore
+    uploads: Decoder
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     draining: bool = False
@@ -61,8 +63,9 @@ async def build_state(settings: Settings) -> State:
         LatentStore(redis, keys, quota_per_model=settings.max_latents_per_model, what=what)
         for what in ("latent", "direction")
     )
-    state = State(settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions)
-    state.closers.append(close_redis)
+    uploads = Decoder(settings)
+    state = State(settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads)
+    state.closers += [close_redis, uploads.close]
     _count_models(state)
     watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
