@@ -10,13 +10,12 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ClientClosedError, ServiceError, TooLargeError, UnavailableError
+from service.errors import ClientClosedError, ServiceError, TooLargeError
 from service.problems import problem_response
 from service.state import State
 
 log = logging.getLogger("ganymede.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
-ALWAYS_OPEN = {"/livez", "/readyz", "/metrics"}
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -60,8 +59,6 @@ class Gate:
             visit.report(state)
 
     def _refuse(self, scope: Scope, state: State, limit: int) -> None:
-        if state.draining and scope["path"] not in ALWAYS_OPEN:
-            raise UnavailableError("the server is draining", headers={"Retry-After": "5", "Connection": "close"})
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > limit:
             raise TooLargeError(

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service.app import build_app, state_of
 from service.settings import Settings
+from service.state import resolve_device
 
 
 class RefusedToStartError(Exception):
@@ -54,6 +55,8 @@ def bind(settings: Settings) -> socket.socket:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises RefusedToStartError, or what building the state raises."""
     check(settings)
+    if settings.role != "api":
+        resolve_device(settings)
     listener = bind(settings)
     app = build_app(settings)
     config = uvicorn.Config(
