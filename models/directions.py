@@ -87,3 +87,35 @@ def orthogonal(vector: Vector, locked: Sequence[Vector]) -> Vector:
     basis = basis[:, singular > 1e-9 * singular.max()]
     wide = vector.astype(np.float64)
     return np.asarray(wide - basis @ (basis.T @ wide), np.float32)
+
+
+def by_regression(latents: Vector, scores: Vector) -> tuple[Vector, float]:
+    """The direction along which `scores` [n] of `latents` [n, size] rise fastest, and the share of variance it explains.
+
+    Ridge regression in float64. One unit raises the linear score by one standard deviation of the scores; where the
+    score is hardly linear that would leave the prior, so the step is at most half the prior's radius, sqrt(size) / 2.
+    """
+    z = latents.astype(np.float64) - latents.mean(0, dtype=np.float64)
+    s = scores.astype(np.float64) - scores.mean(dtype=np.float64)
+    gram = z.T @ z
+    weights = np.linalg.solve(gram + 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram)), z.T @ s)
+    deviation, slope = float(s.std()), float(np.linalg.norm(weights))
+    if slope == 0 or deviation == 0:
+        return np.zeros(latents.shape[1], np.float32), 0.0
+    explained = 1.0 - float(np.square(s - z @ weights).sum() / np.square(s).sum())
+    step = min(deviation / slope, np.sqrt(latents.shape[1]) / 2)
+    return np.asarray(weights / slope * step, np.float32), explained
+
+
+def principal_scores(features: Vector, component: int) -> tuple[Vector, float]:
+    """Each row's coordinate [n] on one principal component of `features` [n, f], and that component's share of variance.
+
+    The sign is fixed: the feature that counts most counts positively. Raises ValueError beyond the last component.
+    """
+    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
+    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    if component >= len(singular):
+        raise ValueError(f"there are {len(singular)} components")
+    sign = np.sign(right[component, np.abs(right[component]).argmax()]) or 1.0
+    share = float(singular[component] ** 2 / max(np.square(singular).sum(), 1e-30))
+    return np.asarray(sign * left[:, component] * singular[component], np.float32), share

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
-from service.routes import arithmetic, docs, health, images, interpolate, latents, models, sample
+from service.routes import arithmetic, directions, docs, health, images, interpolate, latents, models, sample
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
@@ -16,6 +16,7 @@ ROUTERS = (
     arithmetic.router,
     interpolate.router,
     latents.router,
+    directions.router,
     images.router,
     models.router,
     health.router,

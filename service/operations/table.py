@@ -2,6 +2,7 @@
 
 from service.operations.arithmetic import ArithmeticRequest, arithmetic
 from service.operations.base import Operation
+from service.operations.directions import DirectionRequest, direction
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.sample import SampleRequest, sample
 
@@ -10,6 +11,7 @@ OPERATIONS: dict[str, Operation] = {
     for row in (
         Operation("sample", SampleRequest, sample, cost=lambda request: request.count),
         Operation("arithmetic", ArithmeticRequest, arithmetic, cost=lambda request: request.count),
+        Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
         Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
     )
 }

@@ -1,0 +1,260 @@
+"""POST /directions without HTTP: a named direction from latents, from a classifier's class, or from principal components."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from models.directions import Direction, by_regression, orthogonal, principal_scores, read_directions
+from models.latents import Vector, draw, seed_range
+from models.runtimes.base import Array
+from service.engine.model import Model
+from service.errors import InvalidValueError, NotFoundError
+from service.latent_store import Draft, Parent, Saved
+from service.latent_store.record import Origin as Source
+from service.names import nearest
+from service.operations.base import Attachments, Context
+from service.operations.generate import engine_of, label_index, need_sampler
+from service.operations.latents import Expression, Tags, describe
+from service.operations.lookup import from_expression, model_for, parsed
+from service.operations.requests import Label, ModelReference, Name, Seed, Strict
+from service.operations.results import Document
+from service.operations.vectors import check_bundle
+
+CHUNK = 64
+PIXELS_SIDE = 16
+
+
+class Difference(Strict):
+    """The mean of some saved latents minus the mean of others."""
+
+    positive: list[Name] = Field(min_length=1, max_length=1000)
+    negative: list[Name] = Field(min_length=1, max_length=1000)
+
+
+class Sampled(Strict):
+    """Many seeds are made into pictures and judged."""
+
+    samples: int = Field(1000, ge=100, le=20_000, strict=True)
+    seed: Seed = 0
+    label: Label | None = Field(None, description="Class of the samples, for a conditional bundle.")
+
+
+class ByClass(Sampled):
+    """Toward what the bundle's own classifier calls `class`."""
+
+    target: str = Field(alias="class", min_length=1, max_length=100)
+
+
+class ByComponent(Sampled):
+    """Along a principal component of the pictures' features: what varies most, second most, ..."""
+
+    component: int = Field(0, ge=0, le=99, strict=True)
+
+
+class DirectionSource(Strict):
+    """Exactly one of difference, expression, class, pca."""
+
+    difference: Difference | None = None
+    expression: Expression | None = Field(None, examples=["mean(left1, left2) - mean(right1, right2)"])
+    classifier: ByClass | None = None
+    pca: ByComponent | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "DirectionSource":
+        given = [n for n in type(self).model_fields if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of difference, expression, classifier, pca, not {len(given)}")
+        return self
+
+
+class DirectionRequest(Strict):
+    """A direction to keep under a name, for use as `dir(name)`."""
+
+    name: Name
+    model: ModelReference | None = None
+    source: DirectionSource = Field(alias="from")
+    orthogonal_to: list[Name] = Field(
+        default_factory=list, max_length=50, description="Directions that moving along this one leaves still."
+    )
+    tags: Tags = Field(default_factory=list)
+    replace: bool = False
+    timeout_ms: int | None = Field(None, ge=1, le=3_600_000)
+    webhook: str | None = Field(None, max_length=2000)
+
+    @property
+    def count(self) -> int:
+        """Pictures it computes."""
+        sampled = self.source.classifier or self.source.pca
+        return sampled.samples if sampled else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """A direction before it is kept."""
+
+    vector: Vector
+    origin: Source
+    expression: str | None = None
+    parents: tuple[Parent, ...] = ()
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+async def direction(context: Context, request: DirectionRequest, attachments: Attachments) -> Document:
+    """Find the direction, free it of the locked ones, keep it."""
+    text = _as_expression(request.source)
+    node = None if text is None else parsed(text, "/from/expression")
+    model = await model_for(context, request.model, [node] if node is not None else [])
+    need_sampler(model)
+    if node is not None:
+        found = await from_expression(context, model, node, pointer="/from/expression")
+        origin: Source = "difference" if request.source.difference else "expression"
+        learned = Learned(found.vector, origin, found.expression, found.parents)
+    else:
+        learned = await _sampled(context, model, request.source)
+    learned = await _locked(context, model, request.orthogonal_to, learned)
+    if not learned.vector.any():
+        raise InvalidValueError("nothing is left of this direction: it is zero, or lies within the locked ones")
+    saved = await _keep(context, model, request, learned)
+    return Document(describe_direction(saved), saved.vector, model=model.reference, provider=model.provider)
+
+
+def _as_expression(source: DirectionSource) -> str | None:
+    if source.difference is not None:
+        means = [
+            ", ".join(f'"{n}"' for n in names) for names in (source.difference.positive, source.difference.negative)
+        ]
+        return f"mean({means[0]}) - mean({means[1]})"
+    return source.expression
+
+
+async def _sampled(context: Context, model: Model, source: DirectionSource) -> Learned:
+    if source.classifier is not None:
+        column = _class_column(model, source.classifier.target)
+        vectors, features = await _judged(context, model, source.classifier, logits=True)
+        scores, share = features[:, column], None
+        origin: Source = "learned"
+    else:
+        assert source.pca is not None
+        vectors, features = await _judged(context, model, source.pca, logits=False)
+        scores, share = await _principal(features, source.pca.component)
+        origin = "pca"
+    vector, explained = await asyncio.to_thread(by_regression, vectors, scores)
+    notes: dict[str, Any] = {"linear_share": round(explained, 4), "samples": len(vectors)}
+    return Learned(vector, origin, notes=notes | ({} if share is None else {"variance_share": round(share, 4)}))
+
+
+async def _principal(features: Array, component: int) -> tuple[Array, float]:
+    try:
+        return await asyncio.to_thread(principal_scores, features, component)
+    except ValueError as error:
+        pointer = {"pointer": "/from/pca/component", "detail": str(error)}
+        raise InvalidValueError(str(error), errors=[pointer]) from None
+
+
+def _class_column(model: Model, target: str) -> int:
+    judge = model.manifest.discriminator
+    if judge is None or judge.classes is None:
+        raise InvalidValueError(
+            f"{model.bundle.name} has no classifier; use difference or pca",
+            errors=[{"pointer": "/from/classifier", "detail": "the bundle has no classifier"}],
+        )
+    if target not in judge.classes:
+        near = nearest(target, judge.classes)
+        hint = f"; the nearest is {near!r}" if near else ""
+        sentence = f"the classifier of {model.bundle.name} has no class {target!r}{hint}"
+        raise InvalidValueError(sentence, errors=[{"pointer": "/from/classifier/class", "detail": sentence}])
+    return judge.classes.index(target)
+
+
+async def _judged(context: Context, model: Model, wish: Sampled, *, logits: bool) -> tuple[Vector, Array]:
+    """Latents [n, size] of the samples and what is seen in their pictures: logits, features, or coarse pixels."""
+    seeds = seed_range(wish.seed, wish.samples)
+    vectors = draw(model.manifest.latent, seeds)
+    rows = []
+    for start in range(0, len(seeds), CHUNK):
+        group = slice(start, start + CHUNK)
+        labels = [label_index(model, wish.label, seed) for seed in seeds[group]]
+        images = await engine_of(context).generate(
+            model, vectors[group], labels, caller=context.caller, deadline=context.deadline, bulk=context.bulk
+        )
+        rows.append(await _seen(context, model, images, logits))
+        await context.emit("progress", {"done": start + len(images), "total": len(seeds), "unit": "pictures"})
+    return vectors, np.concatenate(rows)
+
+
+async def _seen(context: Context, model: Model, images: Array, logits: bool) -> Array:
+    judge = model.manifest.discriminator
+    if judge is None or judge.label:
+        return _coarse(images)
+    judgement = await engine_of(context).judge(model, images)
+    return judgement.logits if logits else judgement.features
+
+
+def _coarse(images: Array) -> Array:
+    """Pictures as rows of at most 16x16 block means: enough to see what varies."""
+    step = max(1, images.shape[-1] // PIXELS_SIDE)
+    side = images.shape[-1] // step * step
+    rows = images[:, :, :side, :side].reshape(*images.shape[:2], side // step, step, side // step, step)
+    return np.asarray(rows.mean((3, 5)).reshape(len(images), -1), np.float32)
+
+
+async def _locked(context: Context, model: Model, names: list[str], learned: Learned) -> Learned:
+    if not names:
+        return learned
+    vectors = [(await find_direction(context, model, name)).vector for name in names]
+    return dataclasses.replace(
+        learned, vector=orthogonal(learned.vector, vectors), notes={**learned.notes, "orthogonal_to": names}
+    )
+
+
+async def find_direction(context: Context, model: Model, name: str) -> Direction | Saved:
+    """A saved direction of this bundle, or one that ships with it. Raises NotFoundError suggesting the nearest."""
+    saved = (await context.state.directions.find([name])).get(name)
+    if saved is not None:
+        check_bundle(saved, model)
+        return saved
+    shipped = await asyncio.to_thread(read_directions, model.bundle)
+    if name not in shipped:
+        near = nearest(name, [*shipped, *await context.state.directions.similar_names(name)])
+        hint = f"; the nearest is {near!r}" if near else ""
+        raise NotFoundError(f"no direction {name!r} for {model.reference}{hint}")
+    return shipped[name]
+
+
+async def _keep(context: Context, model: Model, request: DirectionRequest, learned: Learned) -> Saved:
+    draft = Draft(
+        name=request.name,
+        model=model.bundle.name,
+        digest=model.bundle.digest,
+        vector=learned.vector,
+        origin=learned.origin,
+        expression=learned.expression,
+        parents=learned.parents,
+        tags=tuple(request.tags),
+        notes=learned.notes,
+    )
+    return await context.state.directions.save(draft, overwrite=request.replace, token=context.request_id)
+
+
+def describe_direction(found: Saved) -> dict[str, Any]:
+    """The JSON of a saved direction."""
+    body = describe(found)
+    length = float(np.linalg.norm(found.vector)) if found.vector.size else None
+    return {**body, "shipped": False, "length": length, "url": f"/directions/{found.name}"}
+
+
+def describe_shipped(found: Direction, reference: str) -> dict[str, Any]:
+    """The JSON of a direction that ships with a bundle."""
+    return {
+        "name": found.name,
+        "model": reference,
+        "origin": found.origin,
+        "unit": found.unit,
+        "measured": found.measured,
+        "shipped": True,
+        "length": float(np.linalg.norm(found.vector)),
+        "url": f"/directions/{found.name}?model={reference}",
+    }
