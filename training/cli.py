@@ -2,70 +2,164 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from training import parallel, run_folder
-from training.data.dataset import load_dataset
+from models.bundle import MANIFEST_NAME, read_bundle
+from models.errors import ModelsError
+from training import parallel, run_folder, samples
+from training.data.check import Report
+from training.data.dataset import load_dataset, read_all
+from training.data.sources import find_pictures
 from training.errors import TrainingError
-from training.loop import Trainer
+from training.export import export_run, open_run
+from training.loop import GRID_COLUMNS, Trainer, grid_pictures
 from training.precision import with_hardware
+from training.preview import write_preview
 from training.progress import Silent, Terminal
-from training.recipe import resolve, to_toml
-from training.recipe_tables import Recipe
+from training.recipe import names, resolve, to_toml
+from training.recipe_tables import DataTable, Recipe
 from training.run_folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
+dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(dataset_app, name="dataset")
 console = Console(stderr=True)
+
+RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="a shipped recipe's name, a TOML file, or a run folder with --resume")],
+    recipe: Annotated[str, typer.Argument(help=RECIPE_HELP)],
     overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, e.g. run.steps=5000 data.path=faces")
+        list[str] | None, typer.Argument(help="key=value, for example run.steps=5000 data.path=faces")
     ] = None,
-    out: Annotated[Path, typer.Option(help="folder that gets the numbered run folder")] = Path("runs"),
-    run: Annotated[Path | None, typer.Option(help="exact run folder; continues when it has checkpoints")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the resolved recipe and stop")] = False,
+    out: Annotated[Path, typer.Option(help="Folder that gets the numbered run folder.")] = Path("runs"),
+    run: Annotated[Path | None, typer.Option(help="Exact run folder; a run that is there is continued.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
-    """Train a recipe: `train faces64 data.path=my-pictures run.steps=20000`."""
-    wish = RunFolder(Path(recipe)).recipe() if resume else with_hardware(resolve(recipe, overrides or ()))
-    if dry_run:
-        typer.echo(to_toml(wish))
-        return
-    group = parallel.from_environment()
+    """Train a recipe: ganymede train faces64 data.path=my-pictures run.steps=20000."""
+    with explained():
+        wish, exact = _wish(recipe, overrides or [], run, resume)
+        if dry_run:
+            typer.echo(to_toml(wish))
+            return
+        group = parallel.from_environment()
+        try:
+            _train(wish, exact, out, group)
+        finally:
+            group.close()
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option(help="Folder that gets the bundle's folder.")] = Path("bundles"),
+    name: Annotated[str | None, typer.Option(help="The bundle's name (the recipe's).")] = None,
+    step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest).")] = None,
+) -> None:
+    """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
+    with explained():
+        bundle = export_run(RunFolder(run), out, name, step)
+        typer.echo(f"{bundle.folder}  {bundle.reference}")
+        for check in bundle.manifest.export_checks:
+            typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")
+
+
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A run folder or a bundle.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
+    step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest); runs only.")] = None,
+) -> None:
+    """Write a picture sheet of fixed seeds from a run or a bundle."""
+    with explained():
+        if (source / MANIFEST_NAME).is_file():
+            write_preview(read_bundle(source), None, out)
+        else:
+            samples.save_grid(out, grid_pictures(open_run(RunFolder(source), step).algorithm), GRID_COLUMNS)
+        typer.echo(out)
+
+
+@dataset_app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder of pictures, a zip, an idx folder or CIFAR sheets.")],
+    size: Annotated[int, typer.Option(help="Side the pictures will be scaled to, pixels.")] = 64,
+    grey: Annotated[bool, typer.Option("--grey", help="Train in grey: colour is what gets converted.")] = False,
+    all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
+) -> None:
+    """Report everything odd about a data set, by file name; exit code 1 when a file would be refused."""
+    with explained():
+        report = _check(path, size, grey)
+        typer.echo(report.text(names_shown=len(report.findings) if all_names else 20))
+        if report.refused:
+            raise typer.Exit(1)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Our own errors become a sentence and exit code 1; everything else is a bug and shows itself."""
+    try:
+        yield
+    except (TrainingError, ModelsError) as error:
+        console.print(f"ganymede: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _wish(recipe: str, overrides: list[str], run: Path | None, resume: bool) -> tuple[Recipe, Path | None]:
+    """The resolved recipe, and the folder to use when it is given."""
+    if resume:
+        return RunFolder(Path(recipe)).recipe(), Path(recipe)
+    if run is not None and RunFolder(run).recipe_file.is_file():
+        here = RunFolder(run).recipe()  # device and precision were decided when the run began
+        fixed = [f"run.device={here.run.device}", f"run.precision={here.run.precision}"]
+        return resolve(recipe, [*overrides, *fixed]), run
+    return with_hardware(resolve(recipe, overrides)), run
+
+
+def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
     dataset, report = load_dataset(wish.data)
     if group.is_main and report.findings:
-        console.print(report.text(names_shown=3), markup=False)
-    folder = _folder(Path(recipe) if resume else run, out, wish, group)
+        console.print(report.text(names_shown=3), markup=False, highlight=False)
+    folder = _shared_folder(wish, exact, out, group)
     trainer = Trainer(wish, dataset, folder, group, Terminal() if group.is_main else Silent())
     trainer.resume()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
     if group.is_main:
         typer.echo(f"run folder {folder.path}, from step {trainer.step}")
     outcome = trainer.run()
-    group.close()
     if group.is_main:
-        typer.echo(f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes")
+        state = "complete" if outcome.complete else f"stopped; continue with: train --resume {folder.path}"
+        typer.echo(f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes, {state}")
 
 
-def _folder(exact: Path | None, out: Path, wish: Recipe, group: parallel.Parallel) -> RunFolder:
-    if exact is not None:
-        return run_folder.at(exact, wish)
-    return run_folder.create(out, wish)
+def _shared_folder(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> RunFolder:
+    """The run's folder, made by process 0 and named to the others."""
+    if not group.is_main:
+        return RunFolder(Path(group.share("")))
+    folder = run_folder.create(out, wish) if exact is None else run_folder.at(exact, wish)
+    group.share(str(folder.path))
+    return folder
+
+
+def _check(path: Path, size: int, grey: bool) -> Report:
+    table = DataTable(path=str(path), size=size, channels=1 if grey else 3)
+    pictures = find_pictures(path)
+    return read_all(pictures, table)[1]
 
 
 def main() -> None:
-    """Runs a command; our own errors become one sentence and exit code 1."""
-    try:
-        app()
-    except TrainingError as error:
-        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
-        raise SystemExit(1) from error
+    """Runs a command."""
+    app()
 
 
 if __name__ == "__main__":

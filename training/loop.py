@@ -58,8 +58,12 @@ class Trainer:
             self.parallel.rank,
             self.parallel.world_size,
         )
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._stopping = 0, 0.0, False
         self._gatherer = Gatherer()
+
+    def stop(self) -> None:
+        """Asks `run` to end after the current step, with a checkpoint (for signal handlers)."""
+        self._stopping = True
 
     def resume(self) -> None:
         """Continues from the folder's newest checkpoint, if it has one."""
@@ -71,7 +75,10 @@ class Trainer:
 
     def run(self) -> Outcome:
         """Trains until the recipe's steps or minutes are used up; the last state is always saved."""
-        stats = StatsFile(self.folder.stats_file, self.step) if self.parallel.is_main else None
+        stats = None
+        if self.parallel.is_main:
+            self.folder.write_facts(self.dataset.classes, len(self.dataset))
+            stats = StatsFile(self.folder.stats_file, self.step)
         self.progress.start(self.recipe.run.steps, self.step)
         self._begin()
         try:
@@ -81,7 +88,7 @@ class Trainer:
                 if self.parallel.agree(self._snapshot_due()):
                     self.snapshot(stats)
             self._log(stats)
-            if self._snapshot_step != self.step:
+            if self._snapshot_step != self.step and self.step > self._first_step:
                 self.snapshot(stats)
         finally:
             self.progress.stop()
@@ -104,6 +111,7 @@ class Trainer:
 
     def _begin(self) -> None:
         self._started = self._snapshot_time = time.monotonic()
+        self._first_step = self.step
         self._seconds_before, self._snapshot_step, self._log_step = self.seconds, -1, self.step
         self._log_time = self._started
 
@@ -118,7 +126,7 @@ class Trainer:
     def _finished(self) -> bool:
         run = self.recipe.run
         out_of_time = run.max_minutes > 0 and self._elapsed() >= run.max_minutes * 60
-        return self.step >= run.steps or self.parallel.agree(out_of_time)
+        return self.step >= run.steps or self.parallel.agree(out_of_time or self._stopping)
 
     def _snapshot_due(self) -> bool:
         run = self.recipe.run
@@ -154,9 +162,11 @@ class Trainer:
         ratio = fresh / max(samples.diversity(real), 1e-8)
         if stats is not None:
             stats.write(step=self.step, seconds=round(self._elapsed(), 3), diversity=fresh, diversity_ratio=ratio)
-        if ratio < samples.COLLAPSE_RATIO:
+        seen = self.step * self.algorithm.pictures_per_step * self.parallel.world_size
+        if ratio < samples.COLLAPSE_RATIO and seen >= samples.COLLAPSE_AFTER_PICTURES:
             self.progress.warn(
-                f"step {self.step}: samples differ only {ratio:.0%} as much as real pictures; the generator may have collapsed"
+                f"step {self.step}: samples differ only {ratio:.0%} as much as real pictures; "
+                "the generator may have collapsed"
             )
 
     def _elapsed(self) -> float:

@@ -48,6 +48,14 @@ class Parallel:
         dist.broadcast(word, src=0)
         return bool(word.item())
 
+    def share(self, text: str) -> str:
+        """Process 0's text, everywhere."""
+        if self.world_size == 1:
+            return text
+        box: list[str] = [text]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
     def close(self) -> None:
         """Leaves the group."""
         if self.world_size > 1:

@@ -34,6 +34,7 @@ class DataTable(Table):
     name: str = ""  # for the model card
     licence: str = ""  # for the model card and the manifest
     origin: str = ""  # for the model card: who made the pictures
+    weights_licence: str = "Apache-2.0"  # of what is trained on it, for the manifest
     use: str = ""  # for the model card: what the samples may be used for
 
     @field_validator("size")

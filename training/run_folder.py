@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from training import checkpoint
 from training.errors import RunFolderError
@@ -42,6 +45,25 @@ class RunFolder:
         if not self.recipe_file.is_file():
             raise RunFolderError(f"'{self.path}' is not a run folder: it has no recipe.toml")
         return resolve(str(self.recipe_file))
+
+    @property
+    def facts_file(self) -> Path:
+        """What the data set turned out to be."""
+        return self.path / "facts.json"
+
+    def write_facts(self, classes: Sequence[str], pictures: int) -> None:
+        """Remembers what export must know without reading the pictures again."""
+        self.facts_file.write_text(json.dumps({"classes": list(classes), "pictures": pictures}), encoding="utf-8")
+
+    def facts(self) -> dict[str, Any]:
+        """`classes` (names, empty when unconditional) and `pictures` (count)."""
+        try:
+            facts: dict[str, Any] = json.loads(self.facts_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"'{self.path}' has no readable facts.json; resume the run once to write it"
+            ) from error
+        return facts
 
     def latest_step(self) -> int | None:
         """The newest checkpoint's step, or None."""

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+COLLAPSE_AFTER_PICTURES = 30_000  # a young generator paints the same grey for everyone
 COLLAPSE_RATIO = 0.35  # of the real set's diversity; below it a run is called collapsed
 
 

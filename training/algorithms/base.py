@@ -17,14 +17,16 @@ A variant of an existing algorithm is a recipe, not a file.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from models.manifest import Upsampling
 from training import precision
 from training.data.batch import Batch, DataSpec
 from training.parallel import Parallel
@@ -60,6 +62,8 @@ class Level:
     channels: int
     takes_previous: bool = False
     takes_label: bool = False
+    factor: int | None = None  # set: takes pictures of any size and multiplies their sides; `size` is the trained one
+    halo: int = 0  # pixels of `previous` around a tile that reach into its output
 
 
 class Algorithm(ABC):
@@ -101,7 +105,19 @@ class Algorithm(ABC):
         """Fresh float32 CPU copies of what is served, coarsest first, with norms folded and no training machinery."""
 
     def export_discriminator(self) -> nn.Module | None:
-        """A copy (picture) -> (logit [N], features [N, F]) that treats each picture alone, or None."""
+        """A copy (picture) -> (logits, features [N, F]) that treats each picture alone, or None.
+
+        Logits are [N] for `discriminator_kind` "real" and [N, K] for "classes".
+        """
+        return None
+
+    @property
+    def discriminator_kind(self) -> Literal["real", "classes"]:
+        """What the exported discriminator's logits mean; see `models.manifest.Discriminator`."""
+        return "real"
+
+    def upsampling(self) -> Upsampling | None:
+        """How a user's picture may enter the exported chain, for families that enlarge."""
         return None
 
     def refresh_statistics(self, random: StepRandom) -> None:  # noqa: B027 - optional
@@ -109,14 +125,28 @@ class Algorithm(ABC):
 
     def prepare(self, network: nn.Module) -> nn.Module:
         """Moves a network to the run's device and memory format, and gives all processes the same weights."""
-        layout = torch.channels_last if self.recipe.run.channels_last else torch.contiguous_format
-        network = network.to(self.device).to(memory_format=layout)  # type: ignore[call-overload]
-        self.parallel.broadcast(network)
-        return network
+        return prepare(self.setting, network)
 
     def autocast(self) -> Any:
         """The arithmetic of the recipe, as a context."""
         return precision.autocast(self.recipe.run.precision, self.device)
+
+
+def prepare(setting: Setting, network: nn.Module) -> nn.Module:
+    """Moves a network to the run's device and memory format, and gives all processes the same weights."""
+    layout = torch.channels_last if setting.recipe.run.channels_last else torch.contiguous_format
+    network = network.to(setting.device).to(memory_format=layout)  # type: ignore[call-overload]
+    setting.parallel.broadcast(network)
+    return network
+
+
+def plain_copy(network: nn.Module) -> nn.Module:
+    """A float32 CPU copy in evaluation mode, contiguous, with parametrisations (spectral norm) made permanent."""
+    twin = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
+    for module in twin.modules():
+        if nn.utils.parametrize.is_parametrized(module):
+            nn.utils.parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+    return twin.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]
 
 
 def networks_state(parts: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ One step: the discriminator moves `discriminator_steps` times, then the generato
 
 from __future__ import annotations
 
-import copy
 from typing import Any, cast
 
 import torch
@@ -20,6 +19,7 @@ from training.algorithms.base import (
     decayed_rate,
     load_networks_state,
     networks_state,
+    plain_copy,
 )
 from training.augment import augment
 from training.data.batch import Batch
@@ -101,14 +101,14 @@ class Dcgan(Algorithm):
 
     def export_levels(self) -> list[Level]:
         """One level: noise (and label) to picture."""
-        network = _plain_copy(self.average)
+        network = plain_copy(self.average)
         fold_batch_norms(network)
         prior, data = self.recipe.latent, self.data
         return [Level(network, (prior.size,), data.size, data.channels, takes_label=bool(data.classes))]
 
     def export_discriminator(self) -> nn.Module | None:
         """Logit and features of a picture alone; a discriminator that needs the label as planes cannot judge one."""
-        discriminator = cast(DcganDiscriminator, _plain_copy(self.discriminator))
+        discriminator = cast(DcganDiscriminator, plain_copy(self.discriminator))
         return None if discriminator.label_planes else fold_batch_norms(Critic(discriminator))
 
     def _parts(self) -> dict[str, Any]:
@@ -207,12 +207,3 @@ class Critic(nn.Module):
         """Picture [N, C, H, W] in [-1, 1] -> unconditional logit [N] and features [N, F]."""
         features = self.discriminator.features(picture)
         return self.discriminator.head(features).squeeze(1), features
-
-
-def _plain_copy(network: nn.Module) -> nn.Module:
-    """A float32 CPU copy in evaluation mode, contiguous, with parametrisations (spectral norm) made permanent."""
-    twin = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-    for module in twin.modules():
-        if nn.utils.parametrize.is_parametrized(module):
-            nn.utils.parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
-    return twin.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]

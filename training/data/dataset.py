@@ -82,6 +82,8 @@ def _shuffled(count: int, seed: int) -> np.ndarray:
 
 def load_dataset(table: DataTable) -> tuple[Dataset, Report]:
     """Reads the whole set; DataError names every refused file at once unless the recipe says to skip them."""
+    if not table.path:
+        raise DataError("the recipe names no data set; give data.path=FOLDER_OR_ZIP")
     pictures = find_pictures(Path(table.path), table.split)
     pictures = pictures[: table.limit] if table.limit else pictures
     loaded, report = read_all(pictures, table)

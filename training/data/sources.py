@@ -149,7 +149,10 @@ def _from_sheets(folder: Path, split: str) -> Iterator[Picture]:
     for row in rows:
         sheet = row["sheet"]
         if sheet not in sheets:
-            sheets[sheet] = _cut_sheet(next(folder.glob(f"*_{sheet}.*"), folder / f"{sheet}.webp"))
+            file = next(folder.glob(f"*_{sheet}.*"), None)
+            if file is None:  # the table may list sheets that are delivered later
+                continue
+            sheets[sheet] = _cut_sheet(file)
         pixels = sheets[sheet][int(row["index"])]
         yield Picture(f"{sheet}#{row['index']}", partial(Image.fromarray, pixels), {"class": row["class"], **row})
 

@@ -1,0 +1,88 @@
+"""The model card: README.md of a bundle, front matter first, written from the manifest so that the two cannot differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from models.manifest import Manifest
+from training.provenance import Trained
+from training.recipe_tables import DataTable
+
+
+def write_card(path: Path, manifest: Manifest, trained: Trained) -> None:
+    """Writes the card of a bundle."""
+    path.write_text(card(manifest, trained.recipe.data, trained.seconds, trained.pictures), encoding="utf-8")
+
+
+def card(manifest: Manifest, data: DataTable, seconds: float, pictures: int) -> str:
+    """The card's text."""
+    parts = [
+        _front_matter(manifest),
+        f"# {manifest.name}\n\n{manifest.description}.\n\n![Samples of fixed seeds](preview.png)",
+        _what(manifest),
+        _data(manifest, data, pictures),
+        _training(manifest, seconds),
+        _scores(manifest),
+        _limits(data),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(manifest: Manifest) -> str:
+    facts = {
+        "license": manifest.provenance.licence,
+        "datasets": [manifest.provenance.dataset],
+        "dataset_license": manifest.provenance.dataset_licence,
+        "library_name": "ganymede",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["gan", manifest.family, f"{manifest.image.height}x{manifest.image.width}"],
+    }
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _what(manifest: Manifest) -> str:
+    colour = "grey" if manifest.image.channels == 1 else "RGB"
+    sizes = " → ".join(f"{level.output[0]}×{level.output[1]}" for level in manifest.levels)
+    lines = [
+        "## What it is",
+        f"- Family: {manifest.family}; {len(manifest.levels)} level(s): {sizes}, {colour}.",
+        f"- Latent: {manifest.latent.size} numbers, {manifest.latent.distribution.replace('_', ' ')}.",
+    ]
+    if manifest.labels:
+        lines.append(f"- Labels: {', '.join(manifest.labels)}.")
+    if manifest.discriminator:
+        lines.append(f"- Discriminator: {manifest.discriminator.feature_size} features a picture.")
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
+def _data(manifest: Manifest, data: DataTable, pictures: int) -> str:
+    origin = f" {data.origin}." if data.origin else ""
+    return (
+        f"## Training data\n\n{manifest.provenance.dataset}, {pictures:,} pictures.{origin} "
+        f"Licence of the data: {manifest.provenance.dataset_licence}."
+    )
+
+
+def _training(manifest: Manifest, seconds: float) -> str:
+    facts = manifest.provenance
+    return (
+        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures seen, {seconds / 60:.0f} minutes, "
+        f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."
+    )
+
+
+def _scores(manifest: Manifest) -> str:
+    if not manifest.scores:
+        return ""
+    rows = [f"| {score.name} | {score.value:.4g} | {score.protocol} |" for score in manifest.scores]
+    return "\n".join(["## Scores", "", "| score | value | how it was measured |", "|---|---|---|", *rows])
+
+
+def _limits(data: DataTable) -> str:
+    if not data.use:
+        return ""
+    return (
+        f"## Use\n\nSamples may be used for: {data.use}. Pictures are synthetic; a likeness to a person is accidental."
+    )
