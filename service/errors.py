@@ -30,7 +30,7 @@ class ServiceError(Exception):
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.errors = list(errors)
+        self.errors = [{"detail": detail, **row} for row in errors]
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 
