@@ -5,6 +5,7 @@ A new method adds its table (or its field) here and a default that switches it o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -24,9 +25,14 @@ class DataTable(Table):
     path: str = ""  # folder, zip or idx folder; relative to the working directory
     split: Literal["train", "test"] = "train"  # for sets that have one
     labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
-    size: int = 64  # side of the square picture, pixels
+    size: int = Field(64, ge=4, le=512)  # side of the square picture, pixels; dcgan: 16, 32, 64 or 128
     channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
+    more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
+    cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
+    cutout_scales: tuple[float, ...] = (
+        1.0,
+    )  # each shrinks its picture by one of these first, where it stays large enough
     crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
     limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all
@@ -36,13 +42,6 @@ class DataTable(Table):
     origin: str = ""  # for the model card: who made the pictures
     weights_licence: str = "Apache-2.0"  # of what is trained on it, for the manifest
     use: str = ""  # for the model card: what the samples may be used for
-
-    @field_validator("size")
-    @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value not in SIZES:
-            raise ValueError(f"must be one of {', '.join(map(str, SIZES))}")
-        return value
 
 
 class LatentTable(Table):
@@ -121,6 +120,71 @@ class EmaTable(Table):
     standing_batches: int = Field(32, ge=0)  # batches that recompute BatchNorm statistics; 0 = keep running ones
 
 
+class SgdTable(Table):
+    """Plain gradient descent as the LAPGAN authors ran it: per "epoch", lr is divided and momentum grows."""
+
+    lr: float = Field(0.02, gt=0)
+    lr_divisor: float = Field(1.00004, ge=1)  # the released code says 1.000004, which hardly decays at all
+    lr_floor: float = Field(1e-6, ge=0)
+    momentum: float = Field(0.5, ge=0, lt=1)
+    momentum_growth: float = Field(0.0008, ge=0)  # added every epoch
+    momentum_cap: float = Field(0.8, ge=0, lt=1)  # the released code caps at 0.7
+    epoch_pictures: int = Field(45_000, ge=1)  # real pictures to an epoch
+
+
+class PyramidTable(Table):
+    """LAPGAN: the sizes and the nets of every level. No sizes: not a LAPGAN."""
+
+    sizes: tuple[int, ...] = ()  # rising sides in pixels; the last is data.size
+    operator: Literal["corner-aligned", "half-pixel"] = (
+        "corner-aligned"  # u(.); half-pixel doubles pictures of any size
+    )
+    any_size: bool = False  # one doubling level for photographs of any size, and no coarsest generator
+    start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
+    base: Literal["full", "convolutional"] = "convolutional"  # coarsest pair: fully connected (paper) or a small DCGAN
+    base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
+    base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
+    residual: Literal["plain", "subpixel"] = "subpixel"  # plain: the paper's; subpixel: 3x3s at the coarse size
+    width: int = Field(48, ge=1)  # channels of the residual nets
+    units: int = Field(2, ge=0)  # residual units of a subpixel net
+    discriminator: Literal["plain", "strided"] = "strided"
+    discriminator_width: int = Field(48, ge=1)
+    patches: bool = False  # the strided judge scores places, not the picture as a whole
+    dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
+    init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
+    init_discriminator: float = Field(0.0, ge=0)
+    generated_share: float = Field(
+        0.0, ge=0, le=1
+    )  # of a batch, low pictures made by the coarser levels; 0 is the paper
+    label_dropout: float = Field(0.0, ge=0, lt=1)  # of a batch, labels hidden, so that "no label" means something
+    consistency: float = Field(0.0, ge=0)  # weight of |d(picture) - previous|: colours stay
+    pixel: float = Field(0.0, ge=0)  # weight of |picture - real|, for upsamplers that must be right as well as sharp
+    adversarial: float = Field(1.0, ge=0)  # weight of the GAN's own cost beside those two
+    every: tuple[
+        int, ...
+    ] = ()  # steps between two moves of each level, coarsest first; empty = every level, every step
+    optimizer: Literal["adam", "sgd"] = "adam"
+    sgd: SgdTable = SgdTable()
+
+    @field_validator("sizes")
+    @classmethod
+    def _rising(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(low >= high for low, high in pairwise(value)) or any(side < 4 for side in value):
+            raise ValueError("must rise, from 4 pixels on")
+        return value
+
+    @model_validator(mode="after")
+    def _builds_fit(self) -> PyramidTable:
+        doubles = all(high == 2 * low for low, high in pairwise(self.sizes))
+        if not doubles and (self.residual == "subpixel" or self.operator == "half-pixel") and self.sizes:
+            raise ValueError("subpixel nets and the half-pixel operator double; other steps need plain, corner-aligned")
+        if self.every and (len(self.every) != len(self.sizes) - self.any_size or min(self.every) < 1):
+            raise ValueError("every takes one positive number a level")
+        if self.any_size and (self.operator != "half-pixel" or self.residual != "subpixel" or len(self.sizes) != 2):
+            raise ValueError("any_size takes two sizes, operator = 'half-pixel' and residual = 'subpixel'")
+        return self
+
+
 class RunTable(Table):
     """How long, how fast, how often."""
 
@@ -151,7 +215,18 @@ class Recipe(Table):
     optimizer: PlayersTable = PlayersTable()
     augment: AugmentTable = AugmentTable()
     ema: EmaTable = EmaTable()
+    pyramid: PyramidTable = PyramidTable()
     run: RunTable = RunTable()
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Recipe:
+        if self.algorithm != "lapgan" and self.data.size not in SIZES:
+            raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
+        if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
+            raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
+        if self.data.cutouts and self.data.labels != "none":
+            raise ValueError("cut-outs carry no labels: set data.labels = 'none'")
+        return self
 
     @model_validator(mode="after")
     def _labels_where_needed(self) -> Recipe:

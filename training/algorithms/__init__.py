@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from training.algorithms.base import Algorithm, Setting
 from training.algorithms.dcgan import Dcgan
+from training.algorithms.lapgan import Lapgan
 from training.errors import RecipeError
+from training.randomness import StepRandom
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"dcgan": Dcgan}
+ALGORITHMS: dict[str, type[Algorithm]] = {"dcgan": Dcgan, "lapgan": Lapgan}
 
 
 def build(setting: Setting) -> Algorithm:
@@ -14,4 +16,7 @@ def build(setting: Setting) -> Algorithm:
     name = setting.recipe.algorithm
     if name not in ALGORITHMS:
         raise RecipeError(f"unknown algorithm '{name}'; one of {', '.join(sorted(ALGORITHMS))}")
+    StepRandom(
+        setting.recipe.run.seed, 0
+    ).seed_global()  # spectral norm draws its first vectors from torch's own stream
     return ALGORITHMS[name](setting)

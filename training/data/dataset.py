@@ -15,6 +15,7 @@ from torch import Tensor
 
 from training.data.batch import Batch, DataSpec
 from training.data.check import Report
+from training.data.cutouts import cutouts
 from training.data.pictures import Loaded, load
 from training.data.sources import Picture, find_pictures
 from training.errors import DataError
@@ -84,7 +85,7 @@ def load_dataset(table: DataTable) -> tuple[Dataset, Report]:
     """Reads the whole set; DataError names every refused file at once unless the recipe says to skip them."""
     if not table.path:
         raise DataError("the recipe names no data set; give data.path=FOLDER_OR_ZIP")
-    pictures = find_pictures(Path(table.path), table.split)
+    pictures = cutouts(table) if table.cutouts else find_pictures(Path(table.path), table.split)
     pictures = pictures[: table.limit] if table.limit else pictures
     loaded, report = read_all(pictures, table)
     if report.refused and table.unreadable == "refuse":

@@ -1,0 +1,217 @@
+"""LAPGAN (Denton et al. 2015): a Laplacian pyramid of conditional GANs, each level trained on its own.
+
+Every level learns from the real low-pass picture, so levels need nothing of each other; one batch feeds them all. With
+`pyramid.generated_share` a part of the batch comes from the coarser levels instead, as it will when sampling.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from training.algorithms.base import Algorithm, Level, Setting, plain_copy
+from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
+from training.data.batch import Batch
+from training.networks.dcgan import Judgement
+from training.networks.lapgan import (
+    ConvolutionalBaseGenerator,
+    FullBaseGenerator,
+    FullDiscriminator,
+    PlainDiscriminator,
+    PlainResidual,
+    ResidualLevel,
+    StridedDiscriminator,
+    SubpixelResidual,
+)
+from training.networks.layers import fold_batch_norms
+from training.pyramid import Pyramid, enlarger
+from training.randomness import StepRandom
+from training.standing import recompute_batch_norms
+
+PREVIEWS = 64  # pictures an any-size run keeps to show what it does to them
+
+
+class Lapgan(Algorithm):
+    """One trained level a size, coarsest first; an any-size recipe has a single doubling level and no base."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        table, data = self.recipe.pyramid, self.data
+        self.sizes = table.sizes
+        self.pyramid = Pyramid(self.sizes, data.channels, table.operator).to(self.device)
+        finer = [self._residual_level(k) for k in range(1, len(self.sizes))]
+        self.levels = finer if table.any_size else [self._base_level(), *finer]
+        self.previews = torch.zeros(PREVIEWS, data.channels, self.sizes[0], self.sizes[0])
+
+    @property
+    def any_size(self) -> bool:
+        """Whether this is an upsampler without a coarsest generator."""
+        return self.recipe.pyramid.any_size
+
+    @property
+    def latent_size(self) -> int:
+        """All levels' noise laid end to end, coarsest first; 0 for an upsampler, which draws no pictures."""
+        return 0 if self.any_size else sum(_count(level.noise_shape) for level in self.levels)
+
+    def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
+        """Every level moves once on the same real pictures; see `Algorithm.step`."""
+        pictures = self.pyramid.pictures(batch.pictures)
+        if random.step == 0:
+            self.previews[: len(pictures[0])] = pictures[0][:PREVIEWS].cpu()
+        labels = self._hide_some(batch.labels, random)
+        stats: dict[str, Tensor] = {}
+        for index, level in enumerate(self.levels):
+            if random.step % self._every(index) == 0:
+                stats |= level.step(self._level_batch(index, pictures, labels, random), random)
+        return stats
+
+    def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures of the averaged generators, coarse to fine; an upsampler shows the previews doubled instead."""
+        if self.any_size:
+            return self._doubled_previews(len(latents))
+        return self.chain(self._cut(latents.to(self.device)), labels)[-1]
+
+    def chain(self, noises: list[Tensor], labels: Tensor | None = None, previous: Tensor | None = None) -> list[Tensor]:
+        """The picture after each level, from one noise a level; `previous` enters the chain at a later level."""
+        pictures: list[Tensor] = []
+        for level, noise in zip(self.levels[len(self.levels) - len(noises) :], noises, strict=True):
+            previous = level.sample(previous, noise, labels)
+            pictures.append(previous)
+        return pictures
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every level's, by size, and the previews."""
+        return {str(level.size): level.state_dict() for level in self.levels} | {"previews": self.previews}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from `state_dict()`."""
+        for level in self.levels:
+            level.load_state_dict(state[str(level.size)])
+        self.previews.copy_(state["previews"])
+
+    def refresh_statistics(self, random: StepRandom) -> None:
+        """Standing BatchNorm statistics of the base; the finer levels have no norms."""
+        if self.any_size:
+            return
+        base, classes, batches = self.levels[0], len(self.data.classes), self.recipe.ema.standing_batches
+        with self.autocast():
+            recompute_batch_norms(
+                base.average,
+                (
+                    (
+                        base.noise(random, "standing", 64),
+                        _one_hot(random.integers("standing.labels", classes, 64), classes) if classes else None,
+                    )
+                    for _ in range(batches)
+                ),
+            )
+
+    def export_levels(self) -> list[Level]:
+        """(noise[, label]) -> coarsest picture, then (previous, noise[, label]) -> picture, one graph a level."""
+        return [self._export(level) for level in self.levels]
+
+    def export_discriminator(self) -> nn.Module | None:
+        """The finest level's judge of whole pictures, label hidden; none for a judge of patches."""
+        if self.recipe.pyramid.patches:
+            return None
+        return FinestCritic(plain_copy(self.levels[-1].discriminator), len(self.data.classes))
+
+    def _export(self, level: TrainedLevel) -> Level:
+        module = plain_copy(level.average)
+        residual = isinstance(module, ResidualLevel)
+        if not residual:
+            fold_batch_norms(module)
+        return Level(
+            module,
+            level.noise_shape,
+            level.size,
+            self.data.channels,
+            takes_previous=residual,
+            takes_label=bool(self.data.classes),
+            factor=2 if self.any_size else None,
+            halo=cast(ResidualLevel, module).halo if residual else 0,
+        )
+
+    def _base_level(self) -> TrainedLevel:
+        table, data, latent = self.recipe.pyramid, self.data, self.recipe.latent
+        size, labels = self.sizes[0], len(data.classes)
+        generator_of = FullBaseGenerator if table.base == "full" else ConvolutionalBaseGenerator
+        generator = generator_of(table, size, data.channels, latent.size, labels)
+        judge_of = FullDiscriminator if table.base == "full" else StridedDiscriminator
+        return TrainedLevel(self.setting, size, (latent.size,), generator, judge_of(table, size, data.channels, labels))
+
+    def _residual_level(self, index: int) -> TrainedLevel:
+        table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
+        size = self.sizes[index]
+        residual_of = PlainResidual if table.residual == "plain" else SubpixelResidual
+        judge_of = PlainDiscriminator if table.discriminator == "plain" else StridedDiscriminator
+        enlarge = enlarger(table.operator, self.sizes[index - 1], size, channels)
+        generator = ResidualLevel(enlarge, residual_of(table, size, channels, labels))
+        return TrainedLevel(self.setting, size, (1, size, size), generator, judge_of(table, size, channels, labels))
+
+    def _level_batch(self, index: int, pictures: list[Tensor], labels: Tensor | None, random: StepRandom) -> LevelBatch:
+        if self.any_size:
+            return LevelBatch(pictures[1], pictures[0])
+        if index == 0:
+            return LevelBatch(pictures[0], labels=labels)
+        count = round(self.recipe.pyramid.generated_share * len(pictures[0]))
+        if not count:
+            return LevelBatch(pictures[index], pictures[index - 1], labels=labels)
+        made = self._generated(index, count, labels, random)
+        previous = torch.cat([made, pictures[index - 1][count:]])
+        matched = (torch.arange(len(previous), device=previous.device) >= count).float()
+        return LevelBatch(pictures[index], previous, matched, labels)
+
+    def _generated(self, index: int, count: int, labels: Tensor | None, random: StepRandom) -> Tensor:
+        """What the levels below `index` make of fresh noise: the pictures this level will meet when sampling."""
+        rows = None if labels is None else labels[:count]
+        picture: Tensor | None = None
+        for level in self.levels[:index]:
+            picture = level.sample(picture, level.noise(random, f"mix.{index}", count), rows)
+        assert picture is not None
+        return picture
+
+    def _every(self, index: int) -> int:
+        every = self.recipe.pyramid.every
+        return every[index] if every else 1
+
+    def _hide_some(self, labels: Tensor | None, random: StepRandom) -> Tensor | None:
+        share = self.recipe.pyramid.label_dropout
+        if labels is None or not share:
+            return labels
+        return labels * (random.uniform("label_dropout", len(labels), 1) >= share)
+
+    def _cut(self, latents: Tensor) -> list[Tensor]:
+        counts = [_count(level.noise_shape) for level in self.levels]
+        pieces = torch.split(latents, counts, 1)
+        return [piece.reshape(-1, *level.noise_shape) for piece, level in zip(pieces, self.levels, strict=True)]
+
+    def _doubled_previews(self, count: int) -> Tensor:
+        previous = self.previews[torch.arange(count) % PREVIEWS].to(self.device)
+        random = StepRandom(self.recipe.run.seed, 0, device=self.device)
+        return self.chain([self.levels[0].noise(random, "previews", count)], None, previous)[-1]
+
+
+class FinestCritic(nn.Module):
+    """The finest discriminator as it is shipped: picture -> (logit [N], features [N, F]), every label hidden."""
+
+    def __init__(self, discriminator: nn.Module, labels: int) -> None:
+        super().__init__()
+        self.discriminator, self.labels = copy.deepcopy(discriminator), labels
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture [N, C, H, W] in [-1, 1] -> logit [N] and features [N, F]."""
+        hidden = picture.new_zeros(picture.shape[0], self.labels) if self.labels else None
+        judgement: Judgement = self.discriminator(picture, hidden)
+        return judgement.logit, judgement.features
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    return nn.functional.one_hot(labels, classes).float()
