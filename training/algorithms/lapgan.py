@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, Setting, plain_copy
 from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
 from training.data.batch import Batch
@@ -118,6 +119,16 @@ class Lapgan(Algorithm):
         if self.recipe.pyramid.patches:
             return None
         return FinestCritic(plain_copy(self.levels[-1].discriminator), len(self.data.classes))
+
+    def upsampling(self) -> Upsampling:
+        """Any size, or one of the sides that levels take."""
+        table = self.recipe.pyramid
+        if self.any_size:
+            return Upsampling(kind="any-size", max_factor=8, operator=table.operator)
+        starts = table.start_sizes or self.sizes[:-1]
+        return Upsampling(
+            kind="fixed", start_sizes=starts, max_factor=self.sizes[-1] // starts[0], operator=table.operator
+        )
 
     def _export(self, level: TrainedLevel) -> Level:
         module = plain_copy(level.average)
