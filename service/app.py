@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
-from service.routes import arithmetic, directions, docs, health, images, interpolate, latents, models, sample
+from service.routes import arithmetic, directions, docs, health, images, interpolate, latents, models, project, sample
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
@@ -17,6 +17,7 @@ ROUTERS = (
     interpolate.router,
     latents.router,
     directions.router,
+    project.router,
     images.router,
     models.router,
     health.router,

@@ -42,6 +42,7 @@ class State:
     latents: LatentStore
     directions: LatentStore
     uploads: Decoder
+    searching: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     draining: bool = False

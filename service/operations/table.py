@@ -4,6 +4,7 @@ from service.operations.arithmetic import ArithmeticRequest, arithmetic
 from service.operations.base import Operation
 from service.operations.directions import DirectionRequest, direction
 from service.operations.interpolate import InterpolateRequest, interpolate
+from service.operations.project import ProjectRequest, project_picture
 from service.operations.sample import SampleRequest, sample
 
 OPERATIONS: dict[str, Operation] = {
@@ -13,5 +14,6 @@ OPERATIONS: dict[str, Operation] = {
         Operation("arithmetic", ArithmeticRequest, arithmetic, cost=lambda request: request.count),
         Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
         Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
+        Operation("project", ProjectRequest, project_picture, cost=lambda request: request.count),
     )
 }

@@ -24,7 +24,9 @@ def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):  # ty
     """The schema of a running application over the tiny bundles, small limits so that no case is slow."""
     data = tmp_path_factory.mktemp("data")
     app = build_app(
-        Settings(bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", max_pictures=20, max_frames=20)
+        Settings(
+            bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", max_pictures=20, max_frames=20
+        )
     )
     with TestClient(app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
