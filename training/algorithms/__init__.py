@@ -19,4 +19,5 @@ def build(setting: Setting) -> Algorithm:
     StepRandom(
         setting.recipe.run.seed, 0
     ).seed_global()  # spectral norm draws its first vectors from torch's own stream
+    StepRandom(setting.recipe.run.seed, 0).seed_global()  # layers such as spectral norm draw as they are made
     return ALGORITHMS[name](setting)

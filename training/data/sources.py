@@ -9,6 +9,7 @@ import csv
 import gzip
 import io
 import struct
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -143,25 +144,38 @@ def _read_idx(path: Path) -> np.ndarray:
 
 def _from_sheets(folder: Path, split: str) -> Iterator[Picture]:
     """CIFAR sheets: lossless WebP, square pictures, 100 across; labels.csv has sheet, index, class."""
-    sheets: dict[str, np.ndarray] = {}
+    sheets: dict[str, Sheet | None] = {}
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["sheet"].startswith(split)]
     for row in rows:
-        sheet = row["sheet"]
-        if sheet not in sheets:
-            file = next(folder.glob(f"*_{sheet}.*"), None)
-            if file is None:  # the table may list sheets that are delivered later
-                continue
-            sheets[sheet] = _cut_sheet(file)
-        pixels = sheets[sheet][int(row["index"])]
-        yield Picture(f"{sheet}#{row['index']}", partial(Image.fromarray, pixels), {"class": row["class"], **row})
+        name = row["sheet"]
+        if name not in sheets:  # the table may list sheets that are delivered later
+            file = next(folder.glob(f"*_{name}.*"), None)
+            sheets[name] = None if file is None else Sheet(file)
+        if (sheet := sheets[name]) is not None:
+            tile = partial(sheet.open, int(row["index"]))
+            yield Picture(f"{name}#{row['index']}", tile, {"class": row["class"], **row})
 
 
-def _cut_sheet(path: Path) -> np.ndarray:
-    try:
-        pixels = np.asarray(Image.open(path).convert("RGB"))
-    except OSError as error:
-        raise DataError(f"sheet '{path.name}' cannot be read: {error}") from error
-    side = pixels.shape[1] // SHEET_COLUMNS
-    cut = pixels.reshape(-1, side, SHEET_COLUMNS, side, 3).swapaxes(1, 2)
-    return cut.reshape(-1, side, side, 3)
+class Sheet:
+    """One file of many square pictures, SHEET_COLUMNS across; decoded once, when the first is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._tiles: np.ndarray | None = None
+
+    def open(self, index: int) -> Image.Image:
+        """The picture at that place, row by row; OSError when the sheet is damaged, ValueError beyond its end."""
+        with self._lock:
+            if self._tiles is None:
+                self._tiles = self._cut()
+        if index >= len(self._tiles):
+            raise ValueError(f"'{self._path.name}' holds only {len(self._tiles)} pictures")
+        return Image.fromarray(self._tiles[index])
+
+    def _cut(self) -> np.ndarray:
+        with Image.open(self._path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        side = pixels.shape[1] // SHEET_COLUMNS
+        cut = pixels.reshape(-1, side, SHEET_COLUMNS, side, 3).swapaxes(1, 2)
+        return cut.reshape(-1, side, side, 3)

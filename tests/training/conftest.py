@@ -1,0 +1,36 @@
+"""A tiny picture set, and trainers over it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.pictures import make_pictures, tiny_overrides
+from training import run_folder
+from training.data.dataset import load_dataset
+from training.loop import Trainer
+from training.recipe import resolve
+
+TrainerFactory = Callable[..., Trainer]
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 pictures in two class folders."""
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def trainer(picture_folder: Path, tmp_path: Path) -> TrainerFactory:
+    """`trainer(run__steps=3)`: a trainer of dcgan-modern on the tiny set, in its own run folder."""
+    torch.set_num_threads(1)
+
+    def make(recipe: str = "dcgan-modern", folder: str = "run", **overrides: object) -> Trainer:
+        wish = resolve(recipe, tiny_overrides(picture_folder, **overrides))
+        dataset, _ = load_dataset(wish.data)
+        made = Trainer(wish, dataset, run_folder.at(tmp_path / folder, wish))
+        made.resume()
+        return made
+
+    return make

@@ -1,0 +1,57 @@
+"""Two processes under torchrun train one model."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.conftest import ROOT
+
+SCRIPT = """
+import sys
+import torch
+from training import parallel, run_folder
+from training.data.dataset import load_dataset
+from training.loop import Trainer
+from training.recipe import resolve
+
+torch.set_num_threads(1)
+out, *overrides = sys.argv[1:]
+group = parallel.from_environment()
+recipe = resolve("dcgan-modern", overrides)
+dataset, _ = load_dataset(recipe.data)
+folder = run_folder.RunFolder(__import__("pathlib").Path(out))
+if group.is_main:
+    folder = run_folder.at(folder.path, recipe)
+trainer = Trainer(recipe, dataset, folder, group)
+trainer.run()
+weights = {name: part for name, part in trainer.algorithm.state_dict()["generator"].items() if "running" not in name}
+torch.save(weights, f"{out}/rank{group.rank}.pt")
+group.close()
+"""
+
+
+def run_script(script: Path, out: Path, overrides: list[str], processes: int) -> list[dict[str, torch.Tensor]]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    out.mkdir()
+    subprocess.run([*launcher, str(script), str(out), *overrides], cwd=ROOT, env=environment, check=True, timeout=200)
+    return [torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(processes)]
+
+
+def test_two_processes_hold_the_same_weights_and_train_as_one(picture_folder: Path, tmp_path: Path) -> None:
+    """Weights stay identical across ranks, and the gradient is that of the whole batch: without norms and
+    augmentation, two processes of 8 give what one of 16 gives, up to rounding."""
+    from tests.training.pictures import tiny_overrides
+
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    overrides = tiny_overrides(
+        picture_folder, run__batch=16, run__steps=3, generator__norm="none", discriminator__norm="none",
+        augment__policy="[]", ema__standing_batches=0,
+    )  # fmt: skip
+    one, two = run_script(script, tmp_path / "two", overrides, processes=2)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
