@@ -16,8 +16,5 @@ def build(setting: Setting) -> Algorithm:
     name = setting.recipe.algorithm
     if name not in ALGORITHMS:
         raise RecipeError(f"unknown algorithm '{name}'; one of {', '.join(sorted(ALGORITHMS))}")
-    StepRandom(
-        setting.recipe.run.seed, 0
-    ).seed_global()  # spectral norm draws its first vectors from torch's own stream
     StepRandom(setting.recipe.run.seed, 0).seed_global()  # layers such as spectral norm draw as they are made
     return ALGORITHMS[name](setting)
