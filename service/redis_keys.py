@@ -20,7 +20,7 @@ TABLE: dict[str, KeyRow] = {
     "result": KeyRow("result:{id}", "string", "result TTL", "packed result of one job, raw bytes"),
     "events": KeyRow("events:{id}", "stream", "with the job's record", "what happened to one job: source of its SSE"),
     "chunks": KeyRow("chunks:{id}", "list", "with the job's record", "ids of a split job's chunks in order"),
-    "idempotency": KeyRow("idempotency:{digest}", "string", "24 h", "job id and body digest of an Idempotency-Key"),
+    "idempotency": KeyRow("idempotency:{digest}", "hash", "24 h", "job id and body digest of an Idempotency-Key"),
     "waiting": KeyRow("waiting:{lane}", "zset", "while queued", "queued jobs of one lane, by fair virtual start"),
     "fair": KeyRow("fair:{lane}", "hash", "until the lane is empty", "callers' virtual finish, lane's clock and cost"),
     "running": KeyRow("running", "stream", "while running", "jobs handed out; its consumer group holds the leases"),

@@ -1,5 +1,6 @@
 """Clients of Redis: pools that wait, timeouts that notice a cut link, checks of a server that is not ours."""
 
+import asyncio
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -9,6 +10,23 @@ from redis.exceptions import ResponseError
 
 OLDEST = (6, 2)
 COMMAND_TIMEOUT_S = 10.0
+
+
+class Client(Redis):
+    """redis-py's client, but a cancelled call is cancelled.
+
+    redis-py 8.1 loses most cancellations that arrive while it waits for a reply (77 of 80 in a loop of GETs on
+    Python 3.11): the task runs on as if nothing had been asked, so that jobs and requests could not be cancelled.
+    """
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """One command. Raises CancelledError when this task was cancelled meanwhile."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        result = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+        return result
 
 
 def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
@@ -26,7 +44,7 @@ def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_T
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
     )
-    return Redis(connection_pool=pool, decode_responses=False)
+    return Client(connection_pool=pool, decode_responses=False)
 
 
 async def check_server(client: Redis) -> list[str]:
