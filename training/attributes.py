@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -96,7 +96,7 @@ def load_classifier(path: Path) -> Classifier:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         net = AttributeNet(facts["channels"], facts["size"], len(facts["names"]))
         net.load_state_dict(weights)
-    except (KeyError, ValueError, OSError, RuntimeError) as error:
+    except (KeyError, ValueError, OSError, RuntimeError, SafetensorError) as error:
         raise DataError(f"'{path.name}' is no attribute classifier: {error}") from error
     return Classifier(net, tuple(facts["names"]), facts["accuracy"])
 
