@@ -126,7 +126,7 @@ def _fields(
         "description": recipe.description,
         "image": {"width": size, "height": size, "channels": data.channels},
         "latent": {"distribution": recipe.latent.distribution, "size": algorithm.latent_size, "cuts": cuts},
-        "labels": data.classes or None,
+        "labels": data.classes if any(level.takes_label for level in levels) else None,
         "levels": tuple(
             _manifest_level(level, side, graph, folder)
             for level, side, graph in zip(levels, _sides(levels), graphs, strict=True)

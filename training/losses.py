@@ -72,3 +72,29 @@ def auxiliary_loss(class_logits: Tensor, one_hot: Tensor) -> Tensor:
 def accuracy(logits: Tensor, real: bool) -> Tensor:
     """Share of logits [N] on the right side of zero, 0 … 1."""
     return ((logits > 0) if real else (logits < 0)).float().mean()
+
+
+def feature_matching(real: Tensor, fake: Tensor, kind: str) -> Tensor:
+    """|E f(x) - E f(G(z))| over features [N, F]: "squared" is the squared L2 norm, "l1" the mean of absolute values.
+
+    Salimans et al. 2016, section 3.1 (squared), and their released CIFAR code (l1). Real features are a target: no
+    gradient flows into them.
+    """
+    difference = real.detach().mean(0) - fake.mean(0)
+    return difference.abs().mean() if kind == "l1" else difference.square().sum()
+
+
+def log_z(class_logits: Tensor) -> Tensor:
+    """log Z(x) = log sum_k exp l_k of K logits [N, K]: the real/fake logit of a K+1 classifier with l_{K+1} = 0."""
+    return class_logits.logsumexp(1)
+
+
+def unlabelled_real(class_logits: Tensor) -> Tensor:
+    """-E log D(x) with D = Z/(Z+1), written -E log Z + E softplus(log Z): no overflow (Salimans et al. 2016, section 5)."""
+    lse = log_z(class_logits)
+    return (F.softplus(lse) - lse).mean()
+
+
+def generated(class_logits: Tensor) -> Tensor:
+    """-E log(1 - D(G(z))) = E softplus(log Z)."""
+    return F.softplus(log_z(class_logits)).mean()

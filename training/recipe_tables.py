@@ -8,9 +8,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SIZES = (16, 32, 64, 128)
+SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
 
 class Table(BaseModel):
@@ -27,6 +27,8 @@ class DataTable(Table):
     labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
     size: int = Field(64, ge=4, le=512)  # side of the square picture, pixels; dcgan: 16, 32, 64 or 128
     channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
+    labelled: int = Field(0, ge=0)  # semi-supervised: labels kept, equally many of each class; 0 = all
+    label_seed: int = Field(0, ge=0)  # which ones are kept
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
     more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
     cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
@@ -86,6 +88,38 @@ class LossTable(Table):
     r1_gamma: float = Field(0.0, ge=0)  # weight of the gradient penalty on real pictures; 0 = off
     r1_every: int = Field(16, ge=1)  # steps between penalties; the weight is scaled up accordingly
     auxiliary: float = Field(0.0, ge=0)  # weight of the class-prediction cost (AC-GAN) for both players
+
+
+class MlpTable(Table):
+    """The shape of fully connected networks (algorithms gan, and improved with network "mlp")."""
+
+    generator: tuple[int, ...] = (1200, 1200)  # hidden units
+    discriminator: tuple[int, ...] = (240, 240)
+    pieces: int = Field(5, ge=1)  # linear pieces of each maxout unit; 1 = leaky ReLU instead
+    dropout: float = Field(0.5, ge=0, lt=1)  # before every hidden and the last layer of the discriminator
+
+
+class TechniqueTable(Table):
+    """Salimans et al. 2016, one switch each; every one is off by default and works in any two-player recipe."""
+
+    feature_matching: Literal["none", "l1", "squared"] = "none"  # replaces the generator's cost (section 3.1)
+    minibatch_kernels: int = Field(0, ge=0)  # minibatch discrimination (3.2): kernels, 0 = off
+    minibatch_dims: int = Field(5, ge=1)  # dimensions of each kernel
+    historical: float = Field(0.0, ge=0)  # weight of historical averaging for both players (3.3)
+    input_noise: float = Field(0.0, ge=0)  # sigma of Gaussian noise on what the discriminator sees, training only
+
+
+class SemiSupervisedTable(Table):
+    """The K+1 classifier (Salimans et al. 2016, section 5) and its networks."""
+
+    network: Literal["mlp", "convolutional"] = "mlp"
+    generator: tuple[int, ...] = (500, 500)  # hidden units, or channels from 4x4 up
+    discriminator: tuple[int, ...] = (1000, 500, 250, 250, 250)  # hidden units, or (first, later) channels
+    hidden_noise: float = Field(0.5, ge=0)  # sigma between the layers of the mlp
+    dropout: float = Field(0.5, ge=0, lt=1)  # between the stages of the convolutional network
+    unlabelled_weight: float = Field(1.0, ge=0)  # of the real/fake part of the discriminator's cost
+    average_images: int = Field(0, ge=0)  # half-life, in pictures, of the averaged classifier; 0 = off
+    initialise_with: int = Field(500, ge=2)  # pictures of the data-dependent start of weight normalisation
 
 
 class OptimizerTable(Table):
@@ -211,6 +245,9 @@ class Recipe(Table):
     latent: LatentTable = LatentTable()
     generator: GeneratorTable = GeneratorTable()
     discriminator: DiscriminatorTable = DiscriminatorTable()
+    mlp: MlpTable = MlpTable()
+    technique: TechniqueTable = TechniqueTable()
+    semi_supervised: SemiSupervisedTable = SemiSupervisedTable()
     loss: LossTable = LossTable()
     optimizer: PlayersTable = PlayersTable()
     augment: AugmentTable = AugmentTable()
@@ -220,12 +257,22 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.algorithm != "lapgan" and self.data.size not in SIZES:
+        if self.algorithm == "dcgan" and self.data.size not in SIZES:
             raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
         if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
         if self.data.cutouts and self.data.labels != "none":
             raise ValueError("cut-outs carry no labels: set data.labels = 'none'")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_for_semi_supervised(self) -> Recipe:
+        if self.data.labelled and self.data.labels == "none":
+            raise ValueError("data.labelled keeps some labels: set data.labels")
+        if (self.algorithm == "improved_gan") != bool(self.data.labelled):
+            raise ValueError("algorithm improved_gan and data.labelled belong together")
+        if self.technique.feature_matching != "none" and self.loss.auxiliary:
+            raise ValueError("technique.feature_matching replaces the generator's cost; set loss.auxiliary=0")
         return self
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ def recompute_batch_norms(network: nn.Module, inputs: Iterable[tuple[Tensor, Ten
 
     Leaves the network in evaluation mode. An averaged generator has weights no running statistic was taken with.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d))]
     momenta = [norm.momentum for norm in norms]
     for index, (noise, label) in enumerate(inputs):
         if index == 0:
@@ -26,7 +26,7 @@ def recompute_batch_norms(network: nn.Module, inputs: Iterable[tuple[Tensor, Ten
     network.eval()
 
 
-def _reset(norms: list[nn.BatchNorm2d]) -> None:
+def _reset(norms: list[nn.BatchNorm1d | nn.BatchNorm2d]) -> None:
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from training.algorithms.base import Algorithm, Setting
 from training.algorithms.dcgan import Dcgan
+from training.algorithms.gan import Gan
+from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
 from training.errors import RecipeError
 from training.randomness import StepRandom
 
-ALGORITHMS: dict[str, type[Algorithm]] = {"dcgan": Dcgan, "lapgan": Lapgan}
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    "dcgan": Dcgan,
+    "gan": Gan,
+    "improved_gan": ImprovedGan,
+    "lapgan": Lapgan,
+}
 
 
 def build(setting: Setting) -> Algorithm:

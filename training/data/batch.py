@@ -18,12 +18,16 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Batch:
-    """Real pictures [B, C, H, W] float32 in [-1, 1] and, where labelled, one-hot labels [B, K] float32."""
+    """Real pictures [B, C, H, W] float32 in [-1, 1] and, where labelled, one-hot labels [B, K] float32.
+
+    In semi-supervised recipes `labels` is None and `labelled` holds every picture whose label was kept.
+    """
 
     pictures: Tensor
     labels: Tensor | None = None
+    labelled: Batch | None = None
 
     def chunks(self, count: int) -> list[Batch]:
         """The batch cut into `count` equal ones, for algorithms that move a player several times per step."""
         labels = [None] * count if self.labels is None else self.labels.chunk(count)
-        return [Batch(*pair) for pair in zip(self.pictures.chunk(count), labels, strict=True)]
+        return [Batch(*pair, self.labelled) for pair in zip(self.pictures.chunk(count), labels, strict=True)]

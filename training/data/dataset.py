@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,21 @@ from training.recipe_tables import DataTable
 
 
 class Dataset:
-    """All pictures [M, C, size, size] uint8 and, where labelled, class indices [M], on the training device."""
+    """All pictures [M, C, size, size] uint8 and, where labelled, class indices [M], on the training device.
 
-    def __init__(self, pictures: Tensor, labels: Tensor | None, classes: tuple[str, ...], flip: bool = False) -> None:
+    `kept` [L]: the pictures whose label a semi-supervised recipe keeps; the other labels are never handed out.
+    """
+
+    def __init__(
+        self,
+        pictures: Tensor,
+        labels: Tensor | None,
+        classes: tuple[str, ...],
+        flip: bool = False,
+        kept: Tensor | None = None,
+    ) -> None:
         self.pictures, self.labels, self.classes, self.flip = pictures, labels, classes, flip
+        self.kept = kept
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -40,7 +51,15 @@ class Dataset:
     def to(self, device: torch.device) -> Dataset:
         """The same on another device."""
         labels = None if self.labels is None else self.labels.to(device)
-        return Dataset(self.pictures.to(device), labels, self.classes, self.flip)
+        kept = None if self.kept is None else self.kept.to(device)
+        return Dataset(self.pictures.to(device), labels, self.classes, self.flip, kept)
+
+    @cached_property
+    def labelled(self) -> Batch | None:
+        """The pictures whose label was kept, with their labels; None where all labels are known or none."""
+        if self.kept is None or self.labels is None:
+            return None
+        return Batch(self.pictures[self.kept].float() / 127.5 - 1.0, self.one_hot(self.labels[self.kept]))
 
     def batch(self, indices: Tensor, random: StepRandom | None = None) -> Batch:
         """The pictures at those indices as [-1, 1] floats, half of them mirrored when the recipe says so."""
@@ -49,8 +68,9 @@ class Dataset:
         if self.flip and random is not None:
             mirrored = random.uniform("flip", len(indices), 1, 1, 1) < 0.5
             pictures = torch.where(mirrored, pictures.flip(3), pictures)
-        labels = None if self.labels is None else self.one_hot(self.labels[indices])
-        return Batch(pictures, labels)
+        hidden = self.labels is None or self.kept is not None
+        labels = None if hidden or self.labels is None else self.one_hot(self.labels[indices])
+        return Batch(pictures, labels, self.labelled)
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Class indices [N] -> float one-hot [N, K]."""
@@ -95,7 +115,20 @@ def load_dataset(table: DataTable) -> tuple[Dataset, Report]:
         raise DataError("no picture could be read")
     tensor = torch.from_numpy(np.stack([pixels for _, pixels in kept]))
     labels, classes = _label([picture for picture, _ in kept], table.labels)
-    return Dataset(tensor, labels, classes, table.flip), report
+    labelled = None if labels is None else balanced_subset(labels, classes, table.labelled, table.label_seed)
+    return Dataset(tensor, labels, classes, table.flip, labelled), report
+
+
+def balanced_subset(labels: Tensor, classes: Sequence[str], count: int, seed: int) -> Tensor | None:
+    """Indices of `count` pictures, equally many of each class, drawn by the seed; None for count 0."""
+    if not count:
+        return None
+    each, rest = divmod(count, len(classes))
+    if rest or each > int(torch.bincount(labels, minlength=len(classes)).min()):
+        raise DataError(f"data.labelled={count} cannot be shared equally by {len(classes)} classes")
+    random = np.random.Generator(np.random.Philox(stream_seed(seed, "labelled")))
+    per_class = [random.permutation(np.flatnonzero(labels.numpy() == index))[:each] for index in range(len(classes))]
+    return torch.from_numpy(np.concatenate(per_class))
 
 
 def read_all(pictures: Sequence[Picture], table: DataTable) -> tuple[list[Loaded], Report]:

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from training.networks.layers import Block, Projection, downsampling, make_norm, upsampling, with_label_planes
-from training.recipe_tables import DiscriminatorTable, GeneratorTable
+from training.networks.minibatch import MinibatchDiscrimination
+from training.networks.noise import GaussianNoise
+from training.recipe_tables import DiscriminatorTable, GeneratorTable, TechniqueTable
 
 BASE_SIDE = 4
 
@@ -72,7 +74,13 @@ class DcganDiscriminator(nn.Module):
     """
 
     def __init__(
-        self, table: DiscriminatorTable, size: int, channels: int, labels: int = 0, auxiliary: bool = False
+        self,
+        table: DiscriminatorTable,
+        size: int,
+        channels: int,
+        labels: int = 0,
+        auxiliary: bool = False,
+        technique: TechniqueTable = TechniqueTable(),
     ) -> None:
         super().__init__()
         widths = stage_widths(table.width, table.max_width, size)
@@ -83,7 +91,11 @@ class DcganDiscriminator(nn.Module):
             for stage, (inputs, outputs) in enumerate(zip([channels, *widths[:-1]], widths, strict=True))
         )
         self.feature_size = widths[-1] * (1 if self.average else BASE_SIDE * BASE_SIDE)
-        self.head = self._linear(table, self.feature_size, 1)
+        self.noise, kernels = GaussianNoise(technique.input_noise), technique.minibatch_kernels
+        self.minibatch = (
+            MinibatchDiscrimination(self.feature_size, kernels, technique.minibatch_dims) if kernels else None
+        )
+        self.head = self._linear(table, self.feature_size + kernels, 1)
         projected = labels > 0 and table.labels == "projection"
         self.embedding = self._linear(table, labels, self.feature_size, bias=False) if projected else None
         self.classifier = self._linear(table, self.feature_size, labels) if auxiliary else None
@@ -101,15 +113,22 @@ class DcganDiscriminator(nn.Module):
 
     def features(self, picture: Tensor, label: Tensor | None = None) -> Tensor:
         """[N, C, size, size] -> [N, feature_size], each row a function of its own picture in evaluation mode."""
-        x, planes = picture, label if self.label_planes else None
+        x, planes = self.noise(picture), label if self.label_planes else None
         for block in self.blocks:
             x = block(with_label_planes(x, planes))
-        return x.mean((2, 3)) if self.average else x.flatten(1)
+        features: Tensor = x.mean((2, 3)) if self.average else x.flatten(1)
+        return features
+
+    def score(self, features: Tensor) -> Tensor:
+        """Unconditional logit [N] of features [N, feature_size], with the batch's similarities where the recipe has them."""
+        seen = features if self.minibatch is None else self.minibatch(features)
+        logit: Tensor = self.head(seen).squeeze(1)
+        return logit
 
     def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
         """The judgement on [N, C, size, size] given one-hot [N, K] labels."""
         features = self.features(picture, label)
-        logit = self.head(features).squeeze(1)
+        logit = self.score(features)
         if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018
             logit = logit + (features * self.embedding(label)).sum(1)
         classes = None if self.classifier is None else self.classifier(features)

@@ -11,11 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.networks.virtual_norm import VirtualBatchNorm
+
 NormFactory = Callable[[int, bool], nn.Module]
 
 NORMS: dict[str, NormFactory] = {
     "none": lambda channels, affine: nn.Identity(),
     "batch": lambda channels, affine: nn.BatchNorm2d(channels, affine=affine),
+    "virtual": lambda channels, affine: VirtualBatchNorm(channels, affine=affine),
+    "weight": lambda channels, affine: nn.Identity(),  # the layers themselves are normalised: weight_norm.normalise
     "instance": lambda channels, affine: nn.InstanceNorm2d(channels, affine=affine),
 }
 

@@ -1,0 +1,263 @@
+"""One generator against one discriminator: the step, the averages and the techniques every such family shares.
+
+One step: the discriminator moves `discriminator_steps` times, then the generator once, on the last fakes (dcgan.torch).
+A family (dcgan, gan) is this class with other networks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from training import ema, losses
+from training.algorithms.base import (
+    Algorithm,
+    Level,
+    Setting,
+    adam,
+    decayed_rate,
+    load_networks_state,
+    networks_state,
+    plain_copy,
+)
+from training.augment import augment
+from training.data.batch import Batch
+from training.history import HistoricalAverage
+from training.networks import virtual_norm, weight_norm
+from training.networks.dcgan import Judgement
+from training.networks.layers import fold_batch_norms
+from training.randomness import StepRandom
+from training.standing import recompute_batch_norms
+
+
+class Scorer(Protocol):
+    """A discriminator that can be shipped: features of a picture alone, and the logit they give."""
+
+    def features(self, picture: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, F]."""
+
+    def score(self, features: Tensor) -> Tensor:
+        """[N, F] -> [N]."""
+
+
+class TwoPlayer(Algorithm):
+    """A generator (noise[, label]) -> picture against a discriminator (picture[, label]) -> Judgement."""
+
+    def __init__(self, setting: Setting, generator: nn.Module, discriminator: nn.Module) -> None:
+        super().__init__(setting)
+        recipe = self.recipe
+        self.generator, self.discriminator = self.prepare(generator), self.prepare(discriminator)
+        self.average = ema.averaged_copy(self.generator)
+        self.generator_optimizer = adam(recipe.optimizer.generator, list(self.generator.parameters()))
+        self.discriminator_optimizer = adam(recipe.optimizer.discriminator, list(self.discriminator.parameters()))
+        self.histories = self._histories()
+
+    @property
+    def classes(self) -> int:
+        """How many labels the generator is told of; 0 makes it unconditional."""
+        return len(self.data.classes)
+
+    @property
+    def pictures_per_step(self) -> int:
+        """A fresh real batch for each discriminator move."""
+        return self.setting.local_batch * self.recipe.optimizer.discriminator_steps
+
+    @property
+    def latent_size(self) -> int:
+        """The noise vector's length."""
+        return self.recipe.latent.size
+
+    def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
+        """D `discriminator_steps` times, then G once; see `Algorithm.step`."""
+        self._before_step(batch, random)
+        stats: dict[str, Tensor] = {}
+        for index, part in enumerate(batch.chunks(self.recipe.optimizer.discriminator_steps)):
+            fake = self._generate(part, random, f"latents.{index}")
+            stats = self._move_discriminator(part, fake, random, f"augment.{index}")
+        stats |= self._move_generator(part, fake, random)
+        self._average(random.step)
+        return stats
+
+    def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Pictures of the averaged generator in evaluation mode."""
+        network = self.average.eval()
+        with torch.no_grad(), self.autocast():
+            return cast(Tensor, network(latents, labels if self.classes else None)).float()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, average and both optimisers."""
+        return networks_state(self._parts())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from `state_dict()`."""
+        load_networks_state(self._parts(), state)
+
+    def refresh_statistics(self, random: StepRandom) -> None:
+        """Standing statistics: the averaged weights see fresh latents, and BatchNorm keeps the mean over all of them."""
+        prior = self.recipe.latent
+        self._measure_reference(self.average)
+        with self.autocast():
+            recompute_batch_norms(
+                self.average,
+                (
+                    (
+                        random.latents("standing", 64, prior.size, prior.distribution),
+                        self._one_hot(random.integers("standing", self.classes, 64)) if self.classes else None,
+                    )
+                    for _ in range(self.recipe.ema.standing_batches)
+                ),
+            )
+
+    def export_levels(self) -> list[Level]:
+        """One level: noise (and label) to picture."""
+        network = plain_copy(self.average)
+        fold_batch_norms(network)
+        prior, data = self.recipe.latent, self.data
+        return [Level(network, (prior.size,), data.size, data.channels, takes_label=self.classes > 0)]
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "average": self.average,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            **self.histories,
+        }
+
+    def _histories(self) -> dict[str, HistoricalAverage]:
+        """One for each player where the recipe asks for historical averaging."""
+        if not self.recipe.technique.historical:
+            return {}
+        return {
+            "generator_history": HistoricalAverage(self.generator.parameters()),
+            "discriminator_history": HistoricalAverage(self.discriminator.parameters()),
+        }
+
+    def _before_step(self, batch: Batch, random: StepRandom) -> None:
+        """Sets the learning rates; the very first step starts weight-normalised layers from its data."""
+        self._set_rates(random.step)
+        if random.step == 0:
+            start = self.recipe.semi_supervised.initialise_with
+            weight_norm.start_from_data(self.discriminator, batch.pictures[:start], batch.labels)
+
+    def _set_rates(self, step: int) -> None:
+        players, steps = self.recipe.optimizer, self.recipe.run.steps
+        for optimizer, table in (
+            (self.generator_optimizer, players.generator),
+            (self.discriminator_optimizer, players.discriminator),
+        ):
+            optimizer.param_groups[0]["lr"] = decayed_rate(table.lr, step, steps, players.decay_from)
+
+    def _generate(self, batch: Batch, random: StepRandom, purpose: str) -> Tensor:
+        prior = self.recipe.latent
+        latents = random.latents(purpose, len(batch.pictures), prior.size, prior.distribution)
+        self._measure_reference(self.generator)
+        with self.autocast():
+            return cast(Tensor, self.generator(latents, batch.labels)).float()
+
+    def _measure_reference(self, network: nn.Module) -> None:
+        """Virtual batch norm: the same latents every step, drawn once for the run."""
+        prior, batch = self.recipe.latent, self.setting.local_batch
+        fixed = StepRandom(self.recipe.run.seed, 0, device=self.device)
+
+        def run_reference() -> None:
+            labels = self._one_hot(torch.arange(batch, device=self.device) % self.classes) if self.classes else None
+            with self.autocast():
+                network(fixed.latents("reference", batch, prior.size, prior.distribution), labels)
+
+        virtual_norm.measure(network, run_reference)
+
+    def _judge(self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str) -> Judgement:
+        seen = augment(pictures, self.recipe.augment.policy, random, purpose)
+        if self.recipe.run.channels_last:
+            seen = seen.contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            judgement: Judgement = self.discriminator(seen, labels)
+        classes = None if judgement.classes is None else judgement.classes.float()
+        return Judgement(judgement.logit.float(), judgement.features, classes)
+
+    def _move_discriminator(self, batch: Batch, fake: Tensor, random: StepRandom, purpose: str) -> dict[str, Tensor]:
+        table, labels = self.recipe.loss, batch.labels
+        self.discriminator.requires_grad_(True)
+        real_says = self._judge(batch.pictures, labels, random, f"{purpose}.real")
+        fake_says = self._judge(fake.detach(), labels, random, f"{purpose}.fake")
+        loss = losses.DISCRIMINATOR_LOSSES[table.kind](real_says.logit, fake_says.logit, table.real_target)
+        stats = {
+            "discriminator_loss": loss.detach(),
+            "real_accuracy": losses.accuracy(real_says.logit, real=True),
+            "fake_accuracy": losses.accuracy(fake_says.logit, real=False),
+        }
+        if real_says.classes is not None and labels is not None:
+            cost = losses.auxiliary_loss(real_says.classes, labels)
+            loss, stats["class_loss_real"] = loss + table.auxiliary * cost, cost.detach()
+        if table.r1_gamma and random.step % table.r1_every == 0:
+            penalty = self._r1(batch)
+            loss, stats["r1"] = loss + 0.5 * table.r1_gamma * table.r1_every * penalty, penalty.detach()
+        self._descend(loss, self.discriminator_optimizer, self.discriminator)
+        return stats
+
+    def _r1(self, batch: Batch) -> Tensor:
+        """In float32: the second derivative loses too much in bf16."""
+        pictures = batch.pictures.detach().requires_grad_(True)
+        judgement: Judgement = self.discriminator(pictures, batch.labels)
+        return losses.r1_penalty(judgement.logit, pictures)
+
+    def _move_generator(self, batch: Batch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
+        table, labels = self.recipe.loss, batch.labels
+        self.discriminator.requires_grad_(False)  # its gradients would be computed for nothing
+        judgement = self._judge(fake, labels, random, "augment.generator")
+        loss = self._generator_loss(judgement, batch, random)
+        stats = {"generator_loss": loss.detach()}
+        if judgement.classes is not None and labels is not None:
+            cost = losses.auxiliary_loss(judgement.classes, labels)
+            loss, stats["class_loss_fake"] = loss + table.auxiliary * cost, cost.detach()
+        self._descend(loss, self.generator_optimizer, self.generator)
+        return stats
+
+    def _generator_loss(self, judgement: Judgement, batch: Batch, random: StepRandom) -> Tensor:
+        """The recipe's cost, or feature matching in its place."""
+        matching = self.recipe.technique.feature_matching
+        if matching == "none":
+            return losses.GENERATOR_LOSSES[self.recipe.loss.kind](judgement.logit)
+        with torch.no_grad():
+            real = self._judge(batch.pictures, batch.labels, random, "augment.matched")
+        return losses.feature_matching(real.features.float(), judgement.features.float(), matching)
+
+    def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
+        history = self.histories.get("generator_history" if network is self.generator else "discriminator_history")
+        if history is not None:
+            loss = loss + self.recipe.technique.historical * history.penalty()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.parallel.average_gradients(network.parameters())
+        optimizer.step()
+        virtual_norm.forget(network)
+        if history is not None:
+            history.remember()
+
+    def _average(self, step: int) -> None:
+        table, batch = self.recipe.ema, self.recipe.run.batch
+        keep = ema.decay(table.images, table.rampup, batch, (step + 1) * batch) if table.images else 0.0
+        ema.update(self.average, self.generator, keep)
+
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        return nn.functional.one_hot(labels, self.classes).float()
+
+
+class Critic(nn.Module):
+    """A discriminator as it is shipped: picture -> (logit [N], features [N, F]), the label left out.
+
+    The features are taken before any minibatch layer, and that layer answers with its running mean.
+    """
+
+    def __init__(self, discriminator: Scorer) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Picture [N, C, H, W] in [-1, 1] -> unconditional logit [N] and features [N, F]."""
+        features = self.discriminator.features(picture)
+        return self.discriminator.score(features), features

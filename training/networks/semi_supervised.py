@@ -1,0 +1,176 @@
+"""The networks of the semi-supervised experiments (Salimans et al. 2016, section 5 and the released code).
+
+MNIST: a fully connected classifier with Gaussian noise before every layer, and a softplus generator. CIFAR-10: nine
+weight-normalised convolutions with global average pooling, and a generator of three 5x5 fractionally strided layers.
+A classifier has K outputs; the class "generated" has its logit fixed at 0.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.networks.layers import Block, Projection, upsampling
+from training.networks.mlp import ToPicture
+from training.networks.noise import GaussianNoise
+from training.networks.start import initialise_linear
+from training.networks.weight_norm import normalise
+from training.recipe_tables import SemiSupervisedTable, TechniqueTable
+
+SLOPE = 0.2
+
+
+class Classified(NamedTuple):
+    """Logits [N, K] and the features [N, F] that feature matching compares: the last hidden layer."""
+
+    classes: Tensor
+    features: Tensor
+
+
+class MlpClassifier(nn.Module):
+    """Picture [N, C, size, size] in [-1, 1] -> Classified."""
+
+    def __init__(
+        self, table: SemiSupervisedTable, technique: TechniqueTable, size: int, channels: int, classes: int
+    ) -> None:
+        super().__init__()
+        widths = [channels * size * size, *table.discriminator]
+        layers: list[nn.Module] = [GaussianNoise(technique.input_noise)]
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(), GaussianNoise(table.hidden_noise)]
+        self.hidden, self.noise = nn.Sequential(*layers[:-1]), layers[-1]  # features are matched before their noise
+        self.head = nn.Linear(widths[-1], classes)
+
+    def features(self, picture: Tensor) -> Tensor:
+        """The last hidden layer [N, F]."""
+        features: Tensor = self.hidden((picture.flatten(1) + 1.0) * 0.5)
+        return features
+
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> Classified:
+        """See the class; the label is not used."""
+        features = self.features(picture)
+        return Classified(self.head(self.noise(features)), features)
+
+
+class ConvolutionalClassifier(nn.Module):
+    """Picture [N, C, 32, 32] -> Classified: the CIFAR-10 network; `discriminator` gives (first, later) channels."""
+
+    def __init__(
+        self, table: SemiSupervisedTable, technique: TechniqueTable, size: int, channels: int, classes: int
+    ) -> None:
+        super().__init__()
+        first, later = table.discriminator[0], table.discriminator[-1]
+        self.layers = nn.Sequential(
+            GaussianNoise(technique.input_noise),
+            nn.Dropout2d(0.2 if table.dropout else 0.0),
+            *_stage(channels, first),
+            nn.Dropout(table.dropout),
+            *_stage(first, later),
+            nn.Dropout(table.dropout),
+            *_convolution(later, later, 3, 1, 0),
+            *_convolution(later, later, 1, 1, 0),
+            *_convolution(later, later, 1, 1, 0),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+        self.head = nn.Linear(later, classes)
+
+    def features(self, picture: Tensor) -> Tensor:
+        """Globally averaged answer of the last convolution [N, F]."""
+        features: Tensor = self.layers(picture)
+        return features
+
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> Classified:
+        """See the class; the label is not used."""
+        features = self.features(picture)
+        return Classified(self.head(features), features)
+
+
+def _stage(inputs: int, width: int) -> list[nn.Module]:
+    """Three 3x3 convolutions, the last of which halves the side."""
+    return [
+        *_convolution(inputs, width, 3, 1, 1),
+        *_convolution(width, width, 3, 1, 1),
+        *_convolution(width, width, 3, 2, 1),
+    ]
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(SLOPE)]
+
+
+class SoftplusGenerator(nn.Module):
+    """Noise [N, Z] -> picture [N, C, size, size]: softplus and BatchNorm, sigmoid at the end (the MNIST network)."""
+
+    def __init__(self, table: SemiSupervisedTable, size: int, channels: int, noise: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        widths = [noise, *table.generator]
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.Softplus()]
+        self.layers = nn.Sequential(
+            *layers, nn.Linear(widths[-1], channels * size * size), nn.Sigmoid(), ToPicture(size, channels)
+        )
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        """See the class; the label is not used."""
+        picture: Tensor = self.layers(noise)
+        return picture
+
+
+class StridedGenerator(nn.Module):
+    """Noise [N, Z] -> picture [N, C, 32, 32]: 4x4, then 5x5 fractionally strided layers (the CIFAR-10 network)."""
+
+    def __init__(self, table: SemiSupervisedTable, size: int, channels: int, noise: int) -> None:
+        super().__init__()
+        widths = table.generator
+        self.project = Block(Projection(noise, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        self.blocks = nn.Sequential(
+            *(
+                Block(upsampling(inputs, outputs, "deconv", 5, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+                for inputs, outputs in pairwise(widths)
+            )
+        )
+        self.output = nn.Sequential(upsampling(widths[-1], channels, "deconv", 5, bias=True), nn.Tanh())
+        if 4 * 2 ** len(widths) != size:
+            raise ValueError(f"{len(widths)} widths make pictures of {4 * 2 ** len(widths)}, not {size}")
+
+    def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
+        """See the class; the label is not used."""
+        picture: Tensor = self.output(self.blocks(self.project(noise)))
+        return picture
+
+
+class ClassifierGraph(nn.Module):
+    """A classifier as it is shipped: picture -> (logits [N, K], features [N, F])."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        answer: Classified = self.classifier(picture)
+        return answer.classes, answer.features
+
+
+def start(network: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Glorot for linear layers, N(0, .05) for convolutions; returns the network."""
+    initialise_linear(network, generator)
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.normal_(module.weight, 0.0, 0.05, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network
+
+
+def normalise_classifier(network: nn.Module) -> nn.Module:
+    """Weight normalisation everywhere, in place; the gains of convolutions are set from the data and then fixed."""
+    for module in list(network.modules()):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            normalise(module, fixed_gain=isinstance(module, nn.Conv2d))
+    return network
