@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
