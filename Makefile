@@ -29,3 +29,6 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts
 
 test: $(VENV)/.test ## Install what tests need and run them
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and installed rivals); bench/RESULTS.md
+	$(BIN)/python -m bench --write

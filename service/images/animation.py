@@ -3,7 +3,8 @@
 import io
 from collections.abc import Sequence
 
-from service.images.encode import Pixels, to_image
+from service.images.encode import to_image
+from service.images.png import Pixels
 from service.images.recipe import Metadata, xmp_packet
 
 WEBP_QUALITY = 85

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from service.images.png import Pixels, png
 from service.images.recipe import Metadata, Recipe, png_chunks, xmp_packet
 
-Pixels = NDArray[np.uint8]
 ImageFormat = Literal["png", "webp", "jpeg"]
 
 MEDIA_TYPES: dict[str, str] = {
@@ -18,7 +18,6 @@ MEDIA_TYPES: dict[str, str] = {
     "jpeg": "image/jpeg",
     "npy": "application/x-npy",
 }
-PNG_LEVEL = 1
 WEBP_QUALITY = 90
 JPEG_QUALITY = 92
 
@@ -32,11 +31,11 @@ def encode(
     pixels: Pixels, image_format: ImageFormat, recipe: Recipe | None = None, metadata: Metadata = "full"
 ) -> bytes:
     """One picture as a file; the same pixels and recipe give the same bytes. The recipe travels in PNG only."""
+    if image_format == "png":
+        return png(pixels, png_chunks(recipe, metadata))
     buffer = io.BytesIO()
     picture = to_image(pixels)
-    if image_format == "png":
-        picture.save(buffer, "PNG", compress_level=PNG_LEVEL, pnginfo=png_chunks(recipe, metadata))
-    elif image_format == "webp":
+    if image_format == "webp":
         picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2, xmp=xmp_packet(metadata))
     else:
         flat = picture.convert("RGB") if picture.mode == "RGBA" else picture

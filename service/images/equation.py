@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from service.images.encode import Pixels, to_image
+from service.images.encode import to_image
+from service.images.png import Pixels
 
 GAP = 4
 SIGN_WIDTH = 22

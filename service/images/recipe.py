@@ -3,7 +3,7 @@
 import json
 from typing import Any, Literal
 
-from PIL.PngImagePlugin import PngInfo
+from service.images.png import itxt, text
 
 Recipe = dict[str, Any]
 Metadata = Literal["full", "minimal", "none"]
@@ -16,19 +16,21 @@ _XMP = (
     '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
     f'Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
 )
+_XMP_CHUNK = itxt("XML:com.adobe.xmp", _XMP)
+_as_json = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":")
+).encode  # made once: building it costs more than using it
 
 
-def png_chunks(recipe: Recipe | None, metadata: Metadata) -> PngInfo | None:
+def png_chunks(recipe: Recipe | None, metadata: Metadata) -> bytes:
     """iTXt `ganymede` with the recipe (full only), tEXt `parameters` for people, the IPTC digital source type."""
     if metadata == "none" or recipe is None:
-        return None
-    info = PngInfo()
-    if metadata == "full":
-        text = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
-        info.add_itxt(CHUNK, text, zip=len(text) > 1024)
-    info.add_text("parameters", parameters_line(recipe))
-    info.add_itxt("XML:com.adobe.xmp", _XMP)
-    return info
+        return b""
+    line = text("parameters", parameters_line(recipe))
+    if metadata == "minimal":
+        return line + _XMP_CHUNK
+    data = _as_json(recipe)
+    return itxt(CHUNK, data, compressed=len(data) > 1024) + line + _XMP_CHUNK
 
 
 def xmp_packet(metadata: Metadata) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.images.encode import Pixels
+from service.images.png import Pixels
 
 GAP = 2
 PAPER = 255

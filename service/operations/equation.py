@@ -11,8 +11,9 @@ from models.runtimes.base import to_pixels
 from service.engine.model import Model
 from service.expressions import Evaluation, Node, Term, directions_of, evaluate, names_of, render, seeds_of, terms_of
 from service.expressions.tree import Number, Product
-from service.images.encode import Pixels, magnify
+from service.images.encode import magnify
 from service.images.equation import Column, draw_equation
+from service.images.png import Pixels
 from service.images.sheet import contact_sheet
 from service.operations.base import Context
 from service.operations.generate import Want, check_result_pixels, engine_of, label_index

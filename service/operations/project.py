@@ -15,7 +15,8 @@ from models.runtimes.base import Array, from_pixels, to_pixels
 from models.runtimes.projection import Projection, Search, project
 from service.engine.model import Model
 from service.errors import NotInstalledError
-from service.images.encode import Pixels, encode
+from service.images.encode import encode
+from service.images.png import Pixels
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, describe, label_index, need_sampler
 from service.operations.latents import Tags

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images.encode import Pixels
+from service.images.png import Pixels
 
 
 @dataclass(frozen=True)

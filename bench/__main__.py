@@ -1,0 +1,63 @@
+"""`python -m bench`: parse, delegate, print. `make bench` runs it with its defaults."""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from bench import report
+from bench.bundles import ensure
+from bench.rounds import Plan, run
+from bench.targets import GANYMEDE, NULL, ONE_PROCESS, RIVALS, Target, rival_home
+from bench.workloads import standard
+
+
+def main() -> None:
+    """The results table: every target, every workload, beside the limit, in one run."""
+    options = parser().parse_args()
+    work = Path(options.work or tempfile.mkdtemp(prefix="ganymede-bench-"))
+    work.mkdir(parents=True, exist_ok=True)
+    bundles = work / "bundles"
+    bundles.mkdir(exist_ok=True)
+    big, small = (prepared(bundles, name, side) for name, side in (("faces64", 64), ("fashion32", 32)))
+    plan = Plan(bundles, work, options.processes, options.rounds, 1.5, options.seconds)
+    chosen = [w for w in standard(big, small) if not options.only or any(word in w.name for word in options.only)]
+    rounds = run(plan, targets(options.targets), chosen)
+    text = report.table(rounds, [w.name for w in chosen])
+    print(text)
+    if options.write:
+        report.write(text, plan, [big, small])
+
+
+def prepared(bundles: Path, name: str, side: int) -> str:
+    """The name of the bundle to use, reachable below `bundles`."""
+    bundle = ensure(bundles, name, side)
+    link = bundles / bundle.name
+    if not link.exists():
+        link.symlink_to(bundle.folder, target_is_directory=True)
+    return bundle.name
+
+
+def targets(names: list[str]) -> list[Target]:
+    """The targets asked for; without names, ours and every rival that is installed."""
+    known: dict[str, Target] = {"ganymede": GANYMEDE, "one": ONE_PROCESS, "null": NULL, **{r.name: r for r in RIVALS}}
+    if names:
+        return [known[name] for name in names]
+    return [GANYMEDE, ONE_PROCESS, *(r for r in RIVALS if (rival_home(r.name) / "bin" / "python").exists())]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    found.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are reported (5)")
+    found.add_argument("--seconds", type=float, default=5.0, help="measured seconds of each run (5)")
+    found.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes (one a core)")
+    found.add_argument("--targets", nargs="*", default=[], help="ganymede one null mosec fastapi litserve bentoml ray")
+    found.add_argument("--only", nargs="*", default=[], help="workloads whose name contains one of these words")
+    found.add_argument("--work", help="folder for bundles and data (a temporary one)")
+    found.add_argument("--write", action="store_true", help="put the table at the top of bench/RESULTS.md")
+    return found
+
+
+if __name__ == "__main__":
+    main()
