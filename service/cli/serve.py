@@ -1,6 +1,5 @@
-"""`ganymede`: parse, delegate, exit. Subcommands of the training package are found through an entry point."""
+"""`ganymede serve`, and what every command shares: settings, one-sentence failures."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -13,15 +12,7 @@ from service.server import RefusedToStartError
 from service.server import serve as run_server
 from service.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Ganymede: a model server for GANs.")
 
-
-@app.callback()
-def root() -> None:
-    """Ganymede: a model server for generative adversarial networks."""
-
-
-@app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
@@ -64,15 +55,6 @@ def fail(sentence: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def main() -> None:
-    """The console script: our commands and those that other packages register."""
-    for point in entry_points(group="ganymede.commands"):
-        try:
-            app.add_typer(point.load())
-        except ImportError:  # the training commands need torch; a serving installation does not have it
-            continue
-    app()
-
-
-if __name__ == "__main__":
-    main()
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(serve)

@@ -1,0 +1,222 @@
+"""The asynchronous client: the same methods, awaited."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+
+from ganymede_client import calls
+from ganymede_client.calls import Call
+from ganymede_client.errors import JobFailedError, TransportError, raise_for
+from ganymede_client.results import Pictures, pictures_of
+from ganymede_client.retry import wait_s, worth_it
+
+T = TypeVar("T")
+ENDED = {"succeeded", "failed", "canceled", "expired"}
+
+
+class AsyncClient:
+    """A server. `api_key` is sent as a bearer token; `retries` bounds repeated tries of one call.
+
+    Every method raises ServerError for a problem the server reports and TransportError when there is no answer.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 4,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        headers = {"User-Agent": "ganymede-client"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
+        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout_s, transport=transport)
+        self._retries = retries
+
+    async def __aenter__(self) -> "AsyncClient":
+        """Open."""
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Close."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def run(self, call: Call[T]) -> T:
+        """Send one call, with retries, and read its answer."""
+        for attempt in range(self._retries + 1):
+            response, failure = await self._try(call)
+            last = attempt == self._retries
+            if response is not None and (last or not worth_it(response, call.repeatable)):
+                return call.read(raise_for(response))
+            if response is None and (last or not worth_it(None, call.repeatable)):
+                raise TransportError(f"no answer from {self._http.base_url}: {failure}") from failure
+            await asyncio.sleep(wait_s(attempt, response))
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
+        try:
+            return await self._http.request(
+                call.method,
+                call.path,
+                json=call.json,
+                params=dict(call.params),
+                headers=dict(call.headers),
+                content=call.content,
+            ), None
+        except httpx.TransportError as error:
+            return None, error
+
+    async def submit(self, call: Call[Any]) -> "AsyncJob":
+        """Send a call of `ganymede_client.calls` as a job; the handle waits, cancels, follows."""
+        return AsyncJob(self, await self.run(calls.queued(call)))
+
+    async def sample(self, **request: Any) -> Pictures:
+        """POST /sample: model, n, seed, seeds, latents, label, truncation, save_as, …"""
+        return await self.run(calls.sample(**request))
+
+    async def arithmetic(self, expression: str | None = None, **request: Any) -> Pictures:
+        """POST /arithmetic: `mean(a1, a2, a3) - mean(b1, b2, b3) + c`, or terms=…"""
+        return await self.run(calls.arithmetic(expression, **request))
+
+    async def interpolate(self, stops: Sequence[Any], **request: Any) -> Pictures:
+        """POST /interpolate: the frames of a walk through latents or seeds."""
+        return await self.run(calls.interpolate(stops, **request))
+
+    async def upsample(self, image: bytes, **options: Any) -> Pictures:
+        """POST /upsample: model, factor, seed, noise, faithful, variants, …"""
+        return await self.run(calls.picture("/upsample", image, **options))
+
+    async def project(self, image: bytes, **options: Any) -> Pictures:
+        """POST /project: the latent whose picture is nearest; slow, so prefer `submit`."""
+        return await self.run(calls.picture("/project", image, **options))
+
+    async def classify(self, image: bytes, **options: Any) -> dict[str, Any]:
+        """POST /classify: label probabilities and p(real)."""
+        return await self.run(calls.judge("/classify", image, **options))
+
+    async def features(self, image: bytes, **options: Any) -> dict[str, Any]:
+        """POST /features: the discriminator's features."""
+        return await self.run(calls.judge("/features", image, **options))
+
+    async def save_latent(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """POST /latents: source is {"seed": 7}, {"values": […]}, {"expression": "…"} or {"image": …}."""
+        return await self.run(calls.save_latent(name, source, **options))
+
+    async def latents(self, **filters: Any) -> dict[str, Any]:
+        """GET /latents: one page; filters are model, tag, q, cursor, limit."""
+        return await self.run(calls.get("/latents", **filters))
+
+    async def latent(self, name: str) -> dict[str, Any]:
+        """GET /latents/{name} with its values."""
+        return await self.run(calls.get(f"/latents/{name}"))
+
+    async def change_latent(
+        self, name: str, *, new_name: str | None = None, tags: Sequence[str] | None = None
+    ) -> dict[str, Any]:
+        """PATCH /latents/{name}: rename, retag or both."""
+        body = {k: v for k, v in {"name": new_name, "tags": tags}.items() if v is not None}
+        return await self.run(calls.change("PATCH", f"/latents/{name}", body))
+
+    async def delete_latent(self, name: str) -> None:
+        """DELETE /latents/{name}."""
+        await self.run(calls.change("DELETE", f"/latents/{name}"))
+
+    async def export_latents(self, **filters: Any) -> bytes:
+        """GET /latents/export: every saved latent as one file."""
+        return await self.run(calls.raw("/latents/export", "*/*", **filters))
+
+    async def import_latents(self, data: bytes, conflict: str = "refuse") -> dict[str, Any]:
+        """POST /latents/import: what `export_latents` gave."""
+        return await self.run(calls.post_file("/latents/import", data, "application/x-ndjson", conflict=conflict))
+
+    async def directions(self, **filters: Any) -> dict[str, Any]:
+        """GET /directions."""
+        return await self.run(calls.get("/directions", **filters))
+
+    async def create_direction(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+        """POST /directions."""
+        return await self.run(calls.change("POST", "/directions", {"name": name, "from": dict(source), **options}))
+
+    async def models(self) -> dict[str, Any]:
+        """GET /models."""
+        return await self.run(calls.get("/models"))
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """GET /models/{name}."""
+        return await self.run(calls.get(f"/models/{name}"))
+
+    async def image(self, model: str, seed: int, format: str = "png", **options: Any) -> bytes:
+        """GET /images/{model}/{seed}.{format}: label, truncation, scale."""
+        return await self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **options))
+
+    async def jobs(self, **filters: Any) -> dict[str, Any]:
+        """GET /jobs."""
+        return await self.run(calls.get("/jobs", **filters))
+
+    async def job(self, job_id: str) -> "AsyncJob":
+        """A handle on a job."""
+        return AsyncJob(self, await self.run(calls.get(f"/jobs/{job_id}")))
+
+    def stream(self, path: str, headers: Mapping[str, str]) -> Any:
+        """An open streaming GET, as a context manager of httpx."""
+        return self._http.stream("GET", path, headers=dict(headers))
+
+
+class AsyncJob:
+    """A job: `record` is what the server last said of it."""
+
+    def __init__(self, client: AsyncClient, record: dict[str, Any]) -> None:
+        self._client = client
+        self.record = record
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return str(self.record["id"])
+
+    async def refresh(self) -> dict[str, Any]:
+        """Ask for the record again."""
+        self.record = await self._client.run(calls.get(f"/jobs/{self.id}"))
+        return self.record
+
+    async def wait(self, timeout_s: float = 600.0, every_s: float = 0.2) -> Pictures:
+        """The pictures, once it has succeeded. Raises JobFailedError, or TimeoutError."""
+        end = time.monotonic() + timeout_s
+        while (await self.refresh())["state"] not in ENDED:
+            if time.monotonic() > end:
+                raise TimeoutError(f"job {self.id} is still {self.record['state']}")
+            await asyncio.sleep(every_s)
+        if self.record["state"] != "succeeded":
+            raise JobFailedError(self.record)
+        found = await self.result()
+        return pictures_of(found)
+
+    async def result(self) -> dict[str, Any]:
+        """GET /jobs/{id}/result as JSON."""
+        return await self._client.run(calls.get(f"/jobs/{self.id}/result"))
+
+    async def cancel(self) -> dict[str, Any]:
+        """Stop it, queued or running; asking twice does no harm."""
+        self.record = await self._client.run(calls.change("POST", f"/jobs/{self.id}/cancel"))
+        return self.record
+
+    async def events(self, last_event_id: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Server-sent events from the beginning, or after `last_event_id`: dictionaries of id, event and data."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
+        async with self._client.stream(f"/jobs/{self.id}/events", headers) as response:
+            event: dict[str, Any] = {}
+            async for line in response.aiter_lines():
+                if not line and "data" in event:
+                    yield event
+                    event = {}
+                elif ": " in line and not line.startswith(":"):
+                    key, _, value = line.partition(": ")
+                    event[key] = json.loads(value) if key == "data" else value

@@ -1,0 +1,153 @@
+"""Every endpoint as a description of one HTTP call; the sync and the async client only differ in who sends it."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from ganymede_client.results import Pictures, pictures_of
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """Method, path and content of a request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    json: Any = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does no harm: reads, and computations, which are pure functions of their request."""
+        saves = isinstance(self.json, dict) and self.json.get("save_as")
+        return (
+            "Idempotency-Key" in self.headers
+            or (not saves and not self.path.startswith(("/latents", "/directions")))
+            or (self.method == "GET")
+        )
+
+
+def queued(call: Call[Any]) -> Call[dict[str, Any]]:
+    """The same call as a job: the answer is the job's record, and a retry finds the same job."""
+    headers = {**call.headers, "Prefer": "respond-async", "Idempotency-Key": uuid.uuid4().hex}
+    return replace(call, headers=headers, read=document)
+
+
+def document(response: httpx.Response) -> dict[str, Any]:
+    """A JSON object."""
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def _pictures(response: httpx.Response) -> Pictures:
+    return pictures_of(response.json())
+
+
+def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _generate(path: str, fields: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Pictures]:
+    body = {**_body({**fields, **options}), "response_format": "b64_json"}
+    return Call("POST", path, _pictures, json=body, headers={"Accept": "application/json"})
+
+
+def sample(
+    *,
+    model: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    seeds: Sequence[int] | None = None,
+    latents: Sequence[Any] | None = None,
+    label: str | int | None = None,
+    truncation: float | None = None,
+    save_as: str | None = None,
+    **options: Any,
+) -> Call[Pictures]:
+    """POST /sample."""
+    fields = {"model": model, "n": n, "seed": seed, "seeds": seeds, "latents": latents, "label": label}
+    return _generate("/sample", {**fields, "truncation": truncation, "save_as": save_as}, options)
+
+
+def arithmetic(
+    expression: str | None = None,
+    *,
+    terms: Sequence[Mapping[str, Any]] | None = None,
+    model: str | None = None,
+    normalize: bool | None = None,
+    neighbourhood: Mapping[str, Any] | None = None,
+    save_as: str | None = None,
+    **options: Any,
+) -> Call[Pictures]:
+    """POST /arithmetic."""
+    fields = {"expression": expression, "terms": terms, "model": model, "normalize": normalize}
+    return _generate("/arithmetic", {**fields, "neighbourhood": neighbourhood, "save_as": save_as}, options)
+
+
+def interpolate(
+    stops: Sequence[Any],
+    *,
+    frames: int | None = None,
+    model: str | None = None,
+    method: str | None = None,
+    loop: bool | None = None,
+    **options: Any,
+) -> Call[Pictures]:
+    """POST /interpolate."""
+    fields = {"stops": list(stops), "frames": frames, "model": model, "method": method, "loop": loop}
+    return _generate("/interpolate", fields, options)
+
+
+def picture(path: str, image: bytes, **options: Any) -> Call[Pictures]:
+    """POST of a picture that gives pictures: /upsample, /project."""
+    params = {**_body(options), "response_format": "b64_json"}
+    headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
+    return Call("POST", path, _pictures, params=_query(params), headers=headers, content=image)
+
+
+def judge(path: str, image: bytes, **options: Any) -> Call[dict[str, Any]]:
+    """POST of a picture that gives numbers: /classify, /features."""
+    headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
+    return Call("POST", path, document, params=_query(_body(options)), headers=headers, content=image)
+
+
+def save_latent(name: str, source: Mapping[str, Any], **options: Any) -> Call[dict[str, Any]]:
+    """POST /latents."""
+    return Call("POST", "/latents", document, json=_body({"name": name, "from": dict(source), **options}))
+
+
+def get(path: str, **params: Any) -> Call[dict[str, Any]]:
+    """GET of a JSON document."""
+    return Call("GET", path, document, params=_query(_body(params)), headers={"Accept": "application/json"})
+
+
+def raw(path: str, accept: str, **params: Any) -> Call[bytes]:
+    """GET of a file."""
+    return Call(
+        "GET", path, lambda response: response.content, params=_query(_body(params)), headers={"Accept": accept}
+    )
+
+
+def change(method: str, path: str, body: Any = None) -> Call[dict[str, Any]]:
+    """PATCH, POST or DELETE with a JSON answer, or none."""
+    return Call(method, path, lambda r: document(r) if r.content else {}, json=body)
+
+
+def post_file(path: str, content: bytes, media_type: str, **params: Any) -> Call[dict[str, Any]]:
+    """POST of a file with a JSON answer."""
+    return Call(
+        "POST", path, document, params=_query(_body(params)), headers={"Content-Type": media_type}, content=content
+    )
+
+
+def _query(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: str(v).lower() if isinstance(v, bool) else v for k, v in params.items()}

@@ -1,0 +1,63 @@
+"""The console script: our commands and those that other packages register.
+
+Exit codes: 0 done · 1 refused or failed, with one sentence · 2 wrong usage or a wrong setting · 3 the server cannot be reached.
+"""
+
+from importlib.metadata import entry_points
+
+import typer
+
+from service.cli import doctor, info, jobs, latents, pictures, serve
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "dataset")
+
+
+@app.callback()
+def root() -> None:
+    """Ganymede: a model server for generative adversarial networks.
+
+    Start with:  ganymede serve        then:  ganymede sample --model faces64 -n 16 --seed 7 -o faces.png
+    """
+
+
+for part in (serve, pictures, latents, jobs, info, doctor):
+    part.register(app)
+
+
+def main() -> None:
+    """Run a command."""
+    for point in entry_points(group="ganymede.commands"):
+        try:
+            _merge(point.load())
+        except ImportError as error:
+            _explain_missing(error.name or "torch")
+    app()
+
+
+def _merge(other: typer.Typer) -> None:
+    """Add another package's commands; groups of the same name (`directions`) become one."""
+    ours = {group.name: group.typer_instance for group in app.registered_groups}
+    app.registered_commands += other.registered_commands
+    for group in other.registered_groups:
+        mine = ours.get(group.name)
+        if mine is None or group.typer_instance is None:
+            app.registered_groups.append(group)
+        else:
+            mine.registered_commands += group.typer_instance.registered_commands
+
+
+def _explain_missing(module: str) -> None:
+    """The training commands stay visible without their libraries, and say what to install."""
+    for name in TRAINING_COMMANDS:
+        app.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(
+            _missing(name, module)
+        )
+
+
+def _missing(name: str, module: str):  # type: ignore[no-untyped-def]
+    def command(context: typer.Context) -> None:
+        serve.fail(f"`{name}` needs {module}, which is not installed: pip install 'ganymede[train]'")
+
+    command.__doc__ = "Needs the training libraries: pip install 'ganymede[train]'"
+    return command

@@ -1,0 +1,72 @@
+"""The command line against a real server: files, recipes, exit codes, sentences."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.end_to_end.processes import environment, running
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """`run("sample", "-n", "4")` in a folder of its own, against a server over the tiny bundles."""
+    folder = tmp_path_factory.mktemp("cli")
+    with running(folder, bundle_folder, GANYMEDE_DEFAULT_MODEL="tiny") as (_, address):
+
+        def execute(*arguments: str, url: str = address) -> "subprocess.CompletedProcess[str]":
+            command = [sys.executable, "-m", "service.cli", *arguments]
+            settings = environment(folder, GANYMEDE_URL=url)
+            return subprocess.run(command, env=settings, cwd=folder, capture_output=True, text=True, timeout=60)
+
+        execute.folder = folder  # type: ignore[attr-defined]
+        yield execute
+
+
+def test_sample_info_and_again(run: Run) -> None:
+    """A picture, what it says of itself, and the same picture made from the file."""
+    folder: Path = run.folder  # type: ignore[attr-defined]
+    made = run("sample", "-m", "tiny", "--seed", "7", "-o", "a.png", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["seeds"] == [7]
+    assert json.loads(run("info", "a.png", "--json").stdout)["seed"] == 7
+    assert run("sample", "--from", "a.png", "-o", "b.png").returncode == 0
+    assert Image.open(folder / "a.png").tobytes() == Image.open(folder / "b.png").tobytes()
+
+
+def test_shelf_and_arithmetic(run: Run) -> None:
+    """Save two, combine them, walk between them, list them."""
+    folder: Path = run.folder  # type: ignore[attr-defined]
+    for name, seed in (("one", "1"), ("two", "2")):
+        assert run("latents", "save", name, "--seed", seed, "-m", "tiny", "--tag", "t").returncode == 0
+    assert run("arithmetic", "one - two + seed(3)", "-m", "tiny", "-o", "c.png").returncode == 0
+    assert run("walk", "one", "two", "-m", "tiny", "--frames", "3", "-o", "frames/").returncode == 0
+    assert len(list((folder / "frames").glob("*.png"))) == 3
+    listed = json.loads(run("latents", "list", "--tag", "t", "--json").stdout)
+    assert {row["name"] for row in listed} == {"one", "two"}
+
+
+def test_failures_are_sentences(run: Run) -> None:
+    """Exit code 1 for a refusal, 3 without a server, each with the next thing to try and no traceback."""
+    unknown = run("sample", "-m", "nothing")
+    assert unknown.returncode == 1
+    assert "ganymede models" in unknown.stderr
+    away = run("models", url="http://127.0.0.1:9")
+    assert away.returncode == 3
+    assert "ganymede serve" in away.stderr
+    no_recipe = run("info", "missing.png")
+    assert no_recipe.returncode == 1
+    for done in (unknown, away, no_recipe):
+        assert "Traceback" not in done.stderr
+
+
+def test_doctor_reports(run: Run) -> None:
+    """Every check has a line, and the JSON says what is fine."""
+    found = json.loads(run("doctor", "--json").stdout)
+    assert {"Python", "ONNX Runtime", "Redis", "Address", "Bundles"} <= {row["what"] for row in found}
