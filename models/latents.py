@@ -42,6 +42,38 @@ def stream(distribution: Distribution, seed: int, size: int) -> NDArray[np.float
     return state.standard_normal(size)
 
 
+class PlaneStream:
+    """Noise planes of one seed, one after the other from one stream: what an any-size level is given.
+
+    Drawn in pieces, so that a plane of many megapixels costs its float32 size and no more.
+    """
+
+    PIECE = 1 << 18
+
+    def __init__(self, distribution: Distribution, seed: int) -> None:
+        if not 0 <= seed < SEED_COUNT:
+            raise LatentError(f"seed {seed} is outside 0..{SEED_COUNT - 1}")
+        self._distribution = distribution
+        self._state = np.random.RandomState(seed)
+
+    def plane(self, height: int, width: int) -> Vector:
+        """The next height*width numbers as float32 [1, height, width]."""
+        flat = np.empty(height * width, np.float32)
+        for start in range(0, flat.size, self.PIECE):
+            flat[start : start + self.PIECE] = self._draw(min(self.PIECE, flat.size - start))
+        return flat.reshape(1, height, width)
+
+    def skip(self, height: int, width: int) -> None:
+        """Pass over a plane."""
+        for start in range(0, height * width, self.PIECE):
+            self._draw(min(self.PIECE, height * width - start))
+
+    def _draw(self, count: int) -> NDArray[np.float64]:
+        if self._distribution == "uniform":
+            return self._state.uniform(-1.0, 1.0, count)
+        return self._state.standard_normal(count)
+
+
 def _generator() -> np.random.RandomState:
     """One generator a thread: making a fresh one costs about 100 us, reseeding it about 4 us."""
     state = getattr(_local, "state", None)

@@ -6,6 +6,7 @@ from service.operations.directions import DirectionRequest, direction
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.project import ProjectRequest, project_picture
 from service.operations.sample import SampleRequest, sample
+from service.operations.upsample import UpsampleRequest, upsample
 
 OPERATIONS: dict[str, Operation] = {
     row.name: row
@@ -14,6 +15,4 @@ OPERATIONS: dict[str, Operation] = {
         Operation("arithmetic", ArithmeticRequest, arithmetic, cost=lambda request: request.count),
         Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
         Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
-        Operation("project", ProjectRequest, project_picture, cost=lambda request: request.count),
-    )
-}
+        Operation("upsample", UpsampleRequest, upsample, cost=lambda request: request.cost),

@@ -7,7 +7,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.errors import LatentError
-from models.latents import check, combine, cut, draw, join, lerp, mean, normalise, seed_range, slerp, truncate
+from models.latents import (
+    PlaneStream,
+    check,
+    combine,
+    cut,
+    draw,
+    join,
+    lerp,
+    mean,
+    normalise,
+    seed_range,
+    slerp,
+    truncate,
+)
 from models.manifest import Cut, Latent
 
 NORMAL = Latent(
@@ -106,3 +119,17 @@ def test_untrusted_values(values: list[float]) -> None:
     """Wrong length, NaN, infinity and what overflows float32 are refused."""
     with pytest.raises(LatentError):
         check(NORMAL, values)
+
+
+def test_planes_of_a_stream_are_one_stream() -> None:
+    """An any-size bundle's noise: the seed's numbers in order, however large the pieces they are drawn in."""
+    for distribution, draw_all in (("standard_normal", "standard_normal"), ("uniform", None)):
+        state = np.random.RandomState(12)
+        count = 700 * 801 + 3 * 5
+        whole = state.standard_normal(count) if draw_all else state.uniform(-1, 1, count)
+        stream = PlaneStream(distribution, 12)
+        first, second = stream.plane(700, 801), stream.plane(3, 5)
+        assert np.array_equal(np.concatenate([first.ravel(), second.ravel()]), whole.astype(np.float32))
+        skipped = PlaneStream(distribution, 12)
+        skipped.skip(700, 801)
+        assert np.array_equal(skipped.plane(3, 5), second)
