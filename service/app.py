@@ -1,1 +1,61 @@
 """The FastAPI application: middleware, routers and handlers, in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service import problems
+from service.middleware import Gate
+from service.routes import arithmetic, directions, docs, health, images, interpolate, latents, models, project, sample, upsample
+from service.settings import Settings
+from service.state import State, build_state, close_state
+
+ROUTERS = (
+    sample.router,
+    arithmetic.router,
+    interpolate.router,
+    upsample.router,
+    latents.router,
+    directions.router,
+    project.router,
+    images.router,
+    models.router,
+    health.router,
+    docs.router,
+)
+VERSION = "0.1.0"
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The application of one process; its state is built when the server starts and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.ganymede = await build_state(settings)
+        try:
+            yield
+        finally:
+            await close_state(app.state.ganymede)
+
+    app = FastAPI(
+        title="Ganymede",
+        version=VERSION,
+        summary="A model server for generative adversarial networks",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    docs.mount_assets(app)
+    larger = {"/latents/import": settings.max_import_bytes}
+    app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes, larger=larger)
+    return app
+
+
+def state_of(app: FastAPI) -> State:
+    """The running state of an application."""
+    state: State = app.state.ganymede
+    return state

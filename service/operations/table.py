@@ -16,3 +16,6 @@ OPERATIONS: dict[str, Operation] = {
         Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
         Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
         Operation("upsample", UpsampleRequest, upsample, cost=lambda request: request.cost),
+        Operation("project", ProjectRequest, project_picture, cost=lambda request: request.count),
+    )
+}
