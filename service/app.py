@@ -7,7 +7,20 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
-from service.routes import arithmetic, directions, docs, health, images, interpolate, latents, models, project, sample, upsample
+from service.routes import (
+    arithmetic,
+    directions,
+    docs,
+    health,
+    images,
+    interpolate,
+    judge,
+    latents,
+    models,
+    project,
+    sample,
+    upsample,
+)
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
@@ -19,6 +32,7 @@ ROUTERS = (
     latents.router,
     directions.router,
     project.router,
+    judge.router,
     images.router,
     models.router,
     health.router,

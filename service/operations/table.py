@@ -4,6 +4,7 @@ from service.operations.arithmetic import ArithmeticRequest, arithmetic
 from service.operations.base import Operation
 from service.operations.directions import DirectionRequest, direction
 from service.operations.interpolate import InterpolateRequest, interpolate
+from service.operations.judge import JudgeRequest, classify, features
 from service.operations.project import ProjectRequest, project_picture
 from service.operations.sample import SampleRequest, sample
 from service.operations.upsample import UpsampleRequest, upsample
@@ -16,6 +17,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
         Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
         Operation("upsample", UpsampleRequest, upsample, cost=lambda request: request.cost),
+        Operation("classify", JudgeRequest, classify, cost=lambda request: 1),
+        Operation("features", JudgeRequest, features, cost=lambda request: 1),
         Operation("project", ProjectRequest, project_picture, cost=lambda request: request.count),
     )
 }

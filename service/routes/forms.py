@@ -92,3 +92,14 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield str if isinstance(annotation, str) else annotation
     for part in inner:
         yield from _kinds(part)
+
+
+def picture_body(body: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes a picture: a form with `image` and the fields, or the picture itself."""
+    form: dict[str, Any] = body.model_json_schema(ref_template="#/components/schemas/{model}")
+    form["properties"] = {IMAGE: {"type": "string", "format": "binary"}, **form["properties"]}
+    form["required"] = [IMAGE]
+    form.pop("$defs", None)
+    raw = {"schema": {"type": "string", "format": "binary"}}
+    kinds = dict.fromkeys(("image/png", "image/jpeg", "image/webp"), raw)
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}, **kinds}}}
