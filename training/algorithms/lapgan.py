@@ -149,10 +149,15 @@ class Lapgan(Algorithm):
     def _base_level(self) -> TrainedLevel:
         table, data, latent = self.recipe.pyramid, self.data, self.recipe.latent
         size, labels = self.sizes[0], len(data.classes)
-        generator_of = FullBaseGenerator if table.base == "full" else ConvolutionalBaseGenerator
-        generator = generator_of(table, size, data.channels, latent.size, labels)
-        judge_of = FullDiscriminator if table.base == "full" else StridedDiscriminator
-        return TrainedLevel(self.setting, size, (latent.size,), generator, judge_of(table, size, data.channels, labels))
+        generator: nn.Module
+        judge: nn.Module
+        if table.base == "full":
+            generator = FullBaseGenerator(table, size, data.channels, latent.size, labels)
+            judge = FullDiscriminator(table, size, data.channels, labels)
+        else:
+            generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
+            judge = StridedDiscriminator(table, size, data.channels, labels, table.base_discriminator_width)
+        return TrainedLevel(self.setting, size, (latent.size,), generator, judge)
 
     def _residual_level(self, index: int) -> TrainedLevel:
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)

@@ -201,10 +201,11 @@ class StridedDiscriminator(nn.Module):
     `patches` scores every place and averages: a judge of texture, for pictures that are crops of larger ones.
     """
 
-    def __init__(self, table: PyramidTable, size: int, channels: int, labels: int) -> None:
+    def __init__(self, table: PyramidTable, size: int, channels: int, labels: int, width: int | None = None) -> None:
         super().__init__()
+        width = width or table.discriminator_width
         halvings = max(1, (size // 4).bit_length() - 1)
-        widths = [min(table.discriminator_width * 2**k, 4 * table.discriminator_width) for k in range(halvings)]
+        widths = [min(width * 2**k, 4 * width) for k in range(halvings)]
         layers: list[nn.Module] = []
         if halvings == 1:  # at 8x8 a look at full resolution costs next to nothing
             layers = [spectral_norm(nn.Conv2d(channels, widths[0], 3, 1, 1)), nn.LeakyReLU(0.2)]
