@@ -19,7 +19,9 @@ from service.routes import (
     models,
     project,
     sample,
+    training_runs,
     upsample,
+    web,
 )
 from service.settings import Settings
 from service.state import State, build_state, close_state
@@ -37,6 +39,8 @@ ROUTERS = (
     models.router,
     health.router,
     docs.router,
+    training_runs.router,
+    web.router,
 )
 VERSION = "0.1.0"
 
