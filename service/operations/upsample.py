@@ -17,7 +17,8 @@ from models.pyramid import faithful
 from models.runtimes.base import Array, one_hot, to_pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
-from service.images.encode import Pixels, encode
+from service.images.encode import encode
+from service.images.png import Pixels
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import engine_of, label_index
 from service.operations.requests import Delivery, Label, ModelReference, Seed

@@ -82,7 +82,7 @@ def _entry(model: Model) -> dict[str, Any]:
 
 
 def _refuse_unsupported(body: ImagesRequest) -> None:
-    harmless = {
+    harmless: dict[str, set[object]] = {
         "quality": {"auto", "standard"},
         "style": {None},
         "background": {"auto", "opaque"},
