@@ -35,6 +35,7 @@ class DataTable(Table):
     cutout_scales: tuple[float, ...] = (
         1.0,
     )  # each shrinks its picture by one of these first, where it stays large enough
+    holdout: int = Field(0, ge=0)  # every so-manieth picture of a set is kept out, for measuring; 0 = none
     crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
     limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all

@@ -1,19 +1,23 @@
 """LAPGAN: every level learns on its own, sees sums and never residuals, and a killed run continues exactly."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from training.algorithms import build
 from training.algorithms.base import Setting
 from training.algorithms.lapgan import Lapgan
 from training.algorithms.lapgan_level import sgd_numbers
 from training.data.batch import Batch, DataSpec
+from training.data.dataset import load_dataset
 from training.errors import RecipeError
 from training.networks.lapgan import ResidualLevel
 from training.randomness import StepRandom
 from training.recipe import resolve
-from training.recipe_tables import SgdTable
+from training.recipe_tables import DataTable, SgdTable
 
 SMALL = [
     "pyramid.base_width=8",
@@ -171,3 +175,14 @@ def test_recipes_that_cannot_work_are_refused(name: str, override: str) -> None:
     """A wrong chain of sizes is found before anything is trained."""
     with pytest.raises(RecipeError):
         resolve(name, [override])
+
+
+def test_cut_outs_are_the_same_every_time_and_keep_out_what_is_held_out(tmp_path: Path) -> None:
+    """An upsampler's training set is a function of the recipe; pictures kept for measuring never enter it."""
+    for k in range(6):
+        Image.new("RGB", (40, 30 + k), (k * 40, 0, 0)).save(tmp_path / f"{k}.png")
+    table = DataTable(path=str(tmp_path), size=16, cutouts=24, cutout_scales=(1.0, 1.5, 4.0), holdout=3)
+    first, second = (load_dataset(table)[0].pictures for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.shape == (24, 3, 16, 16)
+    assert set(first[:, 0].flatten().tolist()) == {40, 80, 160, 200}

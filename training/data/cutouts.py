@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from training.data.sources import Picture, find_pictures
+from training.data.sources import Picture, find_pictures, split_off
 from training.recipe_tables import DataTable
 
 SEED = 0  # the choice is part of the data set, not of the run
@@ -19,6 +19,7 @@ def cutouts(table: DataTable) -> list[Picture]:
     """`table.cutouts` pictures of `table.size`, in equal shares from every set, each a function of its number."""
     random = np.random.Generator(np.random.Philox(SEED))
     sets = [find_pictures(Path(path), table.split) for path in (table.path, *table.more)]
+    sets = [split_off(pictures, table.holdout)[0] for pictures in sets]
     sets = [pictures[: table.limit] if table.limit else pictures for pictures in sets]
 
     @lru_cache(maxsize=8)

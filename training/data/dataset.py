@@ -17,7 +17,7 @@ from training.data.batch import Batch, DataSpec
 from training.data.check import Report
 from training.data.cutouts import cutouts
 from training.data.pictures import Loaded, load
-from training.data.sources import Picture, find_pictures
+from training.data.sources import Picture, find_pictures, split_off
 from training.errors import DataError
 from training.randomness import StepRandom, stream_seed
 from training.recipe_tables import DataTable
@@ -105,8 +105,7 @@ def load_dataset(table: DataTable) -> tuple[Dataset, Report]:
     """Reads the whole set; DataError names every refused file at once unless the recipe says to skip them."""
     if not table.path:
         raise DataError("the recipe names no data set; give data.path=FOLDER_OR_ZIP")
-    pictures = cutouts(table) if table.cutouts else find_pictures(Path(table.path), table.split)
-    pictures = pictures[: table.limit] if table.limit else pictures
+    pictures = cutouts(table) if table.cutouts else _whole_pictures(table)
     loaded, report = read_all(pictures, table)
     if report.refused and table.unreadable == "refuse":
         raise DataError(f"{report.text()}\nRemove these files, or set data.unreadable='skip'.")
@@ -129,6 +128,11 @@ def balanced_subset(labels: Tensor, classes: Sequence[str], count: int, seed: in
     random = np.random.Generator(np.random.Philox(stream_seed(seed, "labelled")))
     per_class = [random.permutation(np.flatnonzero(labels.numpy() == index))[:each] for index in range(len(classes))]
     return torch.from_numpy(np.concatenate(per_class))
+
+
+def _whole_pictures(table: DataTable) -> list[Picture]:
+    learnt, _ = split_off(find_pictures(Path(table.path), table.split), table.holdout)
+    return learnt[: table.limit] if table.limit else learnt
 
 
 def read_all(pictures: Sequence[Picture], table: DataTable) -> tuple[list[Loaded], Report]:

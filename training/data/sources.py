@@ -49,6 +49,12 @@ def find_pictures(path: Path, split: str = "train") -> list[Picture]:
     return pictures
 
 
+def split_off(pictures: list[Picture], every: int) -> tuple[list[Picture], list[Picture]]:
+    """Pictures to learn from, and every `every`-th (0 = none) to measure on."""
+    kept_out = pictures[::every] if every else []
+    return [picture for k, picture in enumerate(pictures) if not every or k % every], kept_out
+
+
 def _find(path: Path, split: str) -> list[Picture]:
     if path.is_file():
         return _from_zip(path) if path.suffix == ".zip" else []
