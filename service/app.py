@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from service import problems
 from service.middleware import Gate
+from service.operations.jobs import start_runner
 from service.routes import (
     arithmetic,
     directions,
@@ -15,6 +16,7 @@ from service.routes import (
     images,
     inference,
     interpolate,
+    jobs,
     judge,
     latents,
     models,
@@ -37,6 +39,7 @@ ROUTERS = (
     directions.router,
     project.router,
     judge.router,
+    jobs.router,
     images.router,
     models.router,
     health.router,
@@ -54,11 +57,15 @@ def build_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.ganymede = await build_state(settings)
+        state = app.state.ganymede = await build_state(settings)
+        if state.engine is not None:
+            start_runner(state)
         try:
             yield
         finally:
-            await close_state(app.state.ganymede)
+            if state.runner is not None:
+                await state.runner.stop(settings.drain_s)
+            await close_state(state)
 
     app = FastAPI(
         title="Ganymede",
@@ -69,9 +76,10 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     problems.install(app)
-    for router in ROUTERS:
+    for router in ROUTERS if settings.role != "worker" else (health.router,):
         app.include_router(router)
-    docs.mount_assets(app)
+    if settings.role != "worker":
+        docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
     app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes, larger=larger)
     return app

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.admission import admit
 from service.errors import ClientClosedError, ServiceError, TooLargeError
 from service.problems import problem_response
 from service.state import State
@@ -50,6 +51,7 @@ class Gate:
         try:
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
+            await admit(scope, state)
             await self._app(scope, _limited(receive, limit), visit.send)
         except ServiceError as error:
             await visit.fail(error, scope, receive)

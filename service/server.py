@@ -31,7 +31,8 @@ class Server(uvicorn.Server):
 
 def check(settings: Settings) -> None:
     """Raises RefusedToStartError for a public address without keys, unless that was asked for."""
-    if settings.listens_publicly and settings.api_keys_file is None and not settings.insecure:
+    guarded = settings.role != "worker"  # a worker has only health and metrics
+    if guarded and settings.listens_publicly and settings.api_keys_file is None and not settings.insecure:
         raise RefusedToStartError(
             f"refusing to listen on {settings.host} without API keys: set GANYMEDE_API_KEYS_FILE, "
             "or say --insecure if everyone who can reach this address may use it"

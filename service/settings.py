@@ -69,6 +69,7 @@ class Settings(BaseSettings):
         15.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
     )
     job_attempts: int = Field(5, ge=1, le=100, description="Starts of a job before it is put on the dead-letter list.")
+    job_chunk_pictures: int = Field(64, ge=1, description="Pictures of a bulk job that one worker takes at a time.")
     job_slots: int = Field(16, ge=1, le=1024, description="Jobs one worker runs side by side.")
     timeout_s: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
     drain_s: float = Field(20.0, gt=0, description="Seconds SIGTERM waits for work in flight.")

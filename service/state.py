@@ -14,9 +14,13 @@ from redis.exceptions import RedisError
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
+from service.auth import KeyRing, RateLimiter
 from service.engine.catalogue import Catalogue
 from service.engine.engine import Engine
 from service.engine.model import Model, open_model
+from service.job_queue.queue import JobQueue, QueueSettings
+from service.job_queue.runner import JobRunner
+from service.job_queue.webhooks import Webhooks
 from service.latent_store import LatentStore
 from service.metrics import Metrics
 from service.redis.connect import check_server, connect
@@ -42,6 +46,10 @@ class State:
     latents: LatentStore
     directions: LatentStore
     uploads: Decoder
+    jobs: JobQueue
+    keyring: KeyRing | None
+    limiter: RateLimiter
+    runner: JobRunner | None = None
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -65,13 +73,32 @@ async def build_state(settings: Settings) -> State:
         for what in ("latent", "direction")
     )
     uploads = Decoder(settings)
-    state = State(settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads)
-    state.closers += [close_redis, uploads.close]
+    jobs = JobQueue(redis, keys, queue_settings(settings))
+    keyring = KeyRing(settings.api_keys_file) if settings.api_keys_file else None
+    state = State(
+        settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads,
+        jobs, keyring, RateLimiter(redis, keys),
+    )  # fmt: skip
+    state.closers += [close_redis, uploads.close, jobs.close]
     _count_models(state)
+    if settings.webhook_hosts:
+        hooks = Webhooks(jobs, settings.webhook_secret, settings.webhook_hosts)
+        state.tasks.append(asyncio.create_task(hooks.run(), name="webhooks"))
     watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
     gc.freeze()  # what lives as long as the process need not be looked at by every collection
     return state
+
+
+def queue_settings(settings: Settings) -> QueueSettings:
+    """What the queue takes from the settings; records outlive results, so that an expired one is known to be so."""
+    return QueueSettings(
+        max_jobs=settings.max_jobs,
+        result_ttl_s=settings.job_result_ttl_s,
+        record_ttl_s=max(2 * 86_400, 2 * settings.job_result_ttl_s),
+        attempts=settings.job_attempts,
+        lease_s=settings.job_lease_s,
+    )
 
 
 async def open_redis(settings: Settings) -> tuple[Redis, Callable[[], Awaitable[None]]]:

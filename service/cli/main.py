@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import typer
 
-from service.cli import doctor, info, jobs, latents, pictures, serve
+from service.cli import admin, doctor, info, jobs, latents, pictures, serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "dataset")
@@ -21,7 +21,7 @@ def root() -> None:
     """
 
 
-for part in (serve, pictures, latents, jobs, info, doctor):
+for part in (serve, admin, pictures, latents, jobs, info, doctor):
     part.register(app)
 
 

@@ -54,6 +54,7 @@ class Job:
     webhook: str | None = None
     request_id: str | None = None
     trace: str | None = None
+    meta: str | None = None
     parent: str | None = None
     chunks: int = 0
     merging: bool = False
@@ -110,6 +111,7 @@ def job_from_hash(job_id: str, record: Mapping[bytes, bytes], queue_position: in
         webhook=text.get("webhook") or None,
         request_id=text.get("request_id") or None,
         trace=text.get("trace") or None,
+        meta=text.get("meta") or None,
         parent=text.get("parent") or None,
         chunks=int(text.get("chunks", "0")),
         merging=text.get("merging") == "1",

@@ -1,6 +1,7 @@
 """The queue as its users see it: put a job in, look at it, wait for it, cancel it. Workers use `runner`."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import math
@@ -72,6 +73,7 @@ class JobQueue:
         model: str | None = None,
         request_id: str | None = None,
         trace: str | None = None,
+        meta: str | None = None,
         transient: bool = False,
         chunks: Sequence[tuple[int, bytes]] = (),
     ) -> Job:
@@ -79,17 +81,19 @@ class JobQueue:
 
         `cost` is in pictures; `deadline` in Unix seconds; `fingerprint` is what must be equal for the same
         `idempotency_key` (default: payload and attachments); `chunks` are (cost, payload) of the parts that other
-        workers may take; a `transient` job is not listed and is forgotten soon after its end.
+        workers may take; `meta` is kept for whoever asks for the result; a `transient` job is not listed and is
+        forgotten soon after its end.
 
         Raises OverloadedError when the queue is full or the deadline cannot be met, InvalidValueError when the key was
         used for another body, StorageFullError and UnavailableError for the store.
         """
         settings = self.settings
         keep_s = math.ceil(settings.transient_ttl_s if transient else settings.record_ttl_s)
-        fields = {"op": op, "model": model, "request_id": request_id, "trace": trace, "webhook": webhook}
+        fields = {"op": op, "model": model, "request_id": request_id, "trace": trace, "webhook": webhook, "meta": meta}
         inputs = [("payload", payload), *[(f"a:{name}", data) for name, data in (attachments or {}).items()]]
         key = _digest(caller.encode(), idempotency_key.encode()) if idempotency_key else b""
-        body = fingerprint or _digest(op.encode(), *[part for name, data in inputs for part in (name.encode(), data)])
+        same = [fingerprint] if fingerprint else [part for name, data in inputs for part in (name.encode(), data)]
+        body = _digest(op.encode(), *same)
         words: list[Any] = [new_job_id(), "bulk" if bulk else "immediate", caller, cost, settings.max_jobs, key, body]
         words += [math.ceil(settings.idempotency_ttl_s), int(not transient), "" if deadline is None else deadline]
         words += _counted([("keep_s", keep_s), *[(name, text) for name, text in fields.items() if text is not None]])
@@ -200,7 +204,8 @@ class JobQueue:
 
     async def note(self, job_id: str, name: str, data: Mapping[str, Any]) -> None:
         """Add an event; `progress` is also kept in the record. Nothing is added once the job has ended."""
-        await self.run("note", job_id, name, json.dumps(data))
+        text = json.dumps(data, default=lambda raw: base64.b64encode(raw).decode())
+        await self.run("note", job_id, name, text)
 
     async def load(self) -> Load:
         """How much waits and how fast it goes."""

@@ -18,6 +18,11 @@ async def silent(event: str, data: dict[str, Any]) -> None:
     """An Emit that nobody listens to."""
 
 
+def same(request: Any) -> Any:
+    """The request as it is."""
+    return request
+
+
 @dataclass(frozen=True)
 class Context:
     """One call of an operation. `deadline` is a time.monotonic(); events: progress, level, frame, log."""
@@ -42,3 +47,5 @@ class Operation:
     request: type[BaseModel]
     run: Callable[[Context, Any, Attachments], Awaitable[Result]]
     cost: Callable[[Any], int]
+    pin: Callable[[Any], Any] = same  # what a repeated attempt must not decide anew, such as a random seed
+    split: Callable[[Any, int], list[Any]] | None = None  # into requests for at most so many pictures, in order

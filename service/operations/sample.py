@@ -67,6 +67,23 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
     return result
 
 
+def pin_seed(request: SampleRequest) -> SampleRequest:
+    """The request with its random seed drawn, so that every attempt of a job makes the same pictures."""
+    if (request.seed, request.seeds, request.latents) != (None, None, None):
+        return request
+    return request.model_copy(update={"seed": _first_seed(request)})
+
+
+def split_sample(request: SampleRequest, pictures: int) -> list[SampleRequest]:
+    """Requests for at most `pictures` each that together make the same pictures in the same order."""
+    if request.latents is not None:
+        parts = [request.latents[at : at + pictures] for at in range(0, len(request.latents), pictures)]
+        return [request.model_copy(update={"latents": part}) for part in parts]
+    seeds = request.seeds or seed_range(_first_seed(request), request.n)
+    groups = [list(seeds[at : at + pictures]) for at in range(0, len(seeds), pictures)]
+    return [request.model_copy(update={"seeds": group, "seed": None, "n": 1}) for group in groups]
+
+
 async def _kept(context: Context, model: Model, want: Want, request: SampleRequest, result: Pictures) -> Pictures:
     """Keep the latent as it was shown, truncation included, so that its picture is the one in this answer."""
     shown = truncate(want.vector, request.truncation)

@@ -116,6 +116,13 @@ def model_of(state: State, request: UpsampleRequest) -> Model:
     return min(upsamplers, key=lambda m: m.manifest.upsampling.kind != "any-size")  # type: ignore[union-attr]
 
 
+def pin_upsample(request: UpsampleRequest) -> UpsampleRequest:
+    """The request with its random seed drawn, so that every attempt of a job makes the same pictures."""
+    if (request.seed, request.level_seeds) != (None, None):
+        return request
+    return request.model_copy(update={"seed": secrets.randbelow(SEED_COUNT)})
+
+
 def _seeds(request: UpsampleRequest) -> list[int]:
     if request.level_seeds is not None:
         return [request.level_seeds[0]]

@@ -1,9 +1,7 @@
 """From a validated request to a response: run the operation, watch the client, represent the result."""
 
 import asyncio
-import base64
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -12,13 +10,17 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.errors import ClientClosedError, DeadlineError, InvalidValueError, MalformedError, ServiceError
+from service.errors import DeadlineError, InvalidValueError, MalformedError, ServiceError
 from service.operations.base import Attachments, Context
+from service.operations.jobs import run_elsewhere
 from service.operations.requests import Delivery, delivery_of
 from service.operations.results import Document, Result
 from service.operations.table import OPERATIONS
+from service.routes.job_answers import answer_as_job, wish_of
+from service.routes.keys import check_keeping
 from service.routes.negotiate import JSON, PICTURE_TYPES, SSE, choose
-from service.routes.represent import envelope, headers_of, represent
+from service.routes.represent import envelope, headers_of
+from service.routes.respond import respond, sse, unless_gone
 from service.state import State
 
 KEEP_ALIVE_S = 10.0
@@ -35,21 +37,14 @@ async def answer(
     media = choose(request.headers.get("accept"), offered)
     delivery = delivery_of(body)
     context = context_of(request, delivery)
+    check_keeping(request, body)
+    wish = wish_of(request, operation, body, delivery, streams=media == SSE)
+    if wish is not None:
+        return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, wish)
     if media == SSE:
         return StreamingResponse(_stream(context, operation, body, attachments or {}, delivery), media_type=SSE)
     result = await unless_gone(request, run(context, operation, body, attachments or {}))
     return await respond(request, result, media, delivery)
-
-
-async def respond(request: Request, result: Result, media: str, delivery: Delivery) -> Response:
-    """Represent a result in the encoder pool, off the event loop."""
-    state: State = request.app.state.ganymede
-    loop = asyncio.get_running_loop()
-    started = time.perf_counter()
-    base = state.settings.public_url or ""
-    response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
-    state.metrics.observe("encode_seconds", time.perf_counter() - started, format=media)
-    return response
 
 
 def context_of(request: Request, delivery: Delivery) -> Context:
@@ -77,29 +72,11 @@ async def run(context: Context, operation: str, body: BaseModel, attachments: At
     row = OPERATIONS[operation]
     try:
         async with asyncio.timeout(context.left_s()):
+            if context.state.engine is None:
+                return await run_elsewhere(context, operation, body, attachments)
             return await row.run(context, body, attachments)
     except TimeoutError:
         raise DeadlineError("the deadline passed before the answer was ready") from None
-
-
-async def unless_gone(request: Request, work: Any) -> Result:
-    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue."""
-    task: asyncio.Task[Result] = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hung_up(request))
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientClosedError("the client hung up")
-    finally:
-        task.cancel()
-        gone.cancel()
-
-
-async def _hung_up(request: Request) -> None:
-    await request.body()
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _stream(
@@ -149,10 +126,4 @@ def result_event(state: State, result: Result, delivery: Delivery) -> dict[str, 
     return envelope(result, delivery, state.settings.public_url or "")
 
 
-def sse(event: str, data: Mapping[str, Any], number: int | str) -> bytes:
-    """One server-sent event; bytes inside the data travel as base64."""
-    text = json.dumps(dict(data), default=lambda b: base64.b64encode(b).decode(), separators=(",", ":"))
-    return f"id: {number}\nevent: {event}\ndata: {text}\n\n".encode()
-
-
-__all__ = ["JSON", "InvalidValueError", "answer", "context_of", "headers_of", "respond", "run", "sse"]
+__all__ = ["JSON", "InvalidValueError", "answer", "context_of", "headers_of", "respond", "run", "sse", "unless_gone"]

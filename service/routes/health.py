@@ -1,10 +1,12 @@
 """Liveness, readiness and metrics."""
 
+import contextlib
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from service.redis.failures import AWAY
 from service.routes.documented import PROBLEMS
 from service.state import State
 
@@ -33,4 +35,7 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """The exposition format; one process, one registry."""
     state: State = request.app.state.ganymede
+    with contextlib.suppress(*AWAY):  # the process's own metrics matter most when Redis is away
+        for name, count in (await state.jobs.stats()).items():
+            state.metrics.set("jobs", count, state=name)
     return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

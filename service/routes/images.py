@@ -10,8 +10,9 @@ from starlette.responses import Response
 from service.errors import InvalidValueError, NotFoundError
 from service.images.encode import MEDIA_TYPES
 from service.operations.sample import SampleRequest
-from service.routes.answers import context_of, respond, run, unless_gone
+from service.routes.answers import context_of, run
 from service.routes.documented import FILE
+from service.routes.respond import respond, unless_gone
 from service.state import State
 
 router = APIRouter(tags=["pictures"])

@@ -1,0 +1,148 @@
+"""`ganymede worker`, `ganymede jobs …`, `ganymede keys …`: what an operator does. Parse, delegate, exit."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import ModelsError
+from service.auth import SCOPES, ApiKey, KeyFileError, new_key, read_keys
+from service.cli.jobs import group
+from service.cli.serve import fail, load_settings
+from service.errors import ServiceError
+from service.job_queue.job import Job
+from service.job_queue.queue import JobQueue
+from service.logs import configure
+from service.redis_keys import RedisKeys
+from service.server import RefusedToStartError
+from service.state import open_redis, queue_settings
+from service.worker import PORT as WORKER_PORT
+from service.worker import work
+
+T = TypeVar("T")
+keys = typer.Typer(no_args_is_help=True, help="API keys: make one, list them.")
+
+
+@group.command("dead")
+def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100) -> None:
+    """Jobs that used up their attempts, latest first, with the reason."""
+    found = _on_queue(lambda queue: queue.dead(limit))
+    table = Table("job", "operation", "attempts", "ended", "reason", title=f"{len(found)} dead jobs")
+    for job in found:
+        table.add_row(job.id, job.op, str(job.attempts), _time(job), str((job.error or {}).get("detail", "")))
+    Console().print(table)
+
+
+@group.command("requeue")
+def requeue(job_id: Annotated[str, typer.Argument(help="Id of a dead job, or `all`.")]) -> None:
+    """Give a dead job its attempts back."""
+
+    async def again(queue: JobQueue) -> int:
+        ids = [job.id for job in await queue.dead(10_000)] if job_id == "all" else [job_id]
+        for one in ids:
+            await queue.requeue(one)
+        return len(ids)
+
+    typer.echo(f"requeued {_on_queue(again)} jobs")
+
+
+@group.command("stats")
+def stats() -> None:
+    """How much waits, runs and has ended, and how fast it goes."""
+
+    async def read(queue: JobQueue) -> list[str]:
+        load = await queue.load()
+        lines = [f"{name}: {count:g}" for name, count in load.counts().items()]
+        return [*lines, f"workers: {load.workers}", f"pictures/s while busy: {load.pictures_per_s:.1f}"]
+
+    typer.echo("\n".join(_on_queue(read)))
+
+
+@keys.command("add")
+def add_key(
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    file: Annotated[Path, typer.Option(help="Key file; made when it is not there.")],
+    scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")] = None,
+    per_minute: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = 600,
+) -> None:
+    """Make a key, show it once, and add its hash to the file. A running server takes it up within a second."""
+    scopes = scope or ["sample"]
+    taken = {key.name for key in _read(file)} if file.exists() else set()
+    if name in taken or set(scopes) - set(SCOPES) or '"' in name:
+        fail(f"the name must be new and scopes one of {', '.join(SCOPES)}")
+    token, table = new_key(name, scopes, per_minute)
+    with open(file, "a", encoding="utf-8", opener=_private) as target:
+        target.write(table + "\n")
+    typer.echo(token)
+
+
+@keys.command("list")
+def list_keys(file: Annotated[Path, typer.Option(help="Key file.")]) -> None:
+    """Names, scopes and limits; the keys themselves are stored nowhere."""
+    for key in _read(file):
+        typer.echo(f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.per_minute}/min")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _read(file: Path) -> tuple[ApiKey, ...]:
+    try:
+        return read_keys(file)
+    except KeyFileError as error:
+        fail(str(error))
+
+
+def _on_queue(do: Callable[[JobQueue], Awaitable[T]]) -> T:
+    """Run something on the queue of the settings' Redis. With the embedded one, `--data-dir` decides (environment)."""
+
+    async def main() -> T:
+        settings = load_settings()
+        redis, close = await open_redis(settings)
+        queue = JobQueue(redis, RedisKeys("{" + settings.redis_namespace + "}"), queue_settings(settings))
+        try:
+            return await do(queue)
+        finally:
+            await queue.close()
+            await close()
+
+    try:
+        return asyncio.run(main())
+    except ServiceError as error:
+        fail(error.detail)
+
+
+def _time(job: Job) -> str:
+    return datetime.fromtimestamp(job.ended_at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def worker(
+    host: Annotated[str | None, typer.Option(help="Address of /livez, /readyz and /metrics (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help=f"Port of them ({WORKER_PORT}); 0 takes a free one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the server whose Redis it shares.")] = None,
+    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
+) -> None:
+    """Compute for API processes that share a Redis. Example: GANYMEDE_REDIS_URL=redis://host ganymede worker"""
+    given = {"host": host, "port": port, "data_dir": data_dir, "bundles": tuple(bundles) if bundles else None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = load_settings(**{"role": "worker", **options})
+    if port is None and "port" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"port": WORKER_PORT})
+    configure(settings.log_format)
+    try:
+        work(settings)
+    except (RefusedToStartError, ModelsError) as error:
+        fail(str(error))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file; those about jobs join the group that `jobs` adds."""
+    app.command()(worker)
+    app.add_typer(keys, name="keys")

@@ -1,0 +1,148 @@
+"""Operations as jobs: what is put into the queue, and what a worker does with it. The same code runs in every role."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.errors import (
+    ConflictError,
+    DeadlineError,
+    GoneError,
+    NotFoundError,
+    OverloadedError,
+    ServiceError,
+)
+from service.job_queue.job import Job, JobError, JobState
+from service.job_queue.runner import Emit, Hooks, JobRunner
+from service.operations.base import Attachments, Context
+from service.operations.results import Pictures, Result, pack, unpack
+from service.operations.table import OPERATIONS
+from service.state import State
+
+
+def pinned(state: State, operation: str, body: BaseModel) -> BaseModel:
+    """The request with everything decided that an attempt would decide: the model's digest and the random seed."""
+    body = OPERATIONS[operation].pin(body)
+    if "model" in type(body).model_fields:
+        body = body.model_copy(update={"model": state.catalogue.get(getattr(body, "model", None)).reference})
+    return body
+
+
+def payload_of(body: BaseModel) -> bytes:
+    """The request as a job carries it."""
+    return body.model_dump_json(exclude_unset=True, by_alias=True).encode()
+
+
+def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, bytes]]:
+    """(pictures, payload) of the parts that several workers may take; empty when it is one piece of work."""
+    row, size = OPERATIONS[operation], state.settings.job_chunk_pictures
+    if row.split is None or row.cost(body) <= size:
+        return []
+    return [(row.cost(part), payload_of(part)) for part in row.split(body, size)]
+
+
+def start_runner(state: State) -> None:
+    """Begin to run jobs on this process's engine."""
+    hooks = Hooks(ended=partial(_count_ended, state), reclaimed=partial(_count_reclaimed, state))
+    runner = JobRunner(state.jobs, partial(execute, state), merge, slots=state.settings.job_slots, hooks=hooks)
+    runner.start()
+    state.runner = runner
+
+
+async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) -> bytes:
+    """Run the operation of a job; the packed result. Raises ServiceError or JobError."""
+    row = OPERATIONS.get(job.op)
+    if row is None:
+        raise JobError(NotFoundError(f"this worker does not know the operation {job.op!r}").problem(f"/jobs/{job.id}"))
+    left_s = None if job.deadline is None else time.monotonic() + (job.deadline - time.time())
+    context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id)
+    body = row.request.model_validate_json(job.payload)
+    result = await row.run(context, body, job.attachments)
+    return await asyncio.to_thread(pack, result)
+
+
+async def merge(job: Job, parts: list[bytes]) -> bytes:
+    """The parts of a split job as one result, in order."""
+    return await asyncio.to_thread(lambda: pack(merge_pictures([unpack(part) for part in parts])))
+
+
+def merge_pictures(parts: Sequence[Result]) -> Pictures:
+    """All pictures in order; times add up, notes are kept once."""
+    pictures = [part for part in parts if isinstance(part, Pictures)]
+    first = pictures[0]
+    names = {name for part in pictures for name in part.timing_ms}
+    timing = {name: sum(part.timing_ms.get(name, 0.0) for part in pictures) for name in names}
+    notes = tuple(dict.fromkeys(note for part in pictures for note in part.notes))
+    return replace(first, pictures=tuple(p for part in pictures for p in part.pictures), timing_ms=timing, notes=notes)
+
+
+async def run_elsewhere(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:
+    """Run an operation on some worker, through the queue, and bring its events and its result back.
+
+    Raises what the operation raised there, OverloadedError when the queue is full. Cancelling this cancels the job.
+    """
+    jobs, left_s = context.state.jobs, context.left_s()
+    body = pinned(context.state, operation, body)
+    job = await jobs.enqueue(
+        operation,
+        payload_of(body),
+        attachments,
+        caller=context.caller,
+        cost=OPERATIONS[operation].cost(body),
+        deadline=None if left_s is None else time.time() + left_s,
+        request_id=context.request_id,
+        transient=True,
+    )
+    try:
+        async for _, name, data in jobs.events(job.id):
+            if name in {"progress", "level", "frame", "log"}:
+                await context.emit(name, data)
+        result = await result_of(context.state, await jobs.get(job.id))
+        await jobs.forget(job.id)
+        return result
+    except asyncio.CancelledError:
+        await asyncio.shield(jobs.cancel(job.id))
+        raise
+
+
+async def result_of(state: State, job: Job) -> Result:
+    """The result of an ended job. Raises what ended it: its own error, 409 canceled, 504 expired, 410 gone."""
+    if job.state == JobState.FAILED:
+        raise error_of(job.error or {})
+    if job.state == JobState.CANCELED:
+        raise ConflictError("the job was canceled")
+    if job.state == JobState.EXPIRED:
+        raise DeadlineError("the deadline passed before the job was done")
+    data = await state.jobs.result(job.id)
+    if data is None:
+        raise GoneError("the result has expired; results are kept for a limited time")
+    return await asyncio.to_thread(unpack, data)
+
+
+def error_of(problem: dict[str, Any]) -> ServiceError:
+    """The error that a problem object came from, so that every role answers the same."""
+    detail, status = str(problem.get("detail", "the job failed")), int(problem.get("status", 500))
+    if status == OverloadedError.status:
+        return OverloadedError(detail, retry_after_s=1.0)
+    kind = next((kind for kind in ServiceError.__subclasses__() if kind.status == status), ServiceError)
+    return kind(detail, errors=problem.get("errors", ()))
+
+
+def fingerprint_of(operation: str, body: BaseModel, attachments: Attachments) -> bytes:
+    """What must be equal for the same Idempotency-Key: the request as it was sent, not what was drawn for it."""
+    sent = {"op": operation, "body": body.model_dump(mode="json", exclude_unset=True, by_alias=True)}
+    return b"\0".join([json.dumps(sent, sort_keys=True).encode(), *[k.encode() + v for k, v in attachments.items()]])
+
+
+def _count_ended(state: State, job: Job, outcome: str, seconds: float) -> None:
+    state.metrics.add("jobs_ended", op=job.op, state=outcome)
+
+
+def _count_reclaimed(state: State, count: int) -> None:
+    state.metrics.add("jobs_reclaimed", count)
