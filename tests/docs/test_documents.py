@@ -1,0 +1,70 @@
+"""The documents are true: README's commands run, tables match the code, links lead somewhere."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from docs.settings_table import table
+from service.metrics import TABLE
+from tests.conftest import ROOT
+from tests.end_to_end.processes import running
+
+README = (ROOT / "README.md").read_text()
+CURLS = re.findall(r"^curl .*$", README, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("readme"), ROOT / "models" / "exports") as (_, url):
+        yield url
+
+
+@pytest.mark.parametrize("line", CURLS)
+def test_readme_curl_lines(address: str, tmp_path: Path, line: str) -> None:
+    """Each line of the README works as printed, on the shipped bundles."""
+    words = [word.replace("localhost:8000", address.removeprefix("http://")) for word in shlex.split(line)]
+    done = subprocess.run([*words, "--fail-with-body"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for file in tmp_path.iterdir():
+        assert file.stat().st_size > 100
+
+
+def test_there_are_five_curl_lines() -> None:
+    """As promised by the heading."""
+    assert len(CURLS) == 5
+
+
+def test_settings_page_is_the_code() -> None:
+    """docs/settings.md is what docs/settings_table.py writes."""
+    assert (ROOT / "docs" / "settings.md").read_text() == table()
+
+
+def test_seed_vectors_of_the_format_page() -> None:
+    """The published vectors are what NumPy draws."""
+    page = (ROOT / "docs" / "bundle-format.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (standard_normal|uniform) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) >= 5
+    for seed, distribution, numbers in rows:
+        state = np.random.RandomState(int(seed))
+        drawn = state.standard_normal(3) if distribution == "standard_normal" else state.uniform(-1, 1, 3)
+        assert [np.float32(n) for n in numbers.split(", ")] == pytest.approx(drawn.astype(np.float32), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "page", sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")) + ["README.md"]
+)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every relative link of a page is a file or folder of the project."""
+    text = (ROOT / page).read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_metrics_have_names_and_help() -> None:
+    """Every metric is documented by its own help text."""
+    assert all(text for _, text, _, _ in TABLE.values())
