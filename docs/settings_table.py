@@ -6,8 +6,8 @@ from service.settings import Settings
 
 HEAD = """# Settings
 
-Order of authority: command line, `GANYMEDE_*` environment, the TOML file that `GANYMEDE_CONFIG` names, the default. Units stand in the names.
-This table is written from `service/settings.py`; a test compares them.
+Order of authority: command line, `GANYMEDE_*` environment, the TOML file that `GANYMEDE_CONFIG` names, the default.
+Units stand in the names. This table is written from `service/settings.py`; a test compares them.
 
 | setting | environment | default | what it does |
 |---|---|---|---|

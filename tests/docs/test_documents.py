@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from docs.settings_table import table
@@ -15,6 +14,7 @@ from tests.conftest import ROOT
 from tests.end_to_end.processes import running
 
 README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
 CURLS = re.findall(r"^curl .*$", README, re.MULTILINE)
 
 
@@ -44,20 +44,7 @@ def test_settings_page_is_the_code() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == table()
 
 
-def test_seed_vectors_of_the_format_page() -> None:
-    """The published vectors are what NumPy draws."""
-    page = (ROOT / "docs" / "bundle-format.md").read_text()
-    rows = re.findall(r"^\| (\d+) \| (standard_normal|uniform) \| (.*) \|$", page, re.MULTILINE)
-    assert len(rows) >= 5
-    for seed, distribution, numbers in rows:
-        state = np.random.RandomState(int(seed))
-        drawn = state.standard_normal(3) if distribution == "standard_normal" else state.uniform(-1, 1, 3)
-        assert [np.float32(n) for n in numbers.split(", ")] == pytest.approx(drawn.astype(np.float32), abs=1e-7)
-
-
-@pytest.mark.parametrize(
-    "page", sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")) + ["README.md"]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """Every relative link of a page is a file or folder of the project."""
     text = (ROOT / page).read_text()
