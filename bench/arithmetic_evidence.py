@@ -153,7 +153,7 @@ def write(laboratory: Laboratory, out: Path) -> str:
         "",
         "## Directions",
         "",
-        "Each is at right angles to the others. A flip: within ±4 units the classifier's answer changes; `others stay`: "
+        "Each is at right angles to the others. A flip: within ±6 units the classifier's answer changes; `others stay`: "
         "at such a place the other three answers are as they were. Over 500 seeds that were not used to learn.",
         "",
         "| direction | flips | flips, others stay | to yes | to no | had it before | linear share |",

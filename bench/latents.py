@@ -5,6 +5,7 @@ Writes docs/evidence/latents.md. Every figure is of one caller, end to end throu
 
 import argparse
 import asyncio
+import os
 import platform
 import random
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from redis.asyncio import Redis
 
 from service.app import build_app, state_of
 from service.latent_store import Draft, LatentStore
@@ -28,19 +30,34 @@ WRITERS = 16
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing: milliseconds of every call."""
+    """One measured thing: milliseconds of every call, and processor milliseconds a call here and in Redis."""
 
     name: str
     ms: np.ndarray
+    client_ms: float
+    redis_ms: float
 
 
-async def measure(name: str, call: Callable[[int], Awaitable[object]], count: int) -> Row:
-    took = np.empty(count)
-    for k in range(count):
-        started = time.perf_counter()
-        await call(k)
-        took[k] = (time.perf_counter() - started) * 1e3
-    return Row(name, took)
+class Meter:
+    """Times calls one after the other."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def __call__(self, name: str, call: Callable[[int], Awaitable[object]], count: int) -> Row:
+        """`count` calls of `call(k)`, awaited one by one."""
+        took = np.empty(count)
+        client, server = time.process_time(), await self._server_s()
+        for k in range(count):
+            started = time.perf_counter()
+            await call(k)
+            took[k] = (time.perf_counter() - started) * 1e3
+        client, server = time.process_time() - client, await self._server_s() - server
+        return Row(name, took, client * 1e3 / count, server * 1e3 / count)
+
+    async def _server_s(self) -> float:
+        cpu = await self._redis.info("cpu")
+        return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
 
 
 def draft(k: int) -> Draft:
@@ -81,7 +98,7 @@ async def run(count: int, calls: int) -> tuple[list[Row], dict[str, float]]:
 async def _run(app: object, count: int, calls: int) -> tuple[list[Row], dict[str, float]]:
     state = state_of(app)  # type: ignore[arg-type]
     store = state.latents
-    rate = await fill(store, count)
+    rate, measure = await fill(store, count), Meter(state.redis)
     places, names = await cursors(store), [f"face-{random.randrange(count):06d}" for _ in range(calls)]
     rows = [
         await measure("fetch by name", lambda k: store.get(names[k]), calls),
@@ -113,14 +130,17 @@ def report(rows: list[Row], facts: dict[str, float], count: int) -> str:
         "# Saved latents in number",
         "",
         f"`python -m bench.latents --count {count}`: {count:,} latents of {SIZE} float32 with two tags each, in the "
-        f"embedded server (Redis protocol {facts['version']}), {platform.machine()}, one caller. Milliseconds.",
+        f"embedded server (Redis protocol {facts['version']}), {platform.machine()}, one caller. Milliseconds; a minute's "
+        f"load average before and after: {facts['load_before']:.1f} and {facts['load_after']:.1f} on {os.cpu_count()} "
+        "cores, and what exceeds the processor columns was spent waiting for one.",
         "",
-        "| what | calls | p50 | p99 | max |",
-        "|---|---|---|---|---|",
+        "| what | calls | p50 | p99 | max | processor, here | processor, Redis |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         p50, p99 = np.percentile(row.ms, [50, 99])
-        lines.append(f"| {row.name} | {len(row.ms)} | {p50:.2f} | {p99:.2f} | {row.ms.max():.1f} |")
+        cpu = f"{row.client_ms:.2f} | {row.redis_ms:.2f}"
+        lines.append(f"| {row.name} | {len(row.ms)} | {p50:.2f} | {p99:.2f} | {row.ms.max():.1f} | {cpu} |")
     lines += [
         "",
         f"Filling: {facts['rate']:.0f} latents a second from {WRITERS} callers. "
@@ -137,7 +157,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     random.seed(0)
+    load_before = os.getloadavg()[0]
     rows, facts = asyncio.run(run(options.count, options.calls))
+    facts |= {"load_before": load_before, "load_after": os.getloadavg()[0]}
     text = report(rows, facts, options.count)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(text)

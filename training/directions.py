@@ -19,7 +19,7 @@ from training.attributes import Classifier
 
 FLIP_SEEDS = 500
 FIRST_FLIP_SEED = 3_000_000_000  # far from the seeds directions are learned on
-STEPS = tuple(0.5 * k for k in range(1, 9))
+STEPS = tuple(0.75 * k for k in range(1, 9))
 UNIT = "one standard deviation of the classifier's score over seeds, in a linear model"
 
 Report = Callable[[str], None]
