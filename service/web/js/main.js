@@ -4,10 +4,19 @@ import { html, nothing, render } from "../vendor/lit-html.js";
 import { getJson, setKey } from "./api.js";
 import { button, icon, report } from "./parts.js";
 import { onChange, redraw, say, setTheme, state, update } from "./store.js";
+import { recipeOf } from "./recipe.js";
+import { restoreDialog } from "./restore.js";
+import * as jobs from "./jobs.js";
+import * as models from "./models.js";
 import * as sample from "./sample.js";
+import * as sharpen from "./sharpen.js";
+import * as shelf from "./shelf.js";
+import * as training from "./training.js";
+import * as walk from "./walk.js";
 
 const VIEWS = [
-  ["sample", "Sample", sample],
+  ["sample", "Sample", sample], ["shelf", "Shelf", shelf], ["walk", "Walk", walk], ["sharpen", "Sharpen", sharpen],
+  ["jobs", "Jobs", jobs], ["models", "Models", models], ["training", "Training", training],
 ];
 const ICON = new URL("../icon.svg", import.meta.url).pathname;
 const view = () => (VIEWS.find(([id]) => id === state.view) ?? VIEWS[0])[2];
@@ -16,7 +25,7 @@ const KEYS = [
   ["1 – 7", "go to a view"], ["space", "new seeds (Sample)"], ["[ and ]", "seed one down, one up"], ["L", "lock or unlock the seed"],
   ["arrows", "move in a grid"], ["Enter", "open a picture; in the shelf's 3×3, walk to it"], ["S", "save the picture's latent to the shelf"],
   ["D", "download the picture"], ["W", "add it to the walk"], ["+ and −", "put a card into the equation (Shelf)"],
-  ["P", "play or pause (Walk)"], ["C", "copy the request as curl"], ["T", "theme"], ["?", "this list"], ["Esc", "close"],
+  ["P", "play or pause (Walk)"], ["R", "residual (Sharpen)"], ["C", "copy the request as curl"], ["T", "theme"], ["?", "this list"], ["Esc", "close"],
 ];
 
 export function go(id, params) {
@@ -93,6 +102,7 @@ function content(close) {
   if (state.dialog === "key")
     return html`<h2 id="dialog-title">This server asks for an API key</h2><form @submit=${(e) => { e.preventDefault(); setKey(e.target.key.value); close(); start(); }}>
       <label for="api-key">Key, kept until this tab closes</label><input id="api-key" name="key" type="password" autocomplete="off"><button class="button main" type="submit">Use it</button></form>`;
+  if (state.dialog.kind === "restore") return restoreDialog(state.dialog, close);
   return html`<h2 id="dialog-title">${state.dialog.title}</h2><textarea readonly rows="6" aria-label=${state.dialog.title} @focus=${(e) => e.target.select()}>${state.dialog.text}</textarea>`;
 }
 
@@ -130,11 +140,24 @@ async function start() {
   }
 }
 
+/** Pictures may be dropped or pasted anywhere; one of ours offers to be restored. */
+async function take(file) {
+  if (!file?.type.startsWith("image/")) return;
+  const toSharpen = () => { sharpen.take(file); if (state.view === "sharpen") sharpen.enter(); else go("sharpen"); };
+  const recipe = await recipeOf(file);
+  if (recipe) update("", { dialog: { kind: "restore", file, recipe, sharpen: toSharpen } });
+  else toSharpen();
+}
+
 document.documentElement.dataset.theme = state.theme;
 onChange(draw);
 addEventListener("keydown", onKey);
 addEventListener("keydown", trap);
 addEventListener("hashchange", () => { readAddress().enter?.(); });
+addEventListener("dragover", (e) => { if (e.dataTransfer?.types.includes("Files")) e.preventDefault(); });
+addEventListener("drop", (e) => { if (e.dataTransfer?.files.length) { e.preventDefault(); take(e.dataTransfer.files[0]); } });
+addEventListener("paste", (e) => take([...(e.clipboardData?.files ?? [])][0]));
+addEventListener("take", (e) => take(e.detail));
 redraw();
 start();
 

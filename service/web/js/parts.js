@@ -11,7 +11,7 @@ const PATHS = {
   save: "M6 3h12v18l-6-4.5L6 21z", down: "M12 4v11m-5-4 5 5 5-5M5 20h14", copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   walk: "M4 19c4 0 4-7 8-7s4-7 8-7M4 19h.01M20 5h.01", sun: "M12 8a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM12 3v1.5M12 19.5V21M3 12h1.5M19.5 12H21M5.6 5.6l1 1M17.4 17.4l1 1M18.4 5.6l-1 1M6.6 17.4l-1 1",
   moon: "M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.5 10.5z", key: "M5 6h14M5 12h14M5 18h9", close: "M6 6l12 12M18 6 6 18",
-  play: "M8 5l11 7-11 7z", pause: "M8 5v14M16 5v14", plus: "M12 5v14M5 12h14", minus: "M5 12h14", redo: "M4 12a8 8 0 1 1 2.3 5.7M4 12V6M4 12h6",
+  play: "M8 5l11 7-11 7z", pause: "M8 5v14M16 5v14", plus: "M12 5v14M5 12h14", minus: "M5 12h14", trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13", pen: "M4 20l1-4L16 5l3 3L8 19z", redo: "M4 12a8 8 0 1 1 2.3 5.7M4 12V6M4 12h6",
 };
 export const icon = (name) => html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">${svg`<path d=${PATHS[name]} />`}</svg>`;
 
@@ -35,7 +35,7 @@ export const choice = (id, options, value, on) => html`
 
 export function copyMenu(request) {
   if (!request) return nothing;
-  return html`<div class="copy" role="group" aria-label="Copy this request">${Object.entries(spellings(request)).map(([name, text]) =>
+  return html`<div class="copy" role="group" aria-label="Copy this request as"><span class="copy-title">Copy as</span>${Object.entries(spellings(request)).map(([name, text]) =>
     html`<button class="button quiet" type="button" @click=${() => copy(name, text)} title=${text}>${name === "curl" ? icon("copy") : nothing}<span>${name}</span></button>`)}</div>`;
 }
 
@@ -49,7 +49,7 @@ export async function copy(name, text) {
 }
 
 /** A grid with one tab stop; arrows, Home and End move, Enter acts. Items are {key, src, name, caption, badge}. */
-export function grid({ id, label, items, at, pick, act, size = "", drag }) {
+export function grid({ id, label, items, at, pick, act, size = "", drag, extra }) {
   const focus = Math.min(at ?? 0, items.length - 1);
   const go = (node, to) => { const next = Math.max(0, Math.min(items.length - 1, to)); pick(next); node.children[next]?.querySelector("button").focus(); };
   const keys = (e) => {
@@ -65,7 +65,7 @@ export function grid({ id, label, items, at, pick, act, size = "", drag }) {
   return html`<ul class="grid ${size}" id=${id} aria-label=${label} @keydown=${keys}>${items.map((item, k) => html`
     <li class="tile ${item.mark ?? ""}"><button type="button" tabindex=${k === focus ? 0 : -1} aria-label=${item.name} aria-current=${k === at ? "true" : nothing}
       draggable=${drag ? "true" : "false"} @dragstart=${(e) => drag?.(e, item)} @focus=${() => k !== at && pick(k)} @click=${() => { pick(k); act?.(k); }}>
-      <img src=${item.src} alt="" class=${pixelClass(item)} draggable="false"><span class="caption">${item.caption}</span></button></li>`)}</ul>`;
+      <img src=${item.src} alt="" class=${pixelClass(item)} draggable="false"><span class="caption">${item.caption}</span></button>${extra?.(item, k) ?? nothing}</li>`)}</ul>`;
 }
 
 export const pixelClass = (item) => (item.width && item.width < 48 ? "crisp" : "");

@@ -1,0 +1,35 @@
+// Models: what this server has loaded, with scores, licences and a preview each.
+
+import { html, nothing } from "../vendor/lit-html.js";
+import { getJson } from "./api.js";
+import { report } from "./parts.js";
+import { state, update } from "./store.js";
+
+export async function enter() {
+  try {
+    const list = await getJson("/models");
+    update("", { models: list.data, defaultModel: list.default, limits: list.limits, refused: list.refused });
+  } catch (error) { report(error); }
+}
+
+export const keys = {};
+
+export function view() {
+  return html`<h1>Models</h1><p class="lead">Bundles in the watched folders. A new one appears here within seconds, without a restart.</p>
+    <ul class="cards-list">${state.models.map(card)}</ul>
+    ${state.refused?.length ? html`<h2>Refused</h2><ul class="notes">${state.refused.map((r) => html`<li><b>${r.folder}</b>: ${r.reason}</li>`)}</ul>` : nothing}
+    <h2>Limits</h2><dl class="facts">${Object.entries(state.limits).map(([k, v]) => html`<div><dt>${k.replaceAll("_", " ")}</dt><dd class="mono">${v.toLocaleString("en")}</dd></div>`)}</dl>`;
+}
+
+function card(m) {
+  const sharpens = m.upsampling ? ` · sharpens ${m.upsampling.kind === "any-size" ? "pictures of any size" : `from ${(m.upsampling.start_sizes ?? []).join(" or ")} pixels`}` : "";
+  return html`<li class="panel model"><img src=${m.preview} alt="Sample sheet of ${m.name}" loading="lazy" @error=${(e) => { e.target.hidden = true; }}><div>
+    <h2>${m.name}${m.name === state.defaultModel ? html` <span class="badge">default</span>` : nothing}</h2><p>${m.description}</p>
+    <dl class="facts"><div><dt>Kind</dt><dd>${m.family.toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
+      <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${m.image.channels === 1 ? "grey" : "colour"}</dd></div>
+      ${m.labels ? html`<div><dt>Labels</dt><dd>${m.labels.join(", ")}</dd></div>` : nothing}
+      ${m.scores.map((s) => html`<div><dt title=${s.protocol}>${s.name}</dt><dd><span class="mono">${s.value.toLocaleString("en", { maximumFractionDigits: 4 })}</span></dd></div>`)}
+      <div><dt>Licence</dt><dd>${m.licence}</dd></div><div><dt>Digest</dt><dd class="mono">${m.digest}</dd></div><div><dt>Runs on</dt><dd>${m.provider.replace("ExecutionProvider", "")}</dd></div></dl>
+    <div class="actions">${m.samples ? html`<a class="button" href="#sample?model=${m.name}">Sample</a>` : nothing}${m.upsampling ? html`<a class="button" href="#sharpen?model=${m.name}">Sharpen</a>` : nothing}
+      <a class="button quiet" href="/models/${m.name}">Manifest and card</a></div></div></li>`;
+}
