@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { dataUrl, getJson, postJson } from "./api.js";
 import { fetchPicture } from "./keep.js";
-import { button, copyMenu, grid, newest, notes, report, slider, soon, toItem } from "./parts.js";
+import { button, choice, copyMenu, grid, newest, notes, report, slider, soon, toItem } from "./parts.js";
 import { redraw, say, state, update } from "./store.js";
 
 const LETTERS = ["A", "B", "C"];
@@ -25,7 +25,7 @@ export const params = () => Object.fromEntries(mine().stacks.map((stack, k) => [
 let served = null;
 export async function enter(model) {
   if (served?.name !== model.name) {
-    if (served) { Object.assign(mine(), { stacks: freshStacks(), trail: [], amounts: {}, result: null, active: 0 }); }
+    if (served) { Object.assign(mine(), { stacks: freshStacks(), trail: [], amounts: {}, label: "", result: null, active: 0 }); }
     served = model;
     fetchDirections();
   }
@@ -53,7 +53,7 @@ function stacked(stacks) {
   }).join("");
 }
 
-const body = () => ({ model: served.name, expression: expression(), neighbourhood: { radius: mine().radius, n: 8, seed: mine().noise } });
+const body = () => ({ model: served.name, expression: expression(), label: mine().label || undefined, neighbourhood: { radius: mine().radius, n: 8, seed: mine().noise } });
 const request = () => (expression() ? { path: "/arithmetic", op: "arithmetic", body: body(), accept: "image/png", out: "equation.png" } : null);
 
 async function compute() {
@@ -104,7 +104,7 @@ export async function save(reload) {
   if (!result) return say("Build an equation first");
   const name = `result-${crypto.randomUUID().slice(0, 6)}`;
   try {
-    if (at === result.result_index) await postJson("/arithmetic", { model: served.name, expression: expression(), save_as: name });
+    if (at === result.result_index) await postJson("/arithmetic", { model: served.name, expression: expression(), label: mine().label || undefined, save_as: name });
     else await postJson("/latents", { name, model: served.name, from: { image: result.data[at].b64_json } });
     say(`Saved as ${name}`);
     await reload();
@@ -131,9 +131,8 @@ export function view(thumb, reload) {
         items: result.data.map((entry, k) => ({ ...toItem(entry, k === result.result_index ? "result" : "near"), mark: k === result.result_index ? "middle" : "" })),
         pick: (k) => update("equation", { at: k }), act: step })}</div>` : nothing}</div>
     ${trail.length ? html`<nav class="crumbs" aria-label="Steps"><button type="button" @click=${() => back(0)}>${stacked(stacks) || "start"}</button>${trail.map((s, k) => html`<span aria-hidden="true">›</span><button type="button" aria-current=${k + 1 === trail.length ? "step" : nothing} @click=${() => back(k + 1)}><img src=${s.src} alt="">step ${k + 1}</button>`)}</nav>` : nothing}
-    <p class="expression mono">${expression() || "A − B + C"}</p>
-    <div class="dials">${dials()}</div>
-    <div class="actions">${button("Save the picture in focus", () => save(reload), { ico: "save", keys: "S", disabled: !result })}${button("Download", fetchResult, { ico: "down", keys: "D", disabled: !result })}
+    ${expression() ? html`<p class="expression mono">${expression()}</p><div class="dials">${dials()}</div>` : nothing}
+    <div class="actions" ?hidden=${!expression()}>${button("Save the picture in focus", () => save(reload), { ico: "save", keys: "S", disabled: !result })}${button("Download", fetchResult, { ico: "down", keys: "D", disabled: !result })}
       ${button("Keep B → A as a direction", learn, { disabled: !stacks[0].names.length || !stacks[1].names.length })}${button("Clear", clear, { kind: "quiet", disabled: !expression() })}</div>
     ${notes(result?.notes)}</section>`;
 }
@@ -153,5 +152,6 @@ function dials() {
   const { directions, amounts, locks, radius } = mine();
   const dial = (d) => html`<div class="dial"><span class="row"><label for="dir-${d.name}">${d.name}</label>${button(`Lock ${d.name}: new directions leave it still`, () => { locks.has(d.name) ? locks.delete(d.name) : locks.add(d.name); redraw(); }, { ico: locks.has(d.name) ? "lock" : "unlock", hidden: true, kind: "quiet small", pressed: String(locks.has(d.name)) })}</span>
     ${slider(`dir-${d.name}`, { min: -3, max: 3, step: 0.1, value: amounts[d.name] ?? 0, on: (v) => { amounts[d.name] = v; redraw(); moved(); } })}</div>`;
-  return html`<div class="dial"><label for="radius">Neighbourhood</label>${slider("radius", { min: 0.05, max: 1.5, step: 0.05, value: radius, on: (v) => { update("equation", { radius: v }); moved(); } })}</div>${directions.map(dial)}`;
+  return html`<div class="dial"><label for="radius">Neighbourhood</label>${slider("radius", { min: 0.05, max: 1.5, step: 0.05, value: radius, on: (v) => { update("equation", { radius: v }); moved(); } })}</div>
+    ${served.labels ? html`<div class="dial"><label for="eq-label">Label</label>${choice("eq-label", [["", "as the first card"], ...served.labels.map((l) => [l, l])], mine().label ?? "", (v) => { update("equation", { label: v }); moved(); })}</div>` : nothing}${directions.map(dial)}`;
 }

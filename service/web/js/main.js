@@ -132,6 +132,7 @@ async function start() {
     const list = await getJson("/models");
     update("", { models: list.data, defaultModel: list.default, limits: list.limits, failed: null });
     if (!list.data.length) return update("", { failed: "This server has loaded no bundle. Put one into its bundle folder; it is picked up within seconds." });
+    VIEWS.forEach(([, , each]) => each.load?.(new URLSearchParams()));
     const shown = readAddress();
     update("", { ready: true });
     shown.enter?.();

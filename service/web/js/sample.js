@@ -1,7 +1,7 @@
 // Sample: a sheet of pictures, one seed each.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { call, dataUrl, postJson } from "./api.js";
+import { dataUrl, postJson } from "./api.js";
 import { addStop, fetchPicture, keep } from "./keep.js";
 import { button, choice, copyMenu, field, grid, newest, notes, pixelClass, report, slider, soon, toItem } from "./parts.js";
 import { chosenModel, redraw, samplers, say, state, update } from "./store.js";
@@ -63,13 +63,6 @@ export const keys = {
   d: () => current() && fetchPicture(current()), w: () => current() && addStop(current().seed, model()),
 };
 
-async function asJob() {
-  try {
-    await call("POST", "/sample", { json: body(), headers: { prefer: "respond-async" } });
-    say("Waiting as a job; see Jobs");
-  } catch (error) { report(error); }
-}
-
 export function view() {
   if (!model()) return html`<div class="empty"><h1>No bundle here makes pictures of its own</h1><p>The bundles of this server sharpen photographs: see Sharpen.</p></div>`;
   const { data, at, busy } = mine();
@@ -87,8 +80,7 @@ const size = (items) => (items.length <= 9 ? "large" : items.length <= 36 ? "" :
 function status() {
   const { data, took, provider, busy } = mine();
   if (!data.length) return busy ? "Drawing …" : "";
-  const compute = mine().timing?.compute;
-  return html`<b>${data.length} pictures</b> in ${Math.round(took)} ms${compute ? html`, ${Math.round(compute)} of them computing` : nothing}<span class="wide"> · ${provider?.replace("ExecutionProvider", "")}</span>`;
+  return html`<b>${data.length === 1 ? "1 picture" : `${data.length} pictures`}</b> in ${Math.round(took)} ms<span class="wide"> · ${provider?.replace("ExecutionProvider", "")}</span>`;
 }
 
 function controls() {

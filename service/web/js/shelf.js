@@ -74,7 +74,7 @@ async function rename(event) {
 }
 
 async function starters() {
-  const first = crypto.getRandomValues(new Uint32Array(1))[0] % 4e9;
+  const first = crypto.getRandomValues(new Uint32Array(1))[0] % 10_000;
   try {
     for (let k = 0; k < 9; k += 1) await postJson("/latents", { name: `${model().name}-${first + k}`, model: model().name, from: { seed: first + k } });
     say("Nine pictures on the shelf");
@@ -88,7 +88,7 @@ export const keys = { "+": put(1), "=": put(1), "-": put(-1), "−": put(-1), w:
 
 export function view() {
   if (!model()) return empty("No bundle here has latents to keep", "The bundles of this server sharpen photographs: see Sharpen.");
-  const items = mine().cards.map((card) => ({ key: card.id, src: sourceOf(card), width: pictures.get(card.id)?.width, caption: card.name, card, name: `${card.name}${card.label ? `, ${card.label}` : ""}` }));
+  const items = mine().cards.map((card) => ({ key: card.id, src: sourceOf(card), width: pictures.get(card.id)?.width, caption: card.name.startsWith(`${model().name}-`) ? card.name.slice(model().name.length + 1) : card.name, card, name: `${card.name}${card.label ? `, ${card.label}` : ""}` }));
   return html`<h1 class="unseen">Shelf</h1>${equation.view(thumb, fetchCards)}
     <section aria-label="Saved latents"><div class="bar"><h2>Shelf</h2><span class="row">${tools()}</span></div>
     ${items.length ? html`<div class="shelf">${grid({
