@@ -32,3 +32,7 @@ test: $(VENV)/.test ## Install what tests need and run them
 
 bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and installed rivals); bench/RESULTS.md
 	$(BIN)/python -m bench --write
+
+evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
+	$(BIN)/python -m training.evidence.lapgan
+	$(BIN)/python -m training.evidence.upsampling

@@ -1,0 +1,1 @@
+"""Evidence: one command a page of docs/evidence, measuring shipped bundles on pictures they never saw."""
