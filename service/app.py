@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from service import problems
 from service.middleware import Gate
 from service.operations.jobs import start_runner
+from service.operations.sample import SampleRequest
+from service.quick import Quick, Short
 from service.routes import (
     arithmetic,
     directions,
@@ -49,6 +51,7 @@ ROUTERS = (
     training_runs.router,
     web.router,
 )
+QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample)}
 VERSION = "0.1.0"
 
 
@@ -81,6 +84,7 @@ def build_app(settings: Settings) -> FastAPI:
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
+    app.add_middleware(Quick, routes=QUICK if settings.role != "worker" else {})
     app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes, larger=larger)
     return app
 

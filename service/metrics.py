@@ -1,6 +1,7 @@
 """Every Prometheus metric as one table. A process keeps its own registry; `/metrics` adds `process` to nothing."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
@@ -36,6 +37,7 @@ class Metrics:
     """The metrics of one process, by the names of TABLE."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    _children: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -61,5 +63,9 @@ class Metrics:
         return bytes(generate_latest(self.registry))
 
     def _of(self, name: str, labels: dict[str, str]):  # type: ignore[no-untyped-def]
-        metric = getattr(self, f"_{name}")
-        return metric.labels(**labels) if labels else metric
+        key = (name, *labels.items())
+        child = self._children.get(key)
+        if child is None:  # looking a child up by its labels costs more than counting
+            metric = getattr(self, f"_{name}")
+            child = self._children[key] = metric.labels(**labels) if labels else metric
+        return child

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import admit
@@ -28,6 +27,18 @@ SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+_SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+def with_security(headers: RawHeaders, request_id: str) -> RawHeaders:
+    """The headers of an answer with its request id, and the security headers it does not set itself."""
+    names = {name for name, _ in headers}
+    own = [(name, value) for name, value in headers if name != b"x-request-id"]
+    missing = [pair for pair in _SECURITY_RAW if pair[0] not in names]
+    return [*own, (b"x-request-id", request_id.encode()), *missing]
 
 
 class Gate:
@@ -61,18 +72,27 @@ class Gate:
             visit.report(state)
 
     def _refuse(self, scope: Scope, state: State, limit: int) -> None:
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        length = header_of(scope, b"content-length") or b"0"
         if length.isdigit() and int(length) > limit:
             raise TooLargeError(
                 f"the body has {int(length)} bytes; the limit is {limit}", headers={"Connection": "close"}
             )
 
 
+def header_of(scope: Scope, name: bytes) -> bytes:
+    """The last header of that lower-case name; empty without one."""
+    found = b""
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value
+    return found
+
+
 class _Visit:
     """One request on its way: remembers the status and adds headers to the answer."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        asked = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        asked = header_of(scope, b"x-request-id").decode("latin-1")
         self.request_id = asked if REQUEST_ID.match(asked) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = self.request_id
         self._scope, self._send = scope, send
@@ -82,10 +102,7 @@ class _Visit:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-ID"] = self.request_id
-            for name, value in SECURITY.items():
-                headers.setdefault(name, value)
+            message["headers"] = with_security(message["headers"], self.request_id)
         await self._send(message)
 
     async def fail(self, error: ServiceError, scope: Scope, receive: Receive) -> None:
@@ -99,13 +116,14 @@ class _Visit:
         took = time.perf_counter() - self._started
         state.metrics.add("requests", route=route, status=str(self.status or 499))
         state.metrics.observe("request_seconds", took, route=route)
-        log.info(
-            "%s %s %s",
-            self._scope["method"],
-            self._scope["path"],
-            self.status or 499,
-            extra={"request_id": self.request_id, "duration_ms": round(took * 1e3, 2), "status": self.status},
-        )
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "%s %s %s",
+                self._scope["method"],
+                self._scope["path"],
+                self.status or 499,
+                extra={"request_id": self.request_id, "duration_ms": round(took * 1e3, 2), "status": self.status},
+            )
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -1,14 +1,17 @@
 """Running uvicorn: address, drain on SIGTERM, the sentence that says where to look."""
 
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.app import build_app, state_of
+from service.process_group import children_of, process_count
 from service.settings import Settings
 from service.state import resolve_device
+from service.supervisor import ChildFailedError, Supervisor
 
 
 class RefusedToStartError(Exception):
@@ -39,12 +42,12 @@ def check(settings: Settings) -> None:
         )
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket. Raises RefusedToStartError when the port is taken."""
+def bind(settings: Settings, shared: bool = False) -> socket.socket:
+    """The bound socket; `shared` lets several processes bind the port. Raises RefusedToStartError when it is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if settings.processes != 1:
+    if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((settings.host, settings.port))
@@ -58,7 +61,27 @@ def serve(settings: Settings) -> None:
     check(settings)
     if settings.role != "api":
         resolve_device(settings)
-    listener = bind(settings)
+    if process_count(settings) > 1:
+        serve_group(settings)
+    else:
+        listener = bind(settings)
+        run(settings, listener, lambda: announce(listener))
+
+
+def serve_group(settings: Settings) -> None:
+    """One full process a core behind one port. Raises RefusedToStartError when they do not come up."""
+    bind(settings).close()  # a port that another server shares would be bound without a word
+    with bind(settings, shared=True) as reserved:  # bound and never listening: it gets no connection
+        settings = settings.model_copy(update={"port": reserved.getsockname()[1]})
+        children = children_of(settings, lambda own, ready: run(own, bind(own, shared=True), ready))
+        try:
+            Supervisor(children, settings.drain_s, lambda: announce(reserved)).run()
+        except ChildFailedError as error:
+            raise RefusedToStartError(str(error)) from None
+
+
+def run(settings: Settings, listener: socket.socket, ready: Callable[[], object]) -> None:
+    """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
     app = build_app(settings)
     config = uvicorn.Config(
         app,
@@ -70,17 +93,22 @@ def serve(settings: Settings) -> None:
         backlog=2048,
     )
     server = Server(config, app)
-    host, port = listener.getsockname()[:2]
-    _announce(server, f"http://{'[' + host + ']' if ':' in host else host}:{port}")
+    _once_started(server, ready)
     server.run(sockets=[listener])
 
 
-def _announce(server: Server, address: str) -> None:
+def announce(listener: socket.socket) -> None:
+    """The sentence that says where to look."""
+    host, port = listener.getsockname()[:2]
+    print(f"Ganymede is ready on http://{'[' + host + ']' if ':' in host else host}:{port}", flush=True)
+
+
+def _once_started(server: Server, ready: Callable[[], object]) -> None:
     original = server.startup
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
         await original(sockets)
         if not server.should_exit:
-            print(f"Ganymede is ready on {address}", flush=True)
+            ready()
 
     server.startup = startup  # type: ignore[method-assign]

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     )
     insecure: bool = Field(False, description="Listen on a public address without API keys.")
     processes: int = Field(1, ge=0, le=256, description="Full processes behind the port; 0 means one a core.")
+    process_index: int = Field(0, ge=0, description="Which of the processes this is; the supervisor sets it.")
     data_dir: Path = Field(default_factory=default_data_dir, description="Everything the embedded default writes.")
     redis_url: str | None = Field(None, description="External Redis or Valkey; absent: a private embedded one.")
     redis_appendfsync: Literal["everysec", "always"] = Field(

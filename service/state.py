@@ -23,6 +23,7 @@ from service.job_queue.runner import JobRunner
 from service.job_queue.webhooks import Webhooks
 from service.latent_store import LatentStore
 from service.metrics import Metrics
+from service.process_metrics import ProcessMetrics
 from service.redis.connect import check_server, connect
 from service.redis.embedded import EmbeddedRedis
 from service.redis_keys import RedisKeys
@@ -53,6 +54,7 @@ class State:
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    process_metrics: ProcessMetrics | None = None
     draining: bool = False
     in_flight: int = 0
 
@@ -86,6 +88,8 @@ async def build_state(settings: Settings) -> State:
         state.tasks.append(asyncio.create_task(hooks.run(), name="webhooks"))
     watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
+    if settings.processes > 1:
+        _share_metrics(state)
     gc.freeze()  # what lives as long as the process need not be looked at by every collection
     return state
 
@@ -99,6 +103,17 @@ def queue_settings(settings: Settings) -> QueueSettings:
         attempts=settings.job_attempts,
         lease_s=settings.job_lease_s,
     )
+
+
+def _share_metrics(state: State) -> None:
+    folder = state.settings.data_dir / "processes"
+    shared = state.process_metrics = ProcessMetrics(folder, state.settings.process_index, state.metrics)
+
+    async def leave() -> None:
+        shared.remove()
+
+    state.tasks.append(asyncio.create_task(shared.publish(), name="metrics"))
+    state.closers.append(leave)
 
 
 async def open_redis(settings: Settings) -> tuple[Redis, Callable[[], Awaitable[None]]]:

@@ -45,8 +45,11 @@ def one_hot(labels: Sequence[int | None], count: int) -> Array:
 
 def to_pixels(images: Array) -> NDArray[np.uint8]:
     """float32 [n, c, h, w] in -1..1 to uint8 [n, h, w, c]: round((x + 1) * 127.5), clipped; the only rounding."""
-    scaled = np.rint((images + np.float32(1.0)) * np.float32(127.5))
-    return np.ascontiguousarray(np.clip(scaled, 0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
+    scaled = images + np.float32(1.0)
+    scaled *= np.float32(127.5)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, 255, out=scaled)
+    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(0, 2, 3, 1))
 
 
 def from_pixels(pixels: NDArray[np.uint8]) -> Array:

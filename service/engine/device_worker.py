@@ -85,31 +85,39 @@ class DeviceWorker:
             pictures = run_batch(batch)
         except Exception as error:  # a failing graph must not take the thread, or other lanes, with it
             for piece in batch.pieces:
-                self._settle(piece.ticket.payload, error)
+                self._settle(piece.ticket.payload.loop, [piece.ticket.payload], error)
             return
         self._observe(batch, started)
         self._deliver(batch, pictures)
 
     def _deliver(self, batch: Batch, pictures: Array) -> None:
         offset = 0
+        done: dict[asyncio.AbstractEventLoop, list[LevelWork]] = {}
         for piece in batch.pieces:
             work: LevelWork = piece.ticket.payload
             count = piece.stop - piece.start
-            if work.result is None:
-                work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), np.float32)
-            work.result[piece.start : piece.stop] = pictures[offset : offset + count]
+            rows = pictures[offset : offset + count]
+            if count == piece.ticket.count:
+                work.result = rows  # the whole ticket: a view will do
+            else:
+                if work.result is None:
+                    work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), np.float32)
+                work.result[piece.start : piece.stop] = rows
             offset += count
             work.remaining -= count
             if work.remaining == 0:
-                self._settle(work, None)
+                done.setdefault(work.loop, []).append(work)
+        for loop, works in done.items():
+            self._settle(loop, works, None)
 
-    def _settle(self, work: LevelWork, error: Exception | None) -> None:
+    def _settle(self, loop: asyncio.AbstractEventLoop, works: list[LevelWork], error: Exception | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop of a caller that went away may be closed
-            work.loop.call_soon_threadsafe(_resolve, work, error)
+            loop.call_soon_threadsafe(_resolve, works, error)
 
     def _dropped(self, ticket: Ticket, reason: str) -> None:
         self._metrics.add("cancelled", ticket.waiting, reason=reason)
-        self._settle(ticket.payload, DeadlineError("the deadline passed before the picture was computed"))
+        error = DeadlineError("the deadline passed before the picture was computed")
+        self._settle(ticket.payload.loop, [ticket.payload], error)
 
     def _observe(self, batch: Batch, started: float) -> None:
         took = time.monotonic() - started
@@ -155,9 +163,14 @@ def _pad(rows: Array, size: int) -> Array:
     return np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
 
 
-def _resolve(work: LevelWork, error: Exception | None) -> None:
-    if work.future.done():
-        return
+def _resolve(works: list[LevelWork], error: Exception | None) -> None:
+    """In the event loop: wake everyone whose last picture was in a batch."""
+    for work in works:
+        if not work.future.done():
+            _wake(work, error)
+
+
+def _wake(work: LevelWork, error: Exception | None) -> None:
     if error is None and work.result is not None:
         work.future.set_result(work.result)
     else:

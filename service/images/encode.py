@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.images.png import Pixels, png
+from service.images.png import Pixels as Pixels
+from service.images.png import png
 from service.images.recipe import Metadata, Recipe, png_chunks, xmp_packet
 
 ImageFormat = Literal["png", "webp", "jpeg"]

@@ -48,6 +48,8 @@ class LatentValues(Strict):
 
 def delivery_of(request: Any) -> Delivery:
     """The delivery fields of any request; defaults for one that has none."""
+    if isinstance(request, Delivery):
+        return request
     names = Delivery.model_fields
     fields = {name: getattr(request, name) for name in names if hasattr(request, name)}
     if fields.get("layout") not in ("images", "grid"):  # an equation is one picture already

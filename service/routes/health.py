@@ -1,5 +1,6 @@
 """Liveness, readiness and metrics."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -33,9 +34,12 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
-    """The exposition format; one process, one registry."""
+    """The exposition format; with several processes behind the port each sample names its own."""
     state: State = request.app.state.ganymede
     with contextlib.suppress(*AWAY):  # the process's own metrics matter most when Redis is away
         for name, count in (await state.jobs.stats()).items():
             state.metrics.set("jobs", count, state=name)
-    return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text = (
+        state.metrics.text() if state.process_metrics is None else await asyncio.to_thread(state.process_metrics.text)
+    )
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,6 +1,6 @@
 """Which representation an Accept header asks for."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 from service.errors import NotAcceptableError
 
@@ -9,7 +9,8 @@ PICTURE_TYPES = ("image/png", "image/webp", "image/jpeg", JSON, ZIP, NPY, SSE)
 DOCUMENT_TYPES = (JSON, NPY, SSE)
 
 
-def choose(accept: str | None, offered: Sequence[str]) -> str:
+@lru_cache(256)
+def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """The best offered media type for an Accept header; the first one for `*/*` or none. Raises NotAcceptableError."""
     ranges = _ranges(accept or "*/*")
     best = max(offered, key=lambda media: (_quality(media, ranges), -offered.index(media)))

@@ -12,42 +12,81 @@ from starlette.responses import Response
 
 from service.errors import ClientClosedError
 from service.operations.requests import Delivery
-from service.operations.results import Result
+from service.operations.results import Document, Result
 from service.routes.represent import represent
 from service.state import State
 
 T = TypeVar("T")
 
 
+INLINE_PIXELS = 128 * 128
+WATCH_AFTER_S = 0.1
+
+
 async def respond(request: Request, result: Result, media: str, delivery: Delivery) -> Response:
-    """Represent a result in the encoder pool, off the event loop."""
+    """Represent a result in the encoder pool, off the event loop; a small PNG at once, as the hop costs more than it."""
     state: State = request.app.state.ganymede
-    loop = asyncio.get_running_loop()
     started = time.perf_counter()
     base = state.settings.public_url or ""
-    response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
+    if media == "image/png" and pixels_of(result) <= INLINE_PIXELS:
+        response = represent(result, media, delivery, base)
+    else:
+        loop = asyncio.get_running_loop()
+        response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
     state.metrics.observe("encode_seconds", time.perf_counter() - started, format=media)
     return response
 
 
+def pixels_of(result: Result) -> int:
+    """Pixels of all pictures of a result together."""
+    if isinstance(result, Document):
+        return 0
+    return sum(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in result.pictures)
+
+
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue."""
-    task: asyncio.Task[T] = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_hung_up(request))
+    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue.
+
+    Most answers are ready before a client could think better of it, so the watch begins only after a while: a task and
+    its cancelling cost more than the rest of a small request.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    watch = _Watch(request, task)
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, watch.begin)
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientClosedError("the client hung up")
+        return await work
+    except asyncio.CancelledError:
+        if watch.gone:
+            task.uncancel()
+            raise ClientClosedError("the client hung up") from None
+        raise
     finally:
-        task.cancel()
-        gone.cancel()
+        timer.cancel()
+        watch.end()
 
 
-async def _hung_up(request: Request) -> None:
-    await request.body()
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Waits for the client to hang up and then cancels the task that works for it."""
+
+    def __init__(self, request: Request, worker: asyncio.Task[Any]) -> None:
+        self._request, self._worker = request, worker
+        self._task: asyncio.Task[None] | None = None
+        self.gone = False
+
+    def begin(self) -> None:
+        self._task = asyncio.ensure_future(self._wait())
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self) -> None:
+        await self._request.body()
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._worker.cancel()
 
 
 def sse(event: str, data: Mapping[str, Any], number: int | str) -> bytes:

@@ -1,9 +1,9 @@
 """The real command: starts, says where, answers, drains on SIGTERM, refuses what is unsafe."""
 
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -31,19 +31,17 @@ def test_the_same_bytes_after_a_restart(tmp_path: Path, bundle_folder: Path) -> 
 def test_sigterm_drains(tmp_path: Path, bundle_folder: Path) -> None:
     """Requests in flight at SIGTERM are answered, and the process ends by itself."""
     with running(tmp_path, bundle_folder) as (process, address):
-        statuses: list[int] = []
-
-        def ask() -> None:
-            answer = httpx.post(f"{address}/sample", json={"model": "tiny", "n": 500, "seed": 1}, timeout=30)
-            statuses.append(answer.status_code)
-
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
+        port = int(address.rsplit(":", 1)[1])
+        asking = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(4)]
+        body = b'{"model": "tiny", "n": 500, "seed": 1}'
+        head = b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        for connection in asking:
+            connection.sendall(head % len(body) + body)
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join()
+        statuses = [int(connection.recv(12)[9:12]) for connection in asking]
+        for connection in asking:
+            connection.close()
         assert statuses == [200] * 4
         assert process.wait(timeout=20) in {0, -signal.SIGTERM}  # uvicorn hands the signal on when it is done
 

@@ -1,0 +1,81 @@
+"""What each process of `--processes N` runs: a keeper of the embedded Redis, and N full servers."""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from service.redis.embedded import EmbeddedRedis
+from service.settings import Settings
+from service.supervisor import Child
+
+log = logging.getLogger("ganymede.process_group")
+PR_SET_PDEATHSIG = 1
+Ready = Callable[[], None]
+
+
+def children_of(settings: Settings, serve_one: Callable[[Settings, Ready], None]) -> list[Child]:
+    """The children in the order of starting. `serve_one(settings, ready)` runs one server until it is drained."""
+    found = []
+    if settings.redis_url is None:
+        embedded = EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_appendfsync)
+        settings = settings.model_copy(update={"redis_url": embedded.url})
+        found.append(Child("redis", lambda ready: keep_redis(embedded, ready)))
+    for index in range(process_count(settings)):
+        own = share_of(settings, index)
+        found.append(Child(f"server {index}", lambda ready, own=own: _tied(serve_one, own, ready)))  # type: ignore[misc]
+    return found
+
+
+def process_count(settings: Settings) -> int:
+    """Servers to run: the setting, or one a core."""
+    return settings.processes or settings.cores
+
+
+def share_of(settings: Settings, index: int) -> Settings:
+    """The settings of one server: its share of threads and of the queue."""
+    count = process_count(settings)
+    return settings.model_copy(
+        update={
+            "processes": count,
+            "process_index": index,
+            "threads": settings.threads or max(1, settings.cores // count),
+            "encode_threads": settings.encode_threads or max(1, settings.cores // count),
+            "queue_pictures": max(1, settings.queue_pictures // count),
+        }
+    )
+
+
+def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
+    """Start or adopt the server of the data folder and keep it alive until SIGTERM."""
+    die_with_parent()
+
+    async def keep() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await embedded.start()
+        ready()
+        await stop.wait()
+        await embedded.stop()
+
+    asyncio.run(keep())
+
+
+def _tied(serve_one: Callable[[Settings, Ready], None], settings: Settings, ready: Ready) -> None:
+    die_with_parent()
+    serve_one(settings, ready)
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor is killed, so that nothing is left behind. A terminal's ctrl-C
+    reaches the supervisor alone, which drains us in order."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == 1:
+            sys.exit("the supervisor is gone")

@@ -1,0 +1,80 @@
+"""`ganymede serve --processes 2`: one port, two full servers, a supervisor."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+
+from bench.processes import tree
+from service.process_metrics import labelled, merge
+from tests.end_to_end.processes import command, environment, running
+
+PNG = {"accept": "image/png", "connection": "close"}
+
+
+def servers_of(supervisor: int) -> list[int]:
+    """The serving children: those with a listening thread, not the keeper of Redis."""
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in tree(supervisor)[1:]}
+    return [pid for pid, name in names.items() if b"serve" in name]
+
+
+def wait_until(holds, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.1)
+
+
+def test_two_processes_give_the_same_bytes_survive_a_kill_and_drain(tmp_path: Path, bundle_folder: Path) -> None:
+    """Whichever process is asked gives the same picture; a killed one comes back; SIGTERM leaves nothing behind."""
+    with running(tmp_path, bundle_folder, "--processes", "2") as (process, address):
+        body = {"model": "tiny", "n": 3, "seed": 5}
+        answers = {httpx.post(f"{address}/sample", json=body, headers=PNG).content for _ in range(12)}
+        assert len(answers) == 1
+        text = httpx.get(f"{address}/metrics", headers=PNG).text
+        assert 'process="0"' in text
+        assert 'process="1"' in text
+        assert text.count("# TYPE ganymede_requests_total counter") == 1
+
+        before = set(servers_of(process.pid))
+        victim = max(before)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(set(servers_of(process.pid)) - {victim}) == len(before))
+        wait_until(lambda: all(_answers(address, body, answers) for _ in range(6)))
+
+        family = tree(process.pid)
+        process.terminate()
+        assert process.wait(timeout=40) == 0
+        assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+def _answers(address: str, body: dict[str, object], known: set[bytes]) -> bool:
+    try:
+        return httpx.post(f"{address}/sample", json=body, headers=PNG).content in known
+    except httpx.TransportError:
+        return False
+
+
+def test_a_taken_port_is_refused(tmp_path: Path, bundle_folder: Path) -> None:
+    """Two servers on one port would silently share its connections; the second says that the port is taken."""
+    with running(tmp_path, bundle_folder) as (_, address):
+        port = address.rsplit(":", 1)[1]
+        words = command("--bundles", str(bundle_folder), "--processes", "2", "--port", port)
+        second = subprocess.run(words, env=environment(tmp_path / "b"), cwd=tmp_path, capture_output=True, timeout=60)
+        assert second.returncode == 1
+        assert f"cannot listen on 127.0.0.1:{port}" in second.stderr.decode()
+
+
+def test_merged_figures_keep_families_together() -> None:
+    """One HELP and TYPE a family, a process label in every sample, values untouched."""
+    texts = {
+        "0": '# HELP a x\n# TYPE a counter\na_total{k="v{ }"} 1.0\n',
+        "1": "# HELP a x\n# TYPE a counter\na_total 2.0\n",
+    }
+    assert merge(texts) == (
+        '# HELP a x\n# TYPE a counter\na_total{process="0",k="v{ }"} 1.0\na_total{process="1"} 2.0\n'
+    )
+    assert labelled("b 3", "4") == 'b{process="4"} 3'
