@@ -6,23 +6,23 @@ import json
 from pathlib import Path
 
 from models.manifest import Manifest
-from training.provenance import Trained
 from training.recipe_tables import DataTable
 
 
-def write_card(path: Path, manifest: Manifest, trained: Trained) -> None:
-    """Writes the card of a bundle."""
-    path.write_text(card(manifest, trained.recipe.data, trained.seconds, trained.pictures), encoding="utf-8")
+def write_card(path: Path, manifest: Manifest) -> None:
+    """Writes the card of a bundle that was trained by a recipe."""
+    path.write_text(card(manifest), encoding="utf-8")
 
 
-def card(manifest: Manifest, data: DataTable, seconds: float, pictures: int) -> str:
-    """The card's text."""
+def card(manifest: Manifest) -> str:
+    """The card's text; what it says of the data comes from the recipe inside the manifest."""
+    data = DataTable.model_validate(manifest.provenance.recipe.get("data", {}))
     parts = [
         _front_matter(manifest),
         f"# {manifest.name}\n\n{manifest.description}.\n\n![Samples of fixed seeds](preview.png)",
         _what(manifest),
-        _data(manifest, data, pictures),
-        _training(manifest, seconds),
+        _data(manifest, data),
+        _training(manifest),
         _scores(manifest),
         _limits(data),
     ]
@@ -57,18 +57,16 @@ def _what(manifest: Manifest) -> str:
     return "\n".join([lines[0], "", *lines[1:]])
 
 
-def _data(manifest: Manifest, data: DataTable, pictures: int) -> str:
+def _data(manifest: Manifest, data: DataTable) -> str:
     origin = f" {data.origin}." if data.origin else ""
-    return (
-        f"## Training data\n\n{manifest.provenance.dataset}, {pictures:,} pictures.{origin} "
-        f"Licence of the data: {manifest.provenance.dataset_licence}."
-    )
+    facts = manifest.provenance
+    return f"## Training data\n\n{facts.dataset}.{origin} Licence of the data: {facts.dataset_licence}."
 
 
-def _training(manifest: Manifest, seconds: float) -> str:
+def _training(manifest: Manifest) -> str:
     facts = manifest.provenance
     return (
-        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures seen, {seconds / 60:.0f} minutes, "
+        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures shown to the discriminator, "
         f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."
     )
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from models.bundle import MANIFEST_NAME, read_bundle
-from models.errors import ModelsError
-from training import parallel, run_folder, samples
+from training import cli_classifier, parallel, run_folder, samples
+from training.console import console, explained
 from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
 from training.data.sources import find_pictures
-from training.errors import TrainingError
 from training.export import export_run, open_run
 from training.loop import GRID_COLUMNS, Trainer, grid_pictures
 from training.precision import with_hardware
@@ -30,7 +26,7 @@ from training.run_folder import RunFolder
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
 app.add_typer(dataset_app, name="dataset")
-console = Console(stderr=True)
+app.add_typer(cli_classifier.app, name="classifier")
 
 RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 
@@ -102,16 +98,6 @@ def check(
         typer.echo(report.text(names_shown=len(report.findings) if all_names else 20))
         if report.refused:
             raise typer.Exit(1)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Our own errors become a sentence and exit code 1; everything else is a bug and shows itself."""
-    try:
-        yield
-    except (TrainingError, ModelsError) as error:
-        console.print(f"ganymede: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 def _wish(recipe: str, overrides: list[str], run: Path | None, resume: bool) -> tuple[Recipe, Path | None]:

@@ -53,7 +53,7 @@ def open_run(folder: RunFolder, step: int | None = None) -> Source:
     algorithm.load_state_dict(saved.algorithm)
     algorithm.refresh_statistics(StepRandom(recipe.run.seed, saved.step, 0))
     images = saved.step * algorithm.pictures_per_step
-    return Source(algorithm, Trained(folder.recipe(), saved.step, images, saved.seconds, facts["pictures"]))
+    return Source(algorithm, Trained(folder.recipe(), saved.step, images))
 
 
 def export_run(
@@ -84,7 +84,7 @@ def _build(source: Source, folder: Path, name: str, scores: Sequence[Score]) -> 
     checks = compare(bundle, graphs, judge_graph)
     _refuse_differences(checks)
     write_preview(bundle, source.algorithm, folder / "preview.png")
-    write_card(folder / "README.md", bundle.manifest, source.trained)
+    write_card(folder / "README.md", bundle.manifest)
     write_manifest(folder, fields | {"export_checks": tuple(checks)})
 
 

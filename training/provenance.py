@@ -14,13 +14,11 @@ from training.recipe_tables import Recipe
 
 @dataclass(frozen=True)
 class Trained:
-    """What happened: the recipe, steps done, real pictures seen, seconds of training, pictures in the set."""
+    """What happened: the recipe, steps done, real pictures seen."""
 
     recipe: Recipe
     steps: int
     images_seen: int
-    seconds: float
-    pictures: int
 
 
 def provenance(trained: Trained) -> Provenance:
