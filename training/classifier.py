@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -66,7 +66,7 @@ def load_classifier(path: Path) -> Classifier:
         with safe_open(path, "pt") as file:
             facts = json.loads((file.metadata() or {})["classifier"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise DataError(f"'{path.name}' is not a classifier made by this program") from error
     network = LeNet(facts["size"], facts["channels"], len(facts["classes"]))
     network.load_state_dict(weights)

@@ -39,7 +39,9 @@ def train(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder that gets the numbered run folder.")] = Path("runs"),
     run: Annotated[Path | None, typer.Option(help="Exact run folder; a run that is there is continued.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly; run.steps=N makes it longer.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
 ) -> None:
     """Train a recipe: ganymede train faces64 data.path=my-pictures run.steps=20000."""
@@ -103,7 +105,7 @@ def check(
 def _wish(recipe: str, overrides: list[str], run: Path | None, resume: bool) -> tuple[Recipe, Path | None]:
     """The resolved recipe, and the folder to use when it is given."""
     if resume:
-        return RunFolder(Path(recipe)).recipe(), Path(recipe)
+        return RunFolder(Path(recipe)).lengthen(overrides), Path(recipe)
     if run is not None and RunFolder(run).recipe_file.is_file():
         here = RunFolder(run).recipe()  # device and precision were decided when the run began
         fixed = [f"run.device={here.run.device}", f"run.precision={here.run.precision}"]

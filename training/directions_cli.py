@@ -9,7 +9,7 @@ import typer
 
 from models.bundle import Bundle, read_bundle
 from training.attributes import Classifier, load_classifier, train_classifier
-from training.cli import explained
+from training.console import explained
 from training.directions import Lens, learn, measure, ship, study
 from training.labelled import load_labelled
 

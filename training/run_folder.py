@@ -13,6 +13,8 @@ from training.errors import RunFolderError
 from training.recipe import resolve, to_toml
 from training.recipe_tables import Recipe
 
+MAY_CHANGE = ("steps", "max_minutes", "log_every", "snapshot_minutes", "snapshot_every", "keep_checkpoints")
+
 
 class RunFolder:
     """Paths inside one run's folder."""
@@ -45,6 +47,16 @@ class RunFolder:
         if not self.recipe_file.is_file():
             raise RunFolderError(f"'{self.path}' is not a run folder: it has no recipe.toml")
         return resolve(str(self.recipe_file))
+
+    def lengthen(self, overrides: Sequence[str]) -> Recipe:
+        """The run's recipe, with new limits and intervals written into it; anything else would make it another run."""
+        before = self.recipe()
+        wanted = resolve(str(self.recipe_file), overrides)
+        limits = {key: getattr(wanted.run, key) for key in MAY_CHANGE}
+        if wanted != before.model_copy(update={"run": before.run.model_copy(update=limits)}):
+            raise RunFolderError(f"a resumed run may only change {', '.join(f'run.{key}' for key in MAY_CHANGE)}")
+        self.recipe_file.write_text(to_toml(wanted), encoding="utf-8")
+        return wanted
 
     @property
     def facts_file(self) -> Path:

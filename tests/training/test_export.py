@@ -1,6 +1,8 @@
 """From a run to a bundle: what is written is what was trained, or nothing is written."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,33 +10,57 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from models import latents
-from models.bundle import read_bundle
+from models.bundle import Bundle, read_bundle
 from models.manifest import Score
 from models.runtimes import open_runtime
 from models.runtimes.base import one_hot
-from tests.training.conftest import TrainerFactory
+from tests.training.pictures import tiny_overrides
 from training import export as exporting
+from training import run_folder
 from training.cli import app
+from training.data.dataset import load_dataset
 from training.errors import ExportError
 from training.export import export_run, open_run
+from training.loop import Trainer
+from training.recipe import resolve
 from training.rescore import rescore
 from training.run_folder import RunFolder
 
 
-@pytest.fixture
-def run(trainer: TrainerFactory) -> RunFolder:
+@pytest.fixture(scope="module")
+def run(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished tiny run, label-conditional, with spectral norm."""
-    made = trainer(run__steps=2, discriminator__spectral_norm=True, data__name="Discs and bars")
-    made.run()
-    return made.folder
+    more = {"run__steps": 2, "discriminator__spectral_norm": True, "data__name": "Discs and bars"}
+    wish = resolve("dcgan-modern", tiny_overrides(picture_folder, **more))
+    folder = run_folder.at(tmp_path_factory.mktemp("runs") / "shapes", wish)
+    Trainer(wish, load_dataset(wish.data)[0], folder).run()
+    return folder
 
 
-def test_a_bundle_paints_what_the_network_paints(run: RunFolder, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def shapes(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The run, exported once."""
+    return export_run(run, tmp_path_factory.mktemp("out"), "tiny-shapes")
+
+
+class Off(nn.Module):
+    """A network whose trace is not what it computes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+        return self.network(noise, label) + (0.01 if torch.jit.is_tracing() else 0.0)
+
+
+def test_a_bundle_paints_what_the_network_paints(run: RunFolder, shapes: Bundle) -> None:
     """The reopened bundle, seed by seed, is the averaged generator; manifest, weights and card are complete."""
-    bundle = export_run(run, tmp_path / "out", "tiny-shapes")
+    bundle = shapes
     source = open_run(run)
     vectors = latents.draw(bundle.manifest.latent, [5, 6])
     label = one_hot([0, 1], 2)
@@ -55,32 +81,34 @@ def test_a_bundle_paints_what_the_network_paints(run: RunFolder, tmp_path: Path)
     assert Image.open(bundle.path("preview.png")).size == (135, 33)
 
 
-def test_the_discriminator_judges_each_picture_alone(run: RunFolder, tmp_path: Path) -> None:
+def test_the_discriminator_judges_each_picture_alone(shapes: Bundle) -> None:
     """Logits [n, 1] and features, the same in company."""
-    runtime = open_runtime(export_run(run, tmp_path / "out"))
+    runtime = open_runtime(shapes)
     images = np.random.RandomState(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
     together, alone = runtime.judge(images), runtime.judge(images[1:2])
     assert together.logits.shape == (3, 1)
     assert np.allclose(together.features[1:2], alone.features, atol=1e-6)
 
 
-def test_a_file_that_differs_is_not_published(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_differs_is_not_published(
+    run: RunFolder, shapes: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The old bundle stays, no half-written folder is left, the message names the file."""
-    good = export_run(run, tmp_path, "b")
+    shutil.copytree(shapes.folder, tmp_path / "b")
     source = open_run(run)
-    levels = source.algorithm.export_levels()
-    first = levels[0].module.forward
-    levels[0].module.forward = lambda *x: first(*x) + (0.01 if torch.jit.is_tracing() else 0.0)  # type: ignore[method-assign]
-    monkeypatch.setattr(source.algorithm, "export_levels", lambda: levels)
+    level = source.algorithm.export_levels()[0]
+    wrong = [dataclasses.replace(level, module=Off(level.module).eval())]
+    monkeypatch.setattr(source.algorithm, "export_levels", lambda: wrong)
     with pytest.raises(ExportError, match=r"level-0\.ts by 0\.01"):
         exporting.export(source, tmp_path, "b")
-    assert read_bundle(tmp_path / "b").digest == good.digest
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert read_bundle(tmp_path / "b").digest == shapes.digest
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
-def test_scores_join_a_finished_bundle(run: RunFolder, tmp_path: Path) -> None:
+def test_scores_join_a_finished_bundle(shapes: Bundle, tmp_path: Path) -> None:
     """A measured score appears in manifest and card; measuring again replaces it; nothing else changes."""
-    before = export_run(run, tmp_path, "b").manifest
+    shutil.copytree(shapes.folder, tmp_path / "b")
+    before = shapes.manifest
     rescore(tmp_path / "b", [Score(name="label_agreement", value=0.5, protocol="once")])
     after = rescore(tmp_path / "b", [Score(name="label_agreement", value=0.75, protocol="twice")])
     assert [(score.value, score.protocol) for score in after.manifest.scores] == [(0.75, "twice")]

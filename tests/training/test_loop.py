@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.training.conftest import TrainerFactory
 from training import samples
 from training.data.dataset import Sampler
-from training.errors import DivergenceError
+from training.errors import DivergenceError, RunFolderError
 from training.randomness import StepRandom, stream_seed
 
 
@@ -91,6 +91,17 @@ def test_streams_depend_on_every_word_and_nothing_else() -> None:
     one, two = StepRandom(5, 9), StepRandom(5, 9)
     two.normal("other", 100)
     assert torch.equal(one.normal("latents", 4, 3), two.normal("latents", 4, 3))
+
+
+def test_a_finished_run_can_be_made_longer_and_nothing_else(trainer: TrainerFactory) -> None:
+    """More steps for the same run; another width would be another run."""
+    run = trainer(run__steps=2)
+    run.run()
+    assert run.folder.lengthen(["run.steps=4"]).run.steps == 4
+    assert trainer(run__steps=4).run().complete
+    with pytest.raises(RunFolderError, match=r"run\.steps"):
+        run.folder.lengthen(["generator.width=8"])
+    assert run.folder.recipe().generator.width == 4
 
 
 def test_resuming_another_recipe_is_refused(trainer: TrainerFactory, tmp_path: Path) -> None:
