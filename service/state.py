@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.metadata import distributions
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -158,6 +159,7 @@ def resolve_device(settings: Settings) -> str:
     """`cpu` or `cuda`. Raises RuntimeUnavailableError with one clear sentence when the provider asked for is not there."""
     if settings.runtime != "onnx":
         return "cpu" if settings.provider == "auto" else settings.provider
+    _refuse_two_runtimes()
     have = available_providers()
     if not have:
         raise RuntimeUnavailableError("no ONNX Runtime is installed; install ganymede[cpu] or ganymede[gpu]")
@@ -168,6 +170,16 @@ def resolve_device(settings: Settings) -> str:
             f"provider {settings.provider!r} was asked for, but the installed ONNX Runtime has only {', '.join(have)}"
         )
     return settings.provider
+
+
+def _refuse_two_runtimes() -> None:
+    """The CPU and the GPU wheel overwrite each other's files: which one answers then is chance."""
+    installed = {str(found.metadata["Name"]).lower() for found in distributions()}
+    if {"onnxruntime", "onnxruntime-gpu"} <= installed:
+        raise RuntimeUnavailableError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
+            "pip uninstall both, then install ganymede[cpu] or ganymede[gpu]"
+        )
 
 
 def _opener(settings: Settings, device: str, has_engine: bool) -> Callable[[Bundle], Model]:
