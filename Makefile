@@ -36,3 +36,9 @@ bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and ins
 evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
 	$(BIN)/python -m training.evidence.lapgan
 	$(BIN)/python -m training.evidence.upsampling
+
+container-test: ## Build the image, run the fleet, kill a worker, recreate everything (docs/evidence/containers.md)
+	deploy/container-test.sh
+
+evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minutes (docs/evidence/faults.md)
+	$(BIN)/python -m bench.faults $(FAULTS)

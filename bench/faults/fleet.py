@@ -1,0 +1,105 @@
+"""A fleet of real processes on this machine: one Redis, API processes without an engine, workers; all may be killed."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+from service.redis.embedded import answer, find_server
+
+
+class Fleet:
+    """`with Fleet(workers=2) as fleet:`; lease 5 s, so that recovery is quick (the default is 15 s)."""
+
+    def __init__(self, workers: int = 2, folder: Path | None = None, **settings: str) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="ganymede-faults-"))
+        self.socket = self.folder / "redis.sock"
+        fixed = {"REDIS_URL": f"unix://{self.socket}", "JOB_LEASE_S": "5", "THREADS": "1", "DRAIN_S": "20"}
+        names = {f"GANYMEDE_{name.upper()}": value for name, value in {**fixed, **settings}.items()}
+        self.environment = {**os.environ, **names, "OMP_NUM_THREADS": "1"}
+        self.redis: subprocess.Popen[bytes] | None = None
+        self.api: subprocess.Popen[bytes] | None = None
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.wanted = workers
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> "Fleet":
+        self.start_redis()
+        self.start_api()
+        for _ in range(self.wanted):
+            self.add_worker()
+        self.wait_for_workers()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in [self.api, *self.workers, self.redis]:
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start_redis(self) -> None:
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--appendonly", "yes"]
+        options += ["--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
+        self.redis = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)
+        while not answer(self.socket).startswith(b"+PONG"):
+            time.sleep(0.01)
+
+    def start_api(self) -> None:
+        """On the port of the one before, as a supervisor would."""
+        self.api, line = self._command("serve", "--role", "api", "--port", str(self.port))
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def add_worker(self) -> None:
+        self.workers.append(self._command("worker", "--port", "0")[0])
+
+    def wait_for_workers(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=60) as client:
+            assert client.post("/sample", json={"seed": 1}).status_code == 200
+
+    def revive(self) -> None:
+        """What a supervisor does: start again whatever is gone."""
+        if self.redis is None or self.redis.poll() is not None:
+            self.start_redis()
+        if self.api is None or self.api.poll() is not None:
+            self.start_api()
+        self.workers = [worker for worker in self.workers if worker.poll() is None]
+        while len(self.workers) < self.wanted:
+            self.add_worker()
+
+    def _command(self, *words: str) -> tuple["subprocess.Popen[bytes]", str]:
+        command = [sys.executable, "-m", "service.cli", *words]
+        log = (self.folder / "processes.log").open("ab")
+        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=log)
+        assert process.stdout is not None
+        for raw in process.stdout:
+            if found := re.search(rb"ready on (\S+)", raw):
+                return process, found[1].decode()
+        raise RuntimeError((self.folder / "processes.log").read_text()[-2000:])
+
+
+def kill(process: "subprocess.Popen[bytes] | None", how: int = signal.SIGKILL) -> None:
+    """Send a signal and, for SIGKILL, wait until it is gone."""
+    assert process is not None
+    process.send_signal(how)
+    if how == signal.SIGKILL:
+        process.wait()
+
+
+def rss_mib(process: "subprocess.Popen[bytes] | None") -> float:
+    """Resident memory of a process."""
+    assert process is not None
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
