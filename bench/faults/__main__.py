@@ -59,10 +59,10 @@ def page(rows: list[Row]) -> str:
         [
             "# Faults: what happened to accepted work",
             "",
-            "Made by `make evidence-faults`. Real processes (`ganymede serve --role api`, two `ganymede worker`), a real",
-            "Redis with its log on disk, the shipped default bundle, real HTTP. Jobs are `POST /sample {seed, n: 24}` (8 in chaos) with",
-            "`Prefer: respond-async`; leases of 5 s (default 15 s). *Lost* would stand under *ended* as `lost`; *wrong bytes* are",
-            "results whose pixels differ from those of an undisturbed request, of so many compared.",
+            "Made by `make evidence-faults`. Real processes (`ganymede serve --role api`, two `ganymede worker`), a",
+            "real Redis with its log on disk, the shipped default bundle, real HTTP. Jobs: `POST /sample {seed, n: 24}`",
+            "(8 in chaos) with `Prefer: respond-async`; leases of 5 s (default 15 s). *Lost* would stand under *ended* as",
+            "`lost`; *wrong bytes* are results whose pixels differ from an undisturbed request's, of so many compared.",
             "",
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores ({platform.machine()}), {find_server().name}; load average "
             f"{os.getloadavg()[0]:.1f} while measuring: the machine was shared, so times are upper bounds.",
