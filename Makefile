@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check train bench evidence clean
+.PHONY: help serve test check train bench evidence clean evidence-arithmetic bench-latents
 help:            ## Show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 22
 
@@ -42,3 +42,9 @@ container-test: ## Build the image, run the fleet, kill a worker, recreate every
 
 evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minutes (docs/evidence/faults.md)
 	$(BIN)/python -m bench.faults $(FAULTS)
+
+evidence-arithmetic: $(VENV)/.test ## Latent arithmetic, directions, walks (docs/evidence/arithmetic.md)
+	$(BIN)/python -m bench.arithmetic_evidence
+
+bench-latents: $(VENV)/.test ## 100,000 saved latents (docs/evidence/latents.md)
+	$(BIN)/python -m bench.latents

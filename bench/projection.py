@@ -20,10 +20,10 @@ FIRST_SEED = 2_000_000_000  # searches start from seed 0 on: none of these is ev
 ENOUGH_DB = 30.0
 
 
-def targets(bundle: Bundle, count: int) -> tuple[np.ndarray, list[int | None]]:
+def targets(bundle: Bundle, first: int, count: int) -> tuple[np.ndarray, list[int | None]]:
     """Pictures of held-out seeds, rounded to 8 bits as a file would hold them, and their classes."""
     manifest = bundle.manifest
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
+    seeds = range(FIRST_SEED + first, FIRST_SEED + first + count)
     labels: list[int | None] = [s % len(manifest.labels) if manifest.labels else None for s in seeds]
     images = pictures_of(open_runtime(bundle, "onnx"), manifest, draw(manifest.latent, seeds), labels)
     return from_pixels(to_pixels(images)), labels
@@ -33,11 +33,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--first", type=int, default=0, help="leave out the first targets, to share the work")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     bundle = read_bundle(options.bundle)
     found = []
-    for k, (picture, label) in enumerate(zip(*targets(bundle, options.count), strict=True)):
+    for k, (picture, label) in enumerate(zip(*targets(bundle, options.first, options.count), strict=True)):
         started = time.perf_counter()
         result = project(bundle, picture, Search(), label=label, threads=options.threads)
         found.append(result.psnr_db)

@@ -1,7 +1,8 @@
 """The latent whose picture is nearest to a given one, by gradient search through the TorchScript generator.
 
 Many latents are drawn and the best few kept (this replaces an encoder); these descend together by Adam on a
-multi-scale picture loss, with the discriminator's features where the bundle has one; the best is polished by L-BFGS.
+multi-scale picture loss; the most promising go on with the discriminator's features too, where the bundle has one;
+the best is polished by L-BFGS.
 After Lipton and Tripathi, "Precise recovery of latent vectors from generative adversarial networks": values that
 leave a uniform prior's box are drawn anew instead of sticking to its wall.
 """
@@ -34,11 +35,11 @@ class Search:
 
     restarts: int = 6
     steps: int = 200
-    candidates: int = 512
+    candidates: int = 256
     polish: int = 60
     seed: int = 0
     features: bool = True
-    good_enough_db: float = 45.0
+    good_enough_db: float = 40.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class _Searcher:
         with self.torch.no_grad():
             for start in range(0, len(drawn), 32):
                 self._stop_if_asked()
-                losses.append(self._loss(self.graph(self.torch.from_numpy(drawn[start : start + 32]))).numpy())
+                losses.append(self._loss(self.graph(self.torch.from_numpy(drawn[start : start + 32])), False).numpy())
         return drawn[np.argsort(np.concatenate(losses), kind="stable")[: self.search.restarts]]
 
     def _descend(self, rows: Any, steps: int, *, warm: bool) -> Any:
@@ -124,7 +125,7 @@ class _Searcher:
             self._stop_if_asked()
             optimiser.param_groups[0]["lr"] = (0.1 if warm else 0.06) * (1 - 0.9 * step / steps if not warm else 1.0)
             pictures = self.graph(z)
-            loss = self._loss(pictures)
+            loss = self._loss(pictures, features=not warm)
             optimiser.zero_grad()
             (loss.sum() + self._outside(z)).backward()
             self._remember(z.detach(), pictures.detach())
@@ -157,12 +158,12 @@ class _Searcher:
             if before - self.best[0] < 1e-4 * before or before < 1e-7:
                 break
 
-    def _loss(self, pictures: Any) -> Any:
-        """One number a row: squared error at every scale, and of the discriminator's features."""
+    def _loss(self, pictures: Any, features: bool) -> Any:
+        """One number a row: squared error at every scale, and of the discriminator's features if wanted."""
         total = self._pixel_loss(pictures)
         for ours, theirs in zip(self._pyramid(pictures)[1:], self.scales[1:], strict=True):
             total = total + (ours - theirs).square().mean((1, 2, 3))
-        if self.wanted is not None:
+        if features and self.wanted is not None:
             scale = self.wanted.square().mean() + 1e-6
             total = total + FEATURE_WEIGHT * (self.graph.features(pictures) - self.wanted).square().mean(1) / scale
         return total

@@ -45,7 +45,7 @@ class ProjectRequest(Delivery):
     @property
     def count(self) -> int:
         """About how many pictures' work it is: a step forth and back costs three pictures."""
-        return 512 + 3 * self.steps * (self.restarts + 2) // 2
+        return 256 + 3 * self.steps * (self.restarts + 2) // 2
 
 
 async def project_picture(context: Context, request: ProjectRequest, attachments: Attachments) -> Pictures:

@@ -1,5 +1,6 @@
 """POST /project: a picture goes in, the nearest latent comes out, with an honest distance."""
 
+import asyncio
 import io
 import json
 
@@ -11,7 +12,7 @@ from PIL import Image
 from models.errors import RuntimeUnavailableError
 from service.operations import project as operation
 
-JSON = {"accept": "application/json"}
+JSON = {"accept": "application/json", "prefer": "wait=120"}
 PNG = {"accept": "image/png"}
 NPY = {"accept": "application/x-npy"}
 QUICK = {"steps": "60", "restarts": "3"}
@@ -58,6 +59,21 @@ async def test_other_shapes_and_a_raw_body(client: httpx.AsyncClient) -> None:
     assert (answer.json()["data"][0]["width"], answer.json()["data"][0]["height"]) == (16, 16)
 
 
+async def test_a_long_search_is_a_job(client: httpx.AsyncClient) -> None:
+    """Asked for as usual, a search becomes a job at once, says so, and its result is the picture."""
+    files = {"image": ("x.png", png(await sample(client, {"seed": 100_005})), "image/png")}
+    accepted = await client.post("/project", files=files, data={**QUICK, "save_as": "later"})
+    assert (accepted.status_code, accepted.json()["op"]) == (202, "project")
+    for _ in range(600):
+        result = await client.get(accepted.json()["urls"]["result"], headers=PNG)
+        if result.status_code != 202:
+            break
+        await asyncio.sleep(0.1)
+    assert result.status_code == 200
+    assert result.headers["content-type"] == "image/png"
+    assert (await client.get("/latents/later")).json()["origin"] == "projection"
+
+
 async def test_progress_shows_the_current_picture(client: httpx.AsyncClient) -> None:
     """The stream shows steps, distance and the picture so far, then the result."""
     noise = np.random.RandomState(0).randint(0, 256, (16, 16, 3)).astype(np.uint8)
@@ -92,5 +108,6 @@ async def test_without_torch_it_is_501(client: httpx.AsyncClient, monkeypatch: p
         raise RuntimeUnavailableError("torch is not installed; install ganymede[train]")
 
     monkeypatch.setattr(operation, "project", absent)
-    answer = await client.post("/project", files={"image": ("x.png", png(np.zeros((8, 8, 3), np.uint8)))})
+    files = {"image": ("x.png", png(np.zeros((8, 8, 3), np.uint8)))}
+    answer = await client.post("/project", files=files, data=QUICK, headers=JSON)
     assert (answer.status_code, "ganymede[train]" in answer.json()["detail"]) == (501, True)
