@@ -30,6 +30,10 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts
 test: $(VENV)/.test ## Install what tests need and run them
 	$(BIN)/python -m pytest
 
+RECIPE ?= faces64
+train: $(VENV)/.test ## Train a recipe: make train RECIPE=faces64 SET="run.steps=20000 data.path=my-pictures"
+	$(BIN)/ganymede train $(RECIPE) $(SET)
+
 bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and installed rivals); bench/RESULTS.md
 	$(BIN)/python -m bench --write
 

@@ -105,12 +105,18 @@ def check(
 def _wish(recipe: str, overrides: list[str], run: Path | None, resume: bool) -> tuple[Recipe, Path | None]:
     """The resolved recipe, and the folder to use when it is given."""
     if resume:
-        return RunFolder(Path(recipe)).lengthen(overrides), Path(recipe)
+        return resolve(str(_recipe_in(Path(recipe))), overrides), Path(recipe)
     if run is not None and RunFolder(run).recipe_file.is_file():
         here = RunFolder(run).recipe()  # device and precision were decided when the run began
         fixed = [f"run.device={here.run.device}", f"run.precision={here.run.precision}"]
         return resolve(recipe, [*overrides, *fixed]), run
     return with_hardware(resolve(recipe, overrides)), run
+
+
+def _recipe_in(run: Path) -> Path:
+    folder = RunFolder(run)
+    folder.recipe()  # says so when this is no run folder
+    return folder.recipe_file
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:

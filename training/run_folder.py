@@ -48,16 +48,6 @@ class RunFolder:
             raise RunFolderError(f"'{self.path}' is not a run folder: it has no recipe.toml")
         return resolve(str(self.recipe_file))
 
-    def lengthen(self, overrides: Sequence[str]) -> Recipe:
-        """The run's recipe, with new limits and intervals written into it; anything else would make it another run."""
-        before = self.recipe()
-        wanted = resolve(str(self.recipe_file), overrides)
-        limits = {key: getattr(wanted.run, key) for key in MAY_CHANGE}
-        if wanted != before.model_copy(update={"run": before.run.model_copy(update=limits)}):
-            raise RunFolderError(f"a resumed run may only change {', '.join(f'run.{key}' for key in MAY_CHANGE)}")
-        self.recipe_file.write_text(to_toml(wanted), encoding="utf-8")
-        return wanted
-
     @property
     def facts_file(self) -> Path:
         """What the data set turned out to be."""
@@ -106,13 +96,21 @@ def create(parent: Path, recipe: Recipe) -> RunFolder:
 
 
 def at(path: Path, recipe: Recipe) -> RunFolder:
-    """The folder at exactly this path: made with the recipe, or opened when it holds a run of the same recipe."""
+    """The folder at exactly this path: made with the recipe, or opened when it holds a run of the same recipe.
+
+    Limits and intervals (MAY_CHANGE) may differ and are written into it: a run can be made longer.
+    """
     folder = RunFolder(path)
-    if not folder.recipe_file.is_file():
-        path.mkdir(parents=True, exist_ok=True)
-        folder.recipe_file.write_text(to_toml(recipe), encoding="utf-8")
-    elif folder.recipe() != recipe:
-        raise RunFolderError(
-            f"'{path}' holds a run of another recipe; resume it with --resume or choose another folder"
-        )
+    if folder.recipe_file.is_file():
+        _refuse_another(folder, recipe)
+    path.mkdir(parents=True, exist_ok=True)
+    folder.recipe_file.write_text(to_toml(recipe), encoding="utf-8")
     return folder
+
+
+def _refuse_another(folder: RunFolder, recipe: Recipe) -> None:
+    here = folder.recipe()
+    limits = {key: getattr(here.run, key) for key in MAY_CHANGE}
+    if here != recipe.model_copy(update={"run": recipe.run.model_copy(update=limits)}):
+        allowed = ", ".join(f"run.{key}" for key in MAY_CHANGE)
+        raise RunFolderError(f"'{folder.path}' holds a run of another recipe; of a begun run only {allowed} may change")
