@@ -13,13 +13,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models import latents
 from models.bundle import Bundle, publish, staging_folder, write_manifest
 from models.manifest import Discriminator, ExportCheck, Score
 from models.manifest import Level as ManifestLevel
+from models.runtimes.base import one_hot
 from training import algorithms, checkpoint
 from training.algorithms.base import Algorithm, Level, Setting
 from training.card import write_card
@@ -27,13 +30,14 @@ from training.data.batch import DataSpec
 from training.errors import ExportError
 from training.export_check import compare
 from training.graphs import Graph, JudgeGraph, level_graph, write_graph
-from training.preview import write_preview
+from training.preview import draw_pictures, preview_order, write_preview
 from training.provenance import Trained, provenance
 from training.randomness import StepRandom
 from training.recipe_tables import Recipe
 from training.run_folder import RunFolder
 
 TOLERANCE = 1e-4  # of the range -1 … 1
+SAMPLES_COMPARED = 16
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,26 @@ def _build(source: Source, folder: Path, name: str, scores: Sequence[Score]) -> 
     _write_weights(folder, levels, judge)
     fields = _fields(source, name, levels, graphs, judge_graph, folder) | {"scores": tuple(scores)}
     bundle = write_manifest(folder, fields)
-    checks = compare(bundle, graphs, judge_graph)
+    checks = [*compare(bundle, graphs, judge_graph), *_compare_samples(bundle, source.algorithm)]
     _refuse_differences(checks)
     write_preview(bundle, source.algorithm, folder / "preview.png")
     write_card(folder / "README.md", bundle.manifest)
     write_manifest(folder, fields | {"export_checks": tuple(checks)})
+
+
+def _compare_samples(bundle: Bundle, algorithm: Algorithm) -> list[ExportCheck]:
+    """The whole chain of reopened graphs against the trained networks, norms not folded: what is served is what was trained."""
+    if not bundle.manifest.samples:
+        return []
+    seeds, labels = preview_order(bundle)
+    chosen = slice(None, None, max(1, len(seeds) // SAMPLES_COMPARED))
+    vectors = torch.from_numpy(latents.draw(bundle.manifest.latent, seeds[chosen]))
+    classes = len(bundle.manifest.labels or ())
+    label = torch.from_numpy(one_hot(labels[chosen], classes)) if bundle.manifest.conditional else None
+    expected = algorithm.sample(vectors, label).numpy()
+    given = draw_pictures(bundle, seeds[chosen], labels[chosen])
+    last = bundle.manifest.levels[-1].files.onnx
+    return [ExportCheck(file=f"samples through {last}", max_abs_difference=float(np.abs(given - expected).max()))]
 
 
 def _refuse_differences(checks: Sequence[ExportCheck]) -> None:

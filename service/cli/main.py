@@ -10,7 +10,7 @@ import typer
 from service.cli import admin, doctor, info, jobs, latents, pictures, serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "dataset")
+TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
 @app.callback()

@@ -70,7 +70,7 @@ def test_a_bundle_paints_what_the_network_paints(run: RunFolder, shapes: Bundle)
         assert np.abs(given - expected).max() < 1e-4
     assert bundle.manifest.labels == ("bar", "disc")
     assert {check.file for check in bundle.manifest.export_checks} == {
-        "level-0.onnx", "level-0.ts", "discriminator.onnx", "discriminator.ts",
+        "level-0.onnx", "level-0.ts", "discriminator.onnx", "discriminator.ts", "samples through level-0.onnx",
     }  # fmt: skip
     assert (bundle.manifest.provenance.steps, bundle.manifest.provenance.images_seen) == (2, 16)
     assert bundle.manifest.provenance.recipe["discriminator"]["spectral_norm"] is True
