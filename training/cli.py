@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from models.bundle import MANIFEST_NAME, read_bundle
-from training import cli_classifier, parallel, run_folder, samples
+from training import cli_classifier, cli_evaluate, cli_inside, parallel, run_folder, samples
 from training.console import console, explained
 from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
@@ -27,6 +27,8 @@ app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bund
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
+app.add_typer(cli_inside.app, name="inside")
+app.command(name="evaluate")(cli_evaluate.evaluate)
 
 RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 

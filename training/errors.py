@@ -6,6 +6,7 @@ TrainingError
 ├── RunFolderError    a run folder is missing, taken or belongs to another recipe
 ├── CheckpointError   a checkpoint cannot be read or does not fit the networks
 ├── DivergenceError   a loss is no longer a finite number
+├── EvaluationError   a bundle or an extractor cannot be scored
 └── ExportError       an exported file does not give the pictures the network gives
 """
 
@@ -38,3 +39,7 @@ class DivergenceError(TrainingError):
 
 class ExportError(TrainingError):
     """An export differs from the network it was made of."""
+
+
+class EvaluationError(TrainingError):
+    """What was asked for cannot be scored."""

@@ -37,7 +37,8 @@ class ImprovedGan(TwoPlayer):
         generator, classifier = _networks(setting)
         first = StepRandom(setting.recipe.run.seed, 0)
         start(generator, first.generator("generator"))
-        normalise_classifier(start(classifier, first.generator("discriminator")))
+        start(classifier, first.generator("discriminator"))
+        normalise_classifier(classifier)
         self._fixed = {name for name, parameter in classifier.named_parameters() if not parameter.requires_grad}
         super().__init__(setting, generator, classifier)
         self.average_classifier = ema.averaged_copy(self.discriminator)
@@ -119,7 +120,7 @@ class ImprovedGan(TwoPlayer):
         ema.update(self.average_classifier, self.discriminator, keep)
 
 
-def _networks(setting: Setting) -> tuple[nn.Module, nn.Module]:
+def _networks(setting: Setting) -> tuple[nn.Module, MlpClassifier | ConvolutionalClassifier]:
     recipe, data = setting.recipe, setting.data
     table, noise = recipe.semi_supervised, recipe.latent.size
     if recipe.technique.feature_matching == "none":

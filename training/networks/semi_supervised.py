@@ -157,20 +157,22 @@ class ClassifierGraph(nn.Module):
         return answer.classes, answer.features
 
 
-def start(network: nn.Module, generator: torch.Generator) -> nn.Module:
-    """Glorot for linear layers, N(0, .05) for convolutions; returns the network."""
+def start(network: nn.Module, generator: torch.Generator) -> None:
+    """Glorot for linear layers, N(0, .05) for convolutions."""
     initialise_linear(network, generator)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(module.weight, 0.0, 0.05, generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    return network
 
 
-def normalise_classifier(network: nn.Module) -> nn.Module:
-    """Weight normalisation everywhere, in place; the gains of convolutions are set from the data and then fixed."""
+def normalise_classifier(network: MlpClassifier | ConvolutionalClassifier) -> nn.Module:
+    """Weight normalisation everywhere, in place; only the last layer learns its gain.
+
+    The other gains come from the data and stay: a layer whose gain may grow drowns the noise that regularises it.
+    """
     for module in list(network.modules()):
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            normalise(module, fixed_gain=isinstance(module, nn.Conv2d))
+            normalise(module, fixed_gain=module is not network.head)
     return network
