@@ -108,7 +108,7 @@ async def _accept(
         webhook=delivery.webhook,
         model=getattr(fixed, "model", None),
         request_id=context.request_id,
-        meta=delivery.model_dump_json(exclude_defaults=True),
+        meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
         chunks=chunks_of(state, operation, fixed) if wish.asynchronous else (),
     )
 
