@@ -22,6 +22,7 @@ from training.progress import Silent, Terminal
 from training.recipe import names, resolve, to_toml
 from training.recipe_tables import DataTable, Recipe
 from training.run_folder import RunFolder
+from training.side_by_side import sizes_of, train_side_by_side
 
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
@@ -45,12 +46,23 @@ def train(
         bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly; run.steps=N makes it longer.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    levels: Annotated[str, typer.Option(help="LAPGAN: all, or numbers such as 0,2 (0 is the coarsest).")] = "all",
+    at_once: Annotated[bool, typer.Option("--parallel", help="LAPGAN: a process for each of the levels.")] = False,
 ) -> None:
     """Train a recipe: ganymede train faces64 data.path=my-pictures run.steps=20000."""
     with explained():
         wish, exact = _wish(recipe, overrides or [], run, resume)
+        if levels != "all" and not at_once:
+            wish, exact = _wish(
+                recipe, [*(overrides or []), f"pyramid.train={list(sizes_of(wish, levels))}"], run, resume
+            )
         if dry_run:
             typer.echo(to_toml(wish))
+            return
+        if at_once:
+            folder = run_folder.create(out, wish) if exact is None else run_folder.at(exact, wish)
+            train_side_by_side(wish, [recipe, *(overrides or [])], folder, sizes_of(wish, levels))
+            typer.echo(f"run folder {folder.path}")
             return
         group = parallel.from_environment()
         try:

@@ -183,6 +183,7 @@ class PyramidTable(Table):
     residual: Literal["plain", "subpixel"] = "subpixel"  # plain: the paper's; subpixel: 3x3s at the coarse size
     width: int = Field(48, ge=1)  # channels of the residual nets
     units: int = Field(2, ge=0)  # residual units of a subpixel net
+    leak: float = Field(0.0, ge=0, lt=1)  # slope below zero of a subpixel net; strong anchors kill plain ReLUs
     discriminator: Literal["plain", "strided"] = "strided"
     discriminator_width: int = Field(48, ge=1)
     patches: bool = False  # the strided judge scores places, not the picture as a whole
@@ -196,9 +197,8 @@ class PyramidTable(Table):
     consistency: float = Field(0.0, ge=0)  # weight of |d(picture) - previous|: colours stay
     pixel: float = Field(0.0, ge=0)  # weight of |picture - real|, for upsamplers that must be right as well as sharp
     adversarial: float = Field(1.0, ge=0)  # weight of the GAN's own cost beside those two
-    every: tuple[
-        int, ...
-    ] = ()  # steps between two moves of each level, coarsest first; empty = every level, every step
+    train: tuple[int, ...] = ()  # sizes that move in this run; empty = all; `train --levels` sets it
+    every: tuple[int, ...] = ()  # steps between two moves of each level, coarsest first; empty = every step
     optimizer: Literal["adam", "sgd"] = "adam"
     sgd: SgdTable = SgdTable()
 
@@ -216,6 +216,8 @@ class PyramidTable(Table):
             raise ValueError("subpixel nets and the half-pixel operator double; other steps need plain, corner-aligned")
         if self.every and (len(self.every) != len(self.sizes) - self.any_size or min(self.every) < 1):
             raise ValueError("every takes one positive number a level")
+        if unknown := sorted(set(self.train) - set(self.sizes)):
+            raise ValueError(f"train names {unknown}, which are no sizes of this pyramid")
         if self.any_size and (self.operator != "half-pixel" or self.residual != "subpixel" or len(self.sizes) != 2):
             raise ValueError("any_size takes two sizes, operator = 'half-pixel' and residual = 'subpixel'")
         return self

@@ -60,12 +60,11 @@ class Lapgan(Algorithm):
     def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
         """Every level moves once on the same real pictures; see `Algorithm.step`."""
         pictures = self.pyramid.pictures(batch.pictures)
-        if random.step == 0:
-            self.previews[: len(pictures[0])] = pictures[0][:PREVIEWS].cpu()
+        self._keep_previews(pictures[0], random.step)
         labels = self._hide_some(batch.labels, random)
         stats: dict[str, Tensor] = {}
         for index, level in enumerate(self.levels):
-            if random.step % self._every(index) == 0:
+            if self._moves(level, index, random.step):
                 stats |= level.step(self._level_batch(index, pictures, labels, random), random)
         return stats
 
@@ -190,9 +189,10 @@ class Lapgan(Algorithm):
         assert picture is not None
         return picture
 
-    def _every(self, index: int) -> int:
-        every = self.recipe.pyramid.every
-        return every[index] if every else 1
+    def _moves(self, level: TrainedLevel, index: int, step: int) -> bool:
+        table = self.recipe.pyramid
+        chosen = not table.train or level.size in table.train
+        return chosen and step % (table.every[index] if table.every else 1) == 0
 
     def _hide_some(self, labels: Tensor | None, random: StepRandom) -> Tensor | None:
         share = self.recipe.pyramid.label_dropout
@@ -205,8 +205,17 @@ class Lapgan(Algorithm):
         pieces = torch.split(latents, counts, 1)
         return [piece.reshape(-1, *level.noise_shape) for piece, level in zip(pieces, self.levels, strict=True)]
 
+    def _keep_previews(self, pictures: Tensor, step: int) -> None:
+        """The first pictures a run sees, until there are enough."""
+        start = step * len(pictures)
+        if start < PREVIEWS:
+            kept = pictures[: PREVIEWS - start]
+            self.previews[start : start + len(kept)] = kept.cpu()
+
     def _doubled_previews(self, count: int) -> Tensor:
-        previous = self.previews[torch.arange(count) % PREVIEWS].to(self.device)
+        kept = self.previews[self.previews.flatten(1).any(1)]
+        kept = self.previews if len(kept) == 0 else kept
+        previous = kept[torch.arange(count) % len(kept)].to(self.device)
         random = StepRandom(self.recipe.run.seed, 0, device=self.device)
         return self.chain([self.levels[0].noise(random, "previews", count)], None, previous)[-1]
 

@@ -23,7 +23,7 @@ from training.augment import augment
 from training.networks.dcgan import Judgement
 from training.networks.lapgan import ResidualLevel, SubpixelResidual
 from training.precision import autocast
-from training.randomness import StepRandom
+from training.randomness import StepRandom, stream_seed
 from training.recipe_tables import Recipe, SgdTable
 
 
@@ -102,6 +102,8 @@ class TrainedLevel:
     def step(self, batch: LevelBatch, random: StepRandom) -> dict[str, Tensor]:
         """The discriminator once, the generator once, the average once; statistics carry the level's size."""
         self._set_rates(random.step)
+        # dropout draws from torch's own stream: seeded per level, it does not depend on which other levels move here
+        torch.manual_seed(stream_seed(random.seed, random.step, random.rank, f"{self.size}.global"))
         noise = self.noise(random, "noise", len(batch.real))
         fake = self.picture(self.generator, batch.previous, noise, batch.labels)
         stats = self._move_discriminator(batch, fake, random)

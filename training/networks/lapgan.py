@@ -106,15 +106,16 @@ class PlainResidual(nn.Module):
 
 
 class ResidualUnit(nn.Module):
-    """x + conv(relu(conv(x))): no norm, which conditional levels do not bear."""
+    """x + conv(relu(conv(x))): no norm, which conditional levels do not bear. `leak` is the slope below zero."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, leak: float) -> None:
         super().__init__()
+        self.leak = leak
         self.first, self.second = nn.Conv2d(width, width, 3, 1, 1), nn.Conv2d(width, width, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, width, h, w] -> the same shape."""
-        out: Tensor = x + self.second(F.relu(self.first(x)))
+        out: Tensor = x + self.second(F.leaky_relu(self.first(x), self.leak))
         return out
 
 
@@ -126,10 +127,10 @@ class SubpixelResidual(nn.Module):
 
     def __init__(self, table: PyramidTable, size: int, channels: int, labels: int) -> None:
         super().__init__()
-        width = table.width
+        width, self.leak = table.width, table.leak
         self.plane = LabelPlane(labels, size) if labels else None
         self.input = nn.Conv2d(channels + 4 + (4 if labels else 0), width, 3, 1, 1)
-        self.units = nn.Sequential(*(ResidualUnit(width) for _ in range(table.units)))
+        self.units = nn.Sequential(*(ResidualUnit(width, table.leak) for _ in range(table.units)))
         self.output = nn.Conv2d(width, 4 * channels, 3, 1, 1)
 
     def forward(self, previous: Tensor, noise: Tensor, label: Tensor | None) -> Tensor:
@@ -137,13 +138,13 @@ class SubpixelResidual(nn.Module):
         planes = [previous, F.pixel_unshuffle(noise, 2)]
         if self.plane is not None and label is not None:
             planes.append(F.pixel_unshuffle(self.plane(label), 2))
-        x = F.relu(self.input(torch.cat(planes, 1)))
-        return F.pixel_shuffle(self.output(F.relu(self.units(x))), 2)
+        x = F.leaky_relu(self.input(torch.cat(planes, 1)), self.leak)
+        return F.pixel_shuffle(self.output(F.leaky_relu(self.units(x), self.leak)), 2)
 
     def begin_quietly(self) -> None:
         """Makes the first residuals small: a level begins as little more than its enlargement."""
         with torch.no_grad():
-            self.output.weight.mul_(0.1)
+            self.output.weight.mul_(0.05)
 
 
 class ResidualLevel(nn.Module):
