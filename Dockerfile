@@ -9,7 +9,7 @@ RUN python -m venv /opt/ganymede
 COPY pyproject.toml README.md* ./
 RUN mkdir service training models ganymede_client \
  && touch README.md service/__init__.py training/__init__.py models/__init__.py ganymede_client/__init__.py \
- && /opt/ganymede/bin/pip install --no-cache-dir ".[${FLAVOUR},telemetry]" \
+ && /opt/ganymede/bin/pip install --no-cache-dir ".[${FLAVOUR}]" \
  && /opt/ganymede/bin/pip uninstall -q -y ganymede
 COPY models ./models
 COPY ganymede_client ./ganymede_client

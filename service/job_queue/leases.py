@@ -47,7 +47,8 @@ class Leases:
         if mids := list(holder.running):
             for lost in await queue.run("beat", holder.name, *mids):
                 if entry := holder.running.get(lost.decode()):
-                    log.warning("lost the lease of job %s; another worker has it", entry.id)
+                    if entry.stop is None:  # a cancelled job has given its lease up already
+                        log.warning("lost the lease of job %s; it ended elsewhere, or another worker has it", entry.id)
                     entry.cancel("lost")
         now = time.time()
         await queue.redis.zadd(queue.keys.name("workers"), {holder.name: now})

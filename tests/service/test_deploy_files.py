@@ -1,0 +1,47 @@
+"""The files an operator starts from agree with the code they deploy."""
+
+import json
+import re
+from pathlib import Path
+
+from service.metrics import TABLE as METRICS
+from service.redis_keys import RedisKeys
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = [ROOT / "docker-compose.yml", ROOT / "docker-compose.gpu.yml", ROOT / "Dockerfile"]
+DEPLOY += sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+
+
+def test_every_setting_in_the_deployment_exists() -> None:
+    """A misspelt environment variable would be ignored silently."""
+    known = {f"GANYMEDE_{name.upper()}" for name in Settings.model_fields}
+    compose_only = {"GANYMEDE_IMAGE", "GANYMEDE_PUBLISH", "GANYMEDE_SECRETS", "GANYMEDE_GPU"}
+    for file in DEPLOY:
+        used = set(re.findall(r"GANYMEDE_[A-Z_]*[A-Z]", file.read_text()))
+        assert used <= known | compose_only, f"{file.name}: {used - known - compose_only}"
+
+
+def test_the_dashboard_asks_for_metrics_that_exist() -> None:
+    """No panel stays empty because of a renamed metric."""
+    board = json.loads((ROOT / "deploy" / "grafana.json").read_text())
+    asked = {name for panel in board["panels"] for t in panel["targets"] for name in metrics_in(t["expr"])}
+    assert asked
+    assert asked <= set(METRICS), asked - set(METRICS)
+
+
+def metrics_in(expression: str) -> set[str]:
+    return {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"ganymede_([a-z_]+)", expression)}
+
+
+def test_workers_scale_on_the_stream_they_take_jobs_from() -> None:
+    """KEDA looks at the key that the queue writes."""
+    assert f'stream: "{RedisKeys().name("running")}"' in (ROOT / "deploy" / "kubernetes" / "keda.yaml").read_text()
+
+
+def test_no_store_in_the_deployment_may_evict() -> None:
+    """Every Redis we start keeps its log and refuses writes instead of throwing latents away."""
+    for file in (ROOT / "docker-compose.yml", ROOT / "deploy" / "kubernetes" / "redis.yaml"):
+        text = file.read_text()
+        assert '"--maxmemory-policy", "noeviction"' in text
+        assert '"--appendonly", "yes"' in text
