@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import kubernetes_validate
+import yaml
+
 from service.metrics import TABLE as METRICS
 from service.redis_keys import RedisKeys
 from service.settings import Settings
@@ -45,3 +48,15 @@ def test_no_store_in_the_deployment_may_evict() -> None:
         text = file.read_text()
         assert '"--maxmemory-policy", "noeviction"' in text
         assert '"--appendonly", "yes"' in text
+
+
+def test_manifests_fit_the_kubernetes_schemas() -> None:
+    """`kubectl apply` accepts them; KEDA's own kind is not part of Kubernetes' schemas."""
+    checked = 0
+    for file in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml")):
+        for manifest in yaml.safe_load_all(file.read_text()):
+            if manifest["apiVersion"].startswith("keda.sh/"):
+                continue
+            kubernetes_validate.validate(manifest, "1.31", strict=True)
+            checked += 1
+    assert checked == 6
