@@ -16,10 +16,11 @@ from service.images.encode import encode
 from service.images.sheet import contact_sheet
 from service.latent_store.record import Origin
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import Want, generate, label_index, need_sampler
+from service.operations.generate import Want, check_result_pixels, generate, label_index, need_sampler
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, from_name, from_values, keep, want_of
+from service.state import State
 
 
 class SampleRequest(Generation):
@@ -50,14 +51,7 @@ class SampleRequest(Generation):
 
 async def sample(context: Context, request: SampleRequest, attachments: Attachments) -> Pictures:
     """Draw or fetch the latents and run the generator; the same seeds give the same pixels whoever else is asking."""
-    settings = context.state.settings
-    if request.count > settings.max_pictures:
-        raise InvalidValueError(
-            f"{request.count} pictures in one request; the limit is {settings.max_pictures}",
-            errors=[{"pointer": "/n", "detail": f"at most {settings.max_pictures}"}],
-        )
-    model = context.state.catalogue.get(request.model)
-    need_sampler(model)
+    model = foresee(context.state, request)
     wants = await _wants(context, model, request)
     result = await generate(
         context, model, wants, truncation=request.truncation, scale=request.scale, on_level=_report(context, model)
@@ -65,6 +59,21 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
     if request.save_as is not None:
         result = await _kept(context, model, wants[0], request, result)
     return result
+
+
+def foresee(state: State, request: SampleRequest) -> Model:
+    """The model; whatever can be refused without computing is refused here, before a large request is queued, too."""
+    limit = state.settings.max_pictures
+    if request.count > limit:
+        raise InvalidValueError(
+            f"{request.count} pictures in one request; the limit is {limit}",
+            errors=[{"pointer": "/n", "detail": f"at most {limit}"}],
+        )
+    model = state.catalogue.get(request.model)
+    need_sampler(model)
+    label_index(model, request.label)
+    check_result_pixels(state.settings, model, request.count, request.scale)
+    return model
 
 
 def pin_seed(request: SampleRequest) -> SampleRequest:

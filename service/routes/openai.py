@@ -82,14 +82,13 @@ def _entry(model: Model) -> dict[str, Any]:
 
 
 def _refuse_unsupported(body: ImagesRequest) -> None:
-    harmless: dict[str, set[object]] = {
+    harmless: dict[str, set[str]] = {
         "quality": {"auto", "standard"},
-        "style": {None},
         "background": {"auto", "opaque"},
         "moderation": {"auto", "low"},
     }
     for name, value in (body.model_extra or {}).items():
-        if value is not None and value not in harmless.get(name, set()):
+        if value is not None and not (isinstance(value, str) and value in harmless.get(name, set())):
             raise _refusal(f"{name} is not supported by a GAN server", name)
 
 

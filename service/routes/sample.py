@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.operations.sample import SampleRequest
+from service.operations.sample import SampleRequest, foresee
 from service.routes.answers import answer
 from service.routes.documented import PICTURES
+from service.state import State
 
 router = APIRouter(tags=["pictures"])
 
@@ -13,4 +14,6 @@ router = APIRouter(tags=["pictures"])
 @router.post("/sample", responses=PICTURES, response_class=Response, summary="Make pictures from seeds or latents")
 async def post_sample(request: Request, body: SampleRequest) -> Response:
     """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
+    state: State = request.app.state.ganymede
+    foresee(state, body)
     return await answer(request, "sample", body)

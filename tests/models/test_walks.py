@@ -27,7 +27,7 @@ def test_every_stop_is_a_frame(stops: int, extra: int, loop: bool, uniform: bool
     assert met[0] == 0
     assert met == sorted(met, key=lambda k: -1 if k is None else k)
     assert None not in met
-    assert (met[-1] == len(frames) - 1) is not loop or (loop and extra == 0)
+    assert loop or met[-1] == len(frames) - 1
 
 
 @given(stops=st.integers(2, 5), frames=st.integers(5, 60), loop=st.booleans())

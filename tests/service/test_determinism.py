@@ -22,7 +22,7 @@ async def stack(client: httpx.AsyncClient, **body: object) -> np.ndarray:
 @pytest.mark.parametrize("model", ["tiny", "tiny-labels", "tiny-lapgan"])
 async def test_a_thousand_seeds(client_with: ClientFactory, model: str) -> None:
     """In one request, in random mixed requests side by side, and alone after a restart."""
-    async with client_with() as client:
+    async with client_with(async_pictures=2000) as client:
         together = await stack(client, model=model, seed=0, n=1000, timeout_ms=60_000)
         shuffled = random.Random(1).sample(range(1000), 1000)
         groups, rest = [], shuffled
