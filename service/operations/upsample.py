@@ -98,8 +98,13 @@ async def upsample(context: Context, request: UpsampleRequest, attachments: Atta
 
 
 def foresee(state: State, request: UpsampleRequest, header: Header) -> None:
-    """Set the cost of a request from its picture's header, before anything is decoded: large ones become jobs."""
+    """From the picture's header, before anything is decoded or queued: refuse what cannot be made, set the cost."""
     model = model_of(state, request)
+    if header.width and header.height:
+        wish = {"factor": request.factor, "levels": request.levels, "start_size": request.start_size}
+        chosen = plan(model.manifest, header.height, header.width, **wish)
+        check_pixels(state.settings, chosen, request.variants)
+        _check_level_seeds(request, chosen)
     upsampling = model.manifest.upsampling
     if upsampling is not None and upsampling.kind == "any-size":
         growth = (request.factor or 2 ** (request.levels or 1)) ** 2
