@@ -43,6 +43,7 @@ class Running:
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     stop: str | None = None
+    started: bool = False
     finishing: bool = False
 
     def cancel(self, why: str) -> None:
@@ -51,7 +52,7 @@ class Running:
             return
         self.stop = why
         self.cancelled.set()
-        if self.task is not None:
+        if self.task is not None and self.started:  # one cancelled before its first step would never clean up
             self.task.cancel()
 
 
@@ -161,7 +162,10 @@ class JobRunner:
         entry.task = asyncio.create_task(self._occupy(entry, run, *args), name=f"job-{job_id}")
 
     async def _occupy(self, entry: Running, run: Callable[..., Awaitable[None]], *args: Any) -> None:
+        entry.started = True
         try:
+            if entry.stop is not None:
+                raise asyncio.CancelledError
             await run(entry, *args)
         except asyncio.CancelledError:
             if entry.stop == "shutdown":
