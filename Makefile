@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test check train bench evidence clean evidence-arithmetic bench-latents
+.PHONY: help serve test chromium check train bench evidence clean evidence-arithmetic bench-latents
 help:            ## Show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 22
 
@@ -27,7 +27,10 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.test ## Install what tests need and run them
+chromium:
+	@command -v chromium >/dev/null || { echo "installing chromium for the studio's tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
+test: $(VENV)/.test chromium ## Install what tests need and run them
 	$(BIN)/python -m pytest
 
 RECIPE ?= faces64

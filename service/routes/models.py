@@ -71,7 +71,7 @@ def summary(model: Model) -> dict[str, Any]:
         "discriminator": manifest.discriminator.kind if manifest.discriminator else None,
         "licence": manifest.provenance.licence,
         "scores": [score.model_dump() for score in manifest.scores],
-        "preview": f"/models/{manifest.name}/preview.png",
+        "preview": f"/models/{manifest.name}/preview.png" if "preview.png" in manifest.files else None,
     }
 
 

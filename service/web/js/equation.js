@@ -9,11 +9,13 @@ import { redraw, say, state, update } from "./store.js";
 const LETTERS = ["A", "B", "C"];
 const WORDS = new Set(["mean", "lerp", "slerp", "seed", "dir"]);
 const mine = () => state.equation;
+let served = null; // the bundle whose latents these are
 const quote = (name) => (/^[A-Za-z_]\w*$/.test(name) && !WORDS.has(name) ? name : `"${name}"`);
 const freshStacks = () => [{ sign: 1, names: [] }, { sign: -1, names: [] }, { sign: 1, names: [] }];
 const moved = () => soon("equation", 60, () => compute());
 
-export function load(query) {
+export function load(query, model) {
+  if (served && served.name !== model?.name) served = state.equation = null;
   const stacks = freshStacks();
   LETTERS.forEach((letter, k) => { stacks[k].names = (query.get(letter) ?? "").split(",").filter(Boolean); });
   const kept = state.equation && !LETTERS.some((letter) => query.has(letter)) ? state.equation : { stacks, active: 0, trail: [] };
@@ -22,10 +24,8 @@ export function load(query) {
 
 export const params = () => Object.fromEntries(mine().stacks.map((stack, k) => [LETTERS[k], stack.names.join(",")]));
 
-let served = null;
 export async function enter(model) {
   if (served?.name !== model.name) {
-    if (served) { Object.assign(mine(), { stacks: freshStacks(), trail: [], amounts: {}, label: "", result: null, active: 0 }); }
     served = model;
     fetchDirections();
   }
@@ -54,7 +54,7 @@ function stacked(stacks) {
 }
 
 const body = () => ({ model: served.name, expression: expression(), label: mine().label || undefined, neighbourhood: { radius: mine().radius, n: 8, seed: mine().noise } });
-const request = () => (expression() ? { path: "/arithmetic", op: "arithmetic", body: body(), accept: "image/png", out: "equation.png" } : null);
+const request = () => (served && expression() ? { path: "/arithmetic", op: "arithmetic", body: body(), accept: "image/png", out: "equation.png" } : null);
 
 async function compute() {
   if (!expression()) return update("equation", { result: null });
@@ -131,7 +131,7 @@ export function view(thumb, reload) {
         items: result.data.map((entry, k) => ({ ...toItem(entry, k === result.result_index ? "result" : "near"), mark: k === result.result_index ? "middle" : "" })),
         pick: (k) => update("equation", { at: k }), act: step })}</div>` : nothing}</div>
     ${trail.length ? html`<nav class="crumbs" aria-label="Steps"><button type="button" @click=${() => back(0)}>${stacked(stacks) || "start"}</button>${trail.map((s, k) => html`<span aria-hidden="true">›</span><button type="button" aria-current=${k + 1 === trail.length ? "step" : nothing} @click=${() => back(k + 1)}><img src=${s.src} alt="">step ${k + 1}</button>`)}</nav>` : nothing}
-    ${expression() ? html`<p class="expression mono">${expression()}</p><div class="dials">${dials()}</div>` : nothing}
+    ${served && expression() ? html`<p class="expression mono">${expression()}</p><div class="dials">${dials()}</div>` : nothing}
     <div class="actions" ?hidden=${!expression()}>${button("Save the picture in focus", () => save(reload), { ico: "save", keys: "S", disabled: !result })}${button("Download", fetchResult, { ico: "down", keys: "D", disabled: !result })}
       ${button("Keep B → A as a direction", learn, { disabled: !stacks[0].names.length || !stacks[1].names.length })}${button("Clear", clear, { kind: "quiet", disabled: !expression() })}</div>
     ${notes(result?.notes)}</section>`;

@@ -36,15 +36,19 @@ export function go(id, params) {
   document.getElementById("main")?.focus({ preventScroll: true });
 }
 
+let written = null; // the address as this page last wrote or read it
+
 /** Everything that makes this picture stands in the address. */
 function address(id, params) {
   const given = Object.entries(params).filter(([, v]) => v !== undefined && v !== null && v !== "");
   const query = new URLSearchParams(given).toString();
   const hash = `#${id}${query ? `?${query}` : ""}`;
   if (location.hash !== hash) history.replaceState(null, "", hash);
+  written = location.hash;
 }
 
 function readAddress() {
+  written = location.hash;
   const [id, query] = location.hash.slice(1).split("?");
   const found = VIEWS.find(([name]) => name === id) ?? VIEWS[0];
   update("", { view: found[0] });
@@ -111,7 +115,7 @@ function draw() {
   const had = document.activeElement;
   render(frame(), document.getElementById("app"));
   document.title = `${VIEWS.find(([id]) => id === state.view)[1]} · Ganymede`;
-  if (state.ready) address(state.view, view().params?.() ?? {});
+  if (state.ready && location.hash === written) address(state.view, view().params?.() ?? {}); // else a link was followed and is still to be read
   view().drawn?.();
   const box = document.querySelector(".dialog");
   if (box && !last) { draw.back = had; (box.querySelector("input, textarea") ?? box.querySelector("button")).focus(); }

@@ -23,7 +23,7 @@ export function view() {
 
 function card(m) {
   const sharpens = m.upsampling ? ` · sharpens ${m.upsampling.kind === "any-size" ? "pictures of any size" : `from ${(m.upsampling.start_sizes ?? []).join(" or ")} pixels`}` : "";
-  return html`<li class="panel model"><img src=${m.preview} alt="Sample sheet of ${m.name}" loading="lazy" @error=${(e) => { e.target.hidden = true; }}><div>
+  return html`<li class="panel model ${m.preview ? "" : "bare"}">${m.preview ? html`<img src=${m.preview} alt="Sample sheet of ${m.name}" loading="lazy">` : nothing}<div>
     <h2>${m.name}${m.name === state.defaultModel ? html` <span class="badge">default</span>` : nothing}</h2><p>${m.description}</p>
     <dl class="facts"><div><dt>Kind</dt><dd>${m.family.toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
       <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${m.image.channels === 1 ? "grey" : "colour"}</dd></div>

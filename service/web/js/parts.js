@@ -76,7 +76,7 @@ export const toItem = (entry, caption) => ({
 
 export const notes = (list) => (list?.length ? html`<ul class="notes">${list.map((n) => html`<li>${n}</li>`)}</ul>` : nothing);
 
-export const empty = (title, text, action = nothing) => html`<div class="empty"><h3>${title}</h3><p>${text}</p>${action}</div>`;
+export const empty = (title, text, action = nothing) => html`<div class="empty"><h2>${title}</h2><p>${text}</p>${action}</div>`;
 
 /** Put an error where people and screen readers find it; aborted requests are nobody's error. */
 export function report(error) {

@@ -16,7 +16,7 @@ const current = () => mine().cards[mine().at];
 export function load(query) {
   const same = state.shelf?.model === chosenModel(query.get("model"))?.name;
   state.shelf = { q: "", ...(same ? state.shelf : {}), model: chosenModel(query.get("model"))?.name, at: 0, cards: same ? state.shelf.cards : [], stale: true };
-  equation.load(query);
+  equation.load(query, model());
 }
 
 export const params = () => ({ model: model()?.name, ...equation.params() });

@@ -32,7 +32,7 @@ export const keys = {};
 
 export function view() {
   const { runs, run, ready } = mine();
-  if (!runs.length) return ready ? html`<h1>Training</h1>${empty("No runs here", "Start the server with GANYMEDE_RUNS_DIR set to the folder that holds your run folders, and their curves appear.")}` : nothing;
+  if (!runs.length) return ready ? html`<h1>Training</h1>${empty("No runs here", "Start the server with GANYMEDE_RUNS_DIR set to the folder that holds your run folders, and their curves appear.")}` : html`<h1>Training</h1>`;
   return html`<h1>Training</h1><div class="bar"><div class="actions" role="group" aria-label="Runs">${runs.map((r) => button(r.name, () => open(r.name), { pressed: String(r.name === run?.name) }))}</div></div>${run ? one(run) : nothing}`;
 }
 
