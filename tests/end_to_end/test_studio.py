@@ -249,7 +249,9 @@ def test_accessible(studio: Open) -> None:
             for scheme, rules in (("light", "{}"), ("dark", "{runOnly: ['color-contrast']}")):
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
                 report = page.evaluate(f"axe.run(document, {rules})")
-                found[view, scheme] = [(v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in report["violations"]]
+                found[view, scheme] = [
+                    (v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in report["violations"]
+                ]
         assert {view: wrongs for view, wrongs in found.items() if wrongs} == {}
 
 
