@@ -12,6 +12,7 @@ from models.latents import Vector, draw, seed_range
 from models.runtimes.base import Array
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
+from service.expressions import Node
 from service.latent_store import Draft, Parent, Saved
 from service.latent_store.record import Origin as Source
 from service.names import nearest
@@ -104,10 +105,7 @@ class Learned:
 
 async def direction(context: Context, request: DirectionRequest, attachments: Attachments) -> Document:
     """Find the direction, free it of the locked ones, keep it."""
-    text = _as_expression(request.source)
-    node = None if text is None else parsed(text, "/from/expression")
-    model = await model_for(context, request.model, [node] if node is not None else [])
-    need_sampler(model)
+    model, node = await foresee(context, request)
     if node is not None:
         found = await from_expression(context, model, node, pointer="/from/expression")
         origin: Source = "difference" if request.source.difference else "expression"
@@ -119,6 +117,19 @@ async def direction(context: Context, request: DirectionRequest, attachments: At
         raise InvalidValueError("nothing is left of this direction: it is zero, or lies within the locked ones")
     saved = await _keep(context, model, request, learned)
     return Document(describe_direction(saved), saved.vector, model=model.reference, provider=model.provider)
+
+
+async def foresee(context: Context, request: DirectionRequest) -> tuple[Model, Node | None]:
+    """The model and the expression, if it is one; whatever can be refused without computing is refused here."""
+    text = _as_expression(request.source)
+    node = None if text is None else parsed(text, "/from/expression")
+    model = await model_for(context, request.model, [] if node is None else [node])
+    need_sampler(model)
+    if request.source.classifier is not None:
+        _class_column(model, request.source.classifier.target)
+    for name in request.orthogonal_to:
+        await find_direction(context, model, name)
+    return model, node
 
 
 def _as_expression(source: DirectionSource) -> str | None:

@@ -21,6 +21,7 @@ from service.operations.requests import Generation
 from service.operations.results import Pictures
 from service.operations.stops import StopLike, found_at, node_of
 from service.operations.vectors import Found
+from service.settings import Settings
 
 CHUNK = 16
 
@@ -44,7 +45,7 @@ class InterpolateRequest(Generation):
 
 async def interpolate(context: Context, request: InterpolateRequest, attachments: Attachments) -> Pictures:
     """Resolve the stops, walk, make the frames in small groups and report each as soon as it exists."""
-    _check_frames(context, request)
+    check_frames(context.state.settings, request)
     nodes = [node_of(stop, f"/stops/{k}") for k, stop in enumerate(request.stops)]
     model = await model_for(context, request.model, [node for node in nodes if node is not None])
     need_sampler(model)
@@ -65,8 +66,9 @@ async def interpolate(context: Context, request: InterpolateRequest, attachments
     )
 
 
-def _check_frames(context: Context, request: InterpolateRequest) -> None:
-    limit = context.state.settings.max_frames
+def check_frames(settings: Settings, request: InterpolateRequest) -> None:
+    """Raises InvalidValueError for more frames than the limit or fewer than stops; before a walk is queued, too."""
+    limit = settings.max_frames
     if request.frames > limit:
         raise InvalidValueError(
             f"{request.frames} frames in one walk; the limit is {limit}",

@@ -9,7 +9,13 @@ from starlette.responses import Response
 from models.directions import read_directions
 from service.latent_store import Saved
 from service.names import NAME_PATTERN
-from service.operations.directions import DirectionRequest, describe_direction, describe_shipped, find_direction
+from service.operations.directions import (
+    DirectionRequest,
+    describe_direction,
+    describe_shipped,
+    find_direction,
+    foresee,
+)
 from service.operations.requests import Delivery
 from service.operations.results import Document
 from service.routes.answers import answer, context_of, respond
@@ -27,6 +33,7 @@ Model = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@
 )
 async def post_direction(request: Request, body: DirectionRequest) -> Response:
     """From two sets of latents, an expression, a class of the bundle's classifier, or a principal component."""
+    await foresee(context_of(request, Delivery()), body)
     return await answer(request, "direction", body, offered=DOCUMENT_TYPES)
 
 

@@ -97,6 +97,29 @@ async def test_bad_sources(saved: httpx.AsyncClient) -> None:
     assert unknown.status_code == 404
 
 
+async def test_the_classifier_of_a_bundle(client_with: ClientFactory, bundle_folder: Path, tmp_path: Path) -> None:
+    """Toward a class of the bundle's own classifier: moving along it raises what the classifier says of the class."""
+    folder = Path(shutil.copytree(bundle_folder / "tiny", tmp_path / "bundles" / "tiny"))
+    fields = json.loads((folder / "manifest.json").read_text())
+    fields.pop("files")
+    fields["discriminator"] |= {"kind": "classes", "classes": ["bright"]}
+    write_manifest(folder, fields)
+    async with client_with(bundles=(tmp_path / "bundles",)) as client:
+        wrong = await find(client, "x", {"classifier": {"class": "brighd"}})
+        assert (wrong.status_code, "the nearest is 'bright'" in wrong.json()["detail"]) == (422, True)
+        answer = await find(client, "bright", {"classifier": {"class": "bright", "samples": 300}})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["origin"] == "learned"
+        model = client.app.state.ganymede.catalogue.get("tiny")
+        vector = np.array((await client.get("/directions/bright")).json()["values"], np.float32)
+        latents = draw(model.manifest.latent, range(5000, 5040))
+        before, after = (
+            model.runtime.judge(model.runtime.run_level(0, None, z, None)).logits
+            for z in (latents, latents + 2 * vector)
+        )
+        assert (after > before).mean() > 0.8
+
+
 async def test_shipped_directions(client_with: ClientFactory, bundle_folder: Path, tmp_path: Path) -> None:
     """A direction in the bundle is listed with its figures and works in expressions without being saved."""
     folder = Path(shutil.copytree(bundle_folder / "tiny", tmp_path / "bundles" / "tiny"))

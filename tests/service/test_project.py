@@ -69,7 +69,7 @@ async def test_a_long_search_is_a_job(client: httpx.AsyncClient) -> None:
         if result.status_code != 202:
             break
         await asyncio.sleep(0.1)
-    assert result.status_code == 200
+    assert result.status_code == 200, result.text
     assert result.headers["content-type"] == "image/png"
     assert (await client.get("/latents/later")).json()["origin"] == "projection"
 
