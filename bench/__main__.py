@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are reported (5)")
     found.add_argument("--seconds", type=float, default=5.0, help="measured seconds of each run (5)")
     found.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes (one a core)")
-    found.add_argument("--targets", nargs="*", default=[], help="ganymede one null mosec fastapi litserve bentoml ray")
+    found.add_argument("--targets", nargs="*", default=[], help="ganymede one null mosec fastapi litserve")
     found.add_argument("--only", nargs="*", default=[], help="workloads whose name contains one of these words")
     found.add_argument("--work", help="folder for bundles and data (a temporary one)")
     found.add_argument("--write", action="store_true", help="put the table at the top of bench/RESULTS.md")

@@ -82,6 +82,4 @@ RIVALS = (
     Rival("mosec", "/inference", script="serve_mosec.py"),
     Rival("fastapi", script="serve_fastapi.py"),
     Rival("litserve", "/predict", script="serve_litserve.py"),
-    Rival("bentoml", script="serve_bentoml.py"),
-    Rival("ray", script="serve_ray.py"),
 )

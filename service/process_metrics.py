@@ -11,7 +11,7 @@ from pathlib import Path
 
 from service.metrics import Metrics
 
-EVERY_S = 2.0
+EVERY_S = 5.0
 SUFFIX = ".prom"
 
 
