@@ -8,6 +8,7 @@ import { button, choice, empty, grid, newest, report, soon } from "./parts.js";
 import { chosenModel, redraw, samplers, say, state, update } from "./store.js";
 
 const PAGE = 60;
+const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="; // one clear pixel
 const HIDDEN = "step"; // latents kept only as steps through a neighbourhood
 const mine = () => state.shelf;
 const model = () => chosenModel(mine().model);
@@ -48,8 +49,8 @@ async function paint(cards) {
   redraw();
 }
 const pictures = new Map();
-const sourceOf = (card) => (pictures.has(card.id) ? dataUrl(pictures.get(card.id)) : "data:,");
-const thumb = (name) => { const card = mine().cards.find((c) => c.name === name); return card ? sourceOf(card) : "data:,"; };
+const sourceOf = (card) => (pictures.has(card.id) ? dataUrl(pictures.get(card.id)) : NOTHING);
+const thumb = (name) => { const card = mine().cards.find((c) => c.name === name); return card ? sourceOf(card) : NOTHING; };
 
 async function remove() {
   const card = current();
@@ -88,7 +89,7 @@ export const keys = { "+": put(1), "=": put(1), "-": put(-1), "−": put(-1), w:
 
 export function view() {
   if (!model()) return empty("No bundle here has latents to keep", "The bundles of this server sharpen photographs: see Sharpen.");
-  const items = mine().cards.map((card) => ({ key: card.id, src: sourceOf(card), width: pictures.get(card.id)?.width, caption: card.name.startsWith(`${model().name}-`) ? card.name.slice(model().name.length + 1) : card.name, card, name: `${card.name}${card.label ? `, ${card.label}` : ""}` }));
+  const items = mine().cards.map((card) => ({ key: card.id, src: sourceOf(card), width: pictures.get(card.id)?.width, caption: card.name.startsWith(`${model().name}-`) ? card.name.slice(model().name.length + 1) : card.name, card, mark: card.model === model().reference ? "" : "other", name: `${card.name}${card.label ? `, ${card.label}` : ""}` }));
   return html`<h1 class="unseen">Shelf</h1>${equation.view(thumb, fetchCards)}
     <section aria-label="Saved latents"><div class="bar"><h2>Shelf</h2><span class="row">${tools()}</span></div>
     ${items.length ? html`<div class="shelf">${grid({
