@@ -10,7 +10,8 @@ COPY pyproject.toml README.md* ./
 RUN mkdir service training models ganymede_client \
  && touch README.md service/__init__.py training/__init__.py models/__init__.py ganymede_client/__init__.py \
  && /opt/ganymede/bin/pip install --no-cache-dir ".[${FLAVOUR}]" \
- && /opt/ganymede/bin/pip uninstall -q -y ganymede
+ && /opt/ganymede/bin/pip uninstall -q -y ganymede \
+ && rm -rf build ./*.egg-info  # else the empty packages in there would look newer than the real ones
 COPY models ./models
 COPY ganymede_client ./ganymede_client
 COPY service ./service
