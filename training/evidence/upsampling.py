@@ -156,7 +156,7 @@ def page(found: list[Trial], classifier: Classifier, folder: Path, bundles: list
         "Made by `python -m training.evidence.upsampling`; every figure below was measured by it.",
         "Pictures that no training run saw are shrunk by the pyramid's own operator (area averaging), rounded to 8 bits, and",
         "enlarged again. PSNR after reduction compares the result, shrunk again, with what was sent: it says whether colours",
-        "and shapes stayed. Gradient energy is the mean squared difference of neighbouring pixels, as a share of the true",
+        "and shapes stayed (126 is exact, to rounding). Gradient energy is the mean squared difference of neighbouring pixels, as a share of the true",
         "picture's: 1 is as sharp as the truth. cls_frechet is a Fréchet distance of 32x32 patches in the space of our own",
         f"small CIFAR-10 classifier (balanced accuracy {accuracy:.2f}); it is not FID. Lower is better.",
         "",
