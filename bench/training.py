@@ -49,7 +49,7 @@ def main() -> None:
         return algorithm.step(data.batch(sampler.indices(step), random), random)
 
     first = data.batch(sampler.indices(0), StepRandom(0, 0)).pictures
-    width = int(getattr(recipe, "width", 0) or 64)
+    width = recipe.generator.width
     example = Example(first, data_of(data, sampler), width, device)
     rates: dict[str, list[float]] = {"ours": [], "example": []}
     cpu: dict[str, list[float]] = {"ours": [], "example": []}
