@@ -24,6 +24,7 @@ from training.recipe_tables import DataTable
 
 EXPORTS = Path("models/exports")
 PAGE = Path("docs/evidence/upsampling.md")
+PRIVATE = Path("runs/evidence")  # the photographs and faces may be used, not published
 CROP = 128
 CROPS_A_PHOTO = 6
 FACES = 600
@@ -42,6 +43,7 @@ class Trial:
     truth: Array
     factor: int
     methods: dict[str, Upscaler]
+    publishable: bool = False  # whether the licence of the pictures lets a sheet of them stand on the page
 
     @property
     def small(self) -> Array:
@@ -114,6 +116,12 @@ def held_out_faces(data: Path) -> Array:
     return from_pixels(np.stack([item.pixels for item in loaded if item.pixels is not None]).transpose(0, 2, 3, 1))
 
 
+def emoji(data: Path) -> Array:
+    """Noto emoji drawings, Apache 2.0, unlike anything the bundles learnt from, [n, 3, 64, 64]."""
+    loaded, _ = read_all(find_pictures(data / "emoji")[::40], DataTable(path=str(data / "emoji"), size=64))
+    return from_pixels(np.stack([item.pixels for item in loaded if item.pixels is not None]).transpose(0, 2, 3, 1))
+
+
 def trials(photo: Bundle | None, faces: Bundle | None, data: Path) -> list[Trial]:
     """The comparisons whose bundles are there."""
     found = []
@@ -124,6 +132,9 @@ def trials(photo: Bundle | None, faces: Bundle | None, data: Path) -> list[Trial
             found.append(
                 Trial(f"Photographs, x{factor}: held-out crops of Urban100 and Sun-Hays80", truth, factor, methods)
             )
+        drawn = emoji(data)
+        methods = _plain_methods(64) | _bundle_methods(photo, 1)
+        found.append(Trial("Emoji drawings, x2: nothing like the training set", drawn, 2, methods, publishable=True))
     if faces is not None:
         truth = held_out_faces(data)
         for factor, times in ((2, 1), (4, 2), (8, 3)):
@@ -156,19 +167,21 @@ def page(found: list[Trial], classifier: Classifier, folder: Path, bundles: list
         "Made by `python -m training.evidence.upsampling`; every figure below was measured by it.",
         "Pictures that no training run saw are shrunk by the pyramid's own operator (area averaging), rounded to 8 bits, and",
         "enlarged again. PSNR after reduction compares the result, shrunk again, with what was sent: it says whether colours",
-        "and shapes stayed (126 is exact, to rounding). Gradient energy is the mean squared difference of neighbouring pixels, as a share of the true",
-        "picture's: 1 is as sharp as the truth. cls_frechet is a Fréchet distance of 32x32 patches in the space of our own",
+        "and shapes stayed (126 is exact, to rounding). Gradient energy is the mean squared difference of neighbouring pixels,",
+        "as a share of the true picture's: 1 is as sharp as the truth. cls_frechet is a Fréchet distance of 32x32 patches in",
+        "the space of our own",
         f"small CIFAR-10 classifier (balanced accuracy {accuracy:.2f}); it is not FID. Lower is better.",
         "",
         "Bundles: " + ", ".join(f"`{bundle.reference}`" for bundle in bundles) + ".",
     ]
     for number, trial in enumerate(found):
         name = f"upsampling-{number}.png"
-        sheet(trial, folder / name)
-        columns = ", ".join([*trial.methods, "truth"])
+        sheet(trial, (folder if trial.publishable else PRIVATE) / name)
+        columns = "; ".join([*trial.methods, "truth"])
         rows = measure(trial, classifier)
         lines += ["", f"## {trial.title}", "", f"{len(trial.truth)} pictures.", "", *HEADER, *rows, ""]
-        lines += [f"![{trial.title}]({name})", "", f"Columns: {columns}."]
+        shown = f"![{trial.title}]({name})" if trial.publishable else f"Sheet, not for publishing: `{PRIVATE / name}`."
+        lines += [shown, "", f"Columns: {columns}."]
     return "\n".join(lines) + "\n"
 
 
