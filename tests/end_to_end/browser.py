@@ -48,5 +48,8 @@ def guarded(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
         yield page
         assert not wrongs, "\n".join(wrongs)
         assert context.cookies() == []
+    except BaseException as error:
+        error.add_note("the page said: " + ("; ".join(wrongs) or "nothing"))
+        raise
     finally:
         context.close()
