@@ -31,6 +31,7 @@ def main() -> None:
         "sigterm": scenarios.sigterm,
         "memory": lambda: scenarios.store_full("memory"),
         "disk": lambda: scenarios.store_full("disk"),
+        "link": lambda: scenarios.link_cut(),
         "cancels": lambda: scenarios.cancels(options.cancels),
         "chaos": lambda: scenarios.chaos(options.chaos_minutes),
         "soak": lambda: scenarios.soak(options.soak_minutes),

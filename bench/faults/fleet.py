@@ -30,6 +30,7 @@ class Fleet:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.wanted = workers
         self.port = 0
+        self.redis_address = ["--port", "0"]
 
     @property
     def url(self) -> str:
@@ -51,7 +52,15 @@ class Fleet:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_redis(self) -> None:
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--appendonly", "yes"]
+        options = [
+            *self.redis_address,
+            "--unixsocket",
+            str(self.socket),
+            "--dir",
+            str(self.folder),
+            "--appendonly",
+            "yes",
+        ]
         options += ["--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
         self.redis = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)
         while not answer(self.socket).startswith(b"+PONG"):
@@ -62,8 +71,9 @@ class Fleet:
         self.api, line = self._command("serve", "--role", "api", "--port", str(self.port))
         self.port = int(line.rsplit(":", 1)[1])
 
-    def add_worker(self) -> None:
-        self.workers.append(self._command("worker", "--port", "0")[0])
+    def add_worker(self, *prefix: str, **settings: str) -> None:
+        """`prefix` puts it elsewhere (`ip netns exec NAME`); `settings` are environment variables of its own."""
+        self.workers.append(self._command("worker", "--port", "0", prefix=prefix, own=settings)[0])
 
     def wait_for_workers(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as client:
@@ -79,10 +89,12 @@ class Fleet:
         while len(self.workers) < self.wanted:
             self.add_worker()
 
-    def _command(self, *words: str) -> tuple["subprocess.Popen[bytes]", str]:
-        command = [sys.executable, "-m", "service.cli", *words]
+    def _command(
+        self, *words: str, prefix: tuple[str, ...] = (), own: dict[str, str] | None = None
+    ) -> tuple["subprocess.Popen[bytes]", str]:
+        command = [*prefix, sys.executable, "-m", "service.cli", *words]
         log = (self.folder / "processes.log").open("ab")
-        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=log)
+        process = subprocess.Popen(command, env={**self.environment, **(own or {})}, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
         for raw in process.stdout:
             if found := re.search(rb"ready on (\S+)", raw):

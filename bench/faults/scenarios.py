@@ -178,6 +178,46 @@ async def sigterm(seconds: float = 12.0) -> Row:
     return {"fault": "server SIGTERM, 16 clients", "ended": dict(outcomes), "note": note}
 
 
+def ip(*words: str) -> None:
+    """One `ip` command; needs root."""
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+async def link_cut(count: int = 200, cut_s: float = 8.0) -> Row:
+    """Two machines (network namespaces): the link of one of two workers to Redis is cut under load, and restored."""
+    space, near, far, port = "ganymede-far", "gmdnear", "gmdfar", "16390"
+    ip("netns", "add", space)
+    try:
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", space)
+        ip("addr", "add", "10.77.0.1/24", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", space, "addr", "add", "10.77.0.2/24", "dev", far)
+        ip("-n", space, "link", "set", far, "up")
+        ip("-n", space, "link", "set", "lo", "up")
+        fleet = Fleet(workers=1)
+        fleet.redis_address = ["--port", port, "--bind", "10.77.0.1", "--protected-mode", "no"]
+        with fleet:
+            fleet.add_worker("ip", "netns", "exec", space, GANYMEDE_REDIS_URL=f"redis://10.77.0.1:{port}/0")
+            async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:
+                addresses = await accept_jobs(client, count, PICTURES)
+                before = await states(fleet, addresses)
+                ip("link", "set", near, "down")
+                await asyncio.sleep(cut_s)
+                ip("link", "set", near, "up")
+                began = time.monotonic()
+                found = await all_end(fleet, addresses)
+                took = time.monotonic() - began
+                wrong = await differ(client, addresses, PICTURES)
+            alive = sum(worker.poll() is None for worker in fleet.workers)
+    finally:
+        ip("netns", "del", space)
+    return {
+        "fault": f"link to one of two workers cut for {cut_s:g} s", "jobs": count,
+        "unfinished at the fault": before["queued"] + before["running"], "ended": dict(found),
+        "last end after s": round(took, 1), "wrong bytes": wrong, "note": f"{alive} of 2 workers lived through it",
+    }  # fmt: skip
+
+
 async def store_full(kind: str) -> Row:
     """Redis memory (`memory`) or the disk under its log (`disk`) full; then room again, without a restart."""
     folder = Path("/tmp/ganymede-full")

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import math
@@ -18,7 +19,7 @@ from service.job_queue.job import Job, job_from_hash, new_job_id
 from service.job_queue.load import Load, read_load
 from service.job_queue.scripts import SCRIPTS
 from service.job_queue.signals import Signals
-from service.redis.failures import as_service_errors
+from service.redis.failures import AWAY, as_service_errors
 from service.redis_keys import RedisKeys
 
 DAY_S = 86_400
@@ -184,9 +185,10 @@ class JobQueue:
         return None if found is None else bytes(found)
 
     async def forget(self, job_id: str) -> None:
-        """Remove an ended transient job: its answer has been read."""
+        """Remove an ended transient job: its answer has been read. With Redis away its own time to live does it."""
         keys = self.keys
-        await self.redis.unlink(keys.job(job_id), keys.result(job_id), keys.events(job_id), keys.input(job_id))
+        with contextlib.suppress(*AWAY):
+            await self.redis.unlink(keys.job(job_id), keys.result(job_id), keys.events(job_id), keys.input(job_id))
 
     def events(self, job_id: str, last_id: str | None = None) -> AsyncIterator[Event]:
         """Events (id, name, data) after `last_id`, as they come; ends with the one named by the job's last state."""

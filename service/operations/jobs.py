@@ -1,6 +1,7 @@
 """Operations as jobs: what is put into the queue, and what a worker does with it. The same code runs in every role."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -107,7 +108,8 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
         await jobs.forget(job.id)
         return result
     except asyncio.CancelledError:
-        await asyncio.shield(jobs.cancel(job.id))
+        with contextlib.suppress(ServiceError):  # the store is away: the job's deadline ends it
+            await asyncio.shield(jobs.cancel(job.id))
         raise
 
 
