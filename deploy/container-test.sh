@@ -10,7 +10,7 @@ tool=${CONTAINERS:-}
 if [ -z "$tool" ] && ! docker compose version >/dev/null 2>&1 && [ -x ../shared/tools/containers-without-docker ]; then
   tool=../shared/tools/containers-without-docker
 fi
-report=docs/evidence/containers.md url=http://127.0.0.1:8000 work=$(mktemp -d)
+name=kept-$(date +%s) report=docs/evidence/containers.md url=http://127.0.0.1:8000 work=$(mktemp -d)
 mkdir -p docs/evidence
 if [ -n "$tool" ]; then
   build() { "$tool" build; }
@@ -37,8 +37,8 @@ began=$SECONDS; compose up -d --scale worker=2 >"$work/up.log" 2>&1; ready
 say "API, two workers and Redis up and ready in $((SECONDS - began)) s"
 sample 7 >"$work/before.npy"
 say "four pictures of seed 7: $(wc -c <"$work/before.npy") bytes, SHA-256 $(sha256sum <"$work/before.npy" | cut -c1-16)"
-curl -fsS "$url/latents" -H 'content-type: application/json' -d '{"name": "kept", "from": {"seed": 7}}' >"$work/latent.json"
-say "latent \`kept\` saved: $(head -c 100 "$work/latent.json" | tr -d '\n')…"
+curl -fsS "$url/latents" -H 'content-type: application/json' -d '{"name": "'"$name"'", "from": {"seed": 7}}' >"$work/latent.json"
+say "latent \`$name\` saved: $(head -c 100 "$work/latent.json" | tr -d '\n')…"
 jobs=()
 for seed in $(seq 1 40); do
   jobs+=("$(curl -fsS "$url/sample" -H 'content-type: application/json' -H 'prefer: respond-async' -d "{\"seed\": $seed, \"n\": 32}" | sed 's/.*"id": *"\([0-9a-f]*\)".*/\1/')")
@@ -60,9 +60,9 @@ say "$done_jobs of 40 accepted jobs succeeded"
 [ "$done_jobs" = 40 ]
 compose down >"$work/down.log" 2>&1; compose up -d --scale worker=2 >"$work/up2.log" 2>&1; ready
 say "everything removed and created again (volume kept)"
-curl -fsS "$url/latents/kept" >/dev/null
+curl -fsS "$url/latents/$name" >/dev/null
 sample 7 | cmp - "$work/before.npy"
-say "latent \`kept\` is still there, and the four pictures are the same bytes"
+say "latent \`$name\` is still there, and the four pictures are the same bytes"
 api=$($engine ps --format '{{.Names}}' | grep api | head -n 1)
 say "the API runs as user $($engine exec "$api" id -u), its root file system is $($engine exec "$api" sh -c 'touch /x 2>/dev/null && echo writable || echo read-only')"
 compose down >/dev/null 2>&1
