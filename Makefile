@@ -42,6 +42,7 @@ bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and ins
 
 evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
 	$(BIN)/python -m training.evidence.lapgan
+	$(BIN)/python -m training.evidence.improved
 	$(BIN)/python -m training.evidence.upsampling
 
 container-test: ## Build the image, run the fleet, kill a worker, recreate everything (docs/evidence/containers.md)

@@ -21,9 +21,7 @@ from training.errors import EvaluationError
 from training.inside import forget as forgetting
 from training.inside import guided as looking
 from training.inside import representation
-from training.inside.forget import Shows
 from training.inside.shipped import networks
-from training.networks.dcgan import DcganGenerator
 from training.recipe import from_tree
 from training.recipe_tables import DataTable
 
@@ -85,13 +83,7 @@ def forget(
     """Drop the generator's maps that draw an attribute, and sample again."""
     with explained():
         opened, judge = read_bundle(bundle), load_classifier(classifier)
-        if attribute not in judge.names:
-            raise EvaluationError(f"the classifier knows {', '.join(judge.names)}, not {attribute}")
-        column = judge.names.index(attribute)
-
-        def shows(pictures: Tensor) -> NDArray[np.bool_]:
-            return np.asarray(judge.logits(pictures.numpy())[:, column] > 0)
-
+        shows = forgetting.shown_by(judge, attribute)
         generator = networks(opened)[0]
         latents = torch.from_numpy(draw(opened.manifest.latent, range(2 * samples_drawn)))
         learn, test = latents[:samples_drawn], latents[samples_drawn:]
@@ -101,15 +93,7 @@ def forget(
             f"{', '.join(map(str, found.maps))}, {found.control:.1%} without as many others; "
             f"pictures change by {found.changed:.3f}, {found.changed_control:.3f}"
         )
-        samples.save_grid(out, before_and_after(generator, test, shows, found.maps), 10)
-
-
-def before_and_after(generator: DcganGenerator, latents: Tensor, shows: Shows, maps: tuple[int, ...]) -> Tensor:
-    """Ten samples that show the attribute, and below them the same seeds without the maps; [20, C, H, W]."""
-    _, plain = forgetting.activations(generator, latents)
-    _, without = forgetting.activations(generator, latents, maps)
-    chosen = np.flatnonzero(shows(plain))[:10]
-    return torch.cat([plain[chosen], without[chosen]])
+        samples.save_grid(out, forgetting.before_and_after(generator, test, shows, found.maps), 10)
 
 
 def _real(recipe: dict[str, object], split: str, limit: int) -> Dataset:

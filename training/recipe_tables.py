@@ -118,6 +118,7 @@ class SemiSupervisedTable(Table):
     discriminator: tuple[int, ...] = (1000, 500, 250, 250, 250)  # hidden units, or (first, later) channels
     hidden_noise: float = Field(0.5, ge=0)  # sigma between the layers of the mlp
     dropout: float = Field(0.5, ge=0, lt=1)  # between the stages of the convolutional network
+    learned_gains: bool = False  # of the weight norm in hidden layers; the released code fixes them after the start
     unlabelled_weight: float = Field(1.0, ge=0)  # of the real/fake part of the discriminator's cost
     average_images: int = Field(0, ge=0)  # half-life, in pictures, of the averaged classifier; 0 = off
     initialise_with: int = Field(500, ge=2)  # pictures of the data-dependent start of weight normalisation

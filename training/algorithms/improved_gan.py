@@ -38,7 +38,7 @@ class ImprovedGan(TwoPlayer):
         first = StepRandom(setting.recipe.run.seed, 0)
         start(generator, first.generator("generator"))
         start(classifier, first.generator("discriminator"))
-        normalise_classifier(classifier)
+        normalise_classifier(classifier, setting.recipe.semi_supervised.learned_gains)
         self._fixed = {name for name, parameter in classifier.named_parameters() if not parameter.requires_grad}
         super().__init__(setting, generator, classifier)
         self.average_classifier = ema.averaged_copy(self.discriminator)

@@ -16,6 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from training.attributes import Classifier
+from training.errors import EvaluationError
 from training.networks.dcgan import DcganGenerator
 
 Shows = Callable[[Tensor], NDArray[np.bool_]]
@@ -72,3 +74,19 @@ def forget(
         float((without - plain).abs().mean()),
         float((control - plain).abs().mean()),
     )
+
+
+def shown_by(judge: Classifier, attribute: str) -> Shows:
+    """Which pictures show the attribute; EvaluationError for one the classifier does not know."""
+    if attribute not in judge.names:
+        raise EvaluationError(f"the classifier knows {', '.join(judge.names)}, not {attribute}")
+    column = judge.names.index(attribute)
+    return lambda pictures: np.asarray(judge.logits(pictures.numpy())[:, column] > 0)
+
+
+def before_and_after(generator: DcganGenerator, latents: Tensor, shows: Shows, maps: Sequence[int]) -> Tensor:
+    """Ten samples that show the attribute, and below them the same latents without the maps; [20, C, H, W]."""
+    _, plain = activations(generator, latents)
+    _, without = activations(generator, latents, maps)
+    chosen = np.flatnonzero(shows(plain))[:10]
+    return torch.cat([plain[chosen], without[chosen]])

@@ -167,12 +167,12 @@ def start(network: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def normalise_classifier(network: MlpClassifier | ConvolutionalClassifier) -> nn.Module:
-    """Weight normalisation everywhere, in place; only the last layer learns its gain.
+def normalise_classifier(network: MlpClassifier | ConvolutionalClassifier, learned_gains: bool = False) -> nn.Module:
+    """Weight normalisation everywhere, in place; the last layer learns its gain, the others only if told to.
 
-    The other gains come from the data and stay: a layer whose gain may grow drowns the noise that regularises it.
+    Otherwise their gains come from the data and stay, as in the released code.
     """
     for module in list(network.modules()):
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            normalise(module, fixed_gain=module is not network.head)
+            normalise(module, fixed_gain=module is not network.head and not learned_gains)
     return network

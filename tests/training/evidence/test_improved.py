@@ -1,0 +1,36 @@
+"""The evidence page: facts are measured once, and nothing is claimed that was not measured."""
+
+from pathlib import Path
+
+from training.evidence.facts import Facts
+from training.evidence.improved_page import write_page
+
+
+def test_a_fact_is_measured_once(tmp_path: Path) -> None:
+    """A second command finds what the first one measured, even when it has no time left."""
+    taken: list[int] = []
+
+    def take() -> dict[str, int]:
+        taken.append(1)
+        return {"wrong": 100}
+
+    first = Facts(tmp_path / "facts.jsonl")
+    assert first.measure("a", take) == Facts(tmp_path / "facts.jsonl").get("a")
+    again = Facts(tmp_path / "facts.jsonl", minutes=1e-9)
+    assert again.measure("a", take) is not None
+    assert again.measure("b", take) is None
+    assert taken == [1]
+
+
+def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
+    """Without facts every section says so; with one, its figure and nothing else appears."""
+    facts = Facts(tmp_path / "facts.jsonl")
+    write_page(tmp_path / "page.md", facts)
+    assert (tmp_path / "page.md").read_text().count("not run") >= 30
+    facts.measure("test_error.mnist-ssl", lambda: {"wrong": 1234, "of": 10000, "labels": 100, "steps": 5})
+    for seed, value in ((0, 1.0), (1, 3.0)):
+        facts.measure(f"ablation.mnist.-LS.{seed}", lambda v=value: {"cls_score": v, "cls_frechet": 7.0, "steps": 9})  # type: ignore[misc]
+    write_page(tmp_path / "page.md", facts)
+    page = (tmp_path / "page.md").read_text()
+    assert "| mnist-ssl | 100 | 5 | 1234 | 10000 |" in page
+    assert "| -LS | 2 ± 1.4 (n=2) | 7 ± 0 (n=2) | not run | not run |" in page

@@ -1,0 +1,40 @@
+"""Measured facts kept between runs of an evidence command: one JSON line each, so that what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Fact = dict[str, Any]
+
+
+class Facts:
+    """Facts by key, in a file that only grows; `minutes` of wall time for measuring new ones, 0 = no limit."""
+
+    def __init__(self, path: Path, minutes: float = 0.0) -> None:
+        self.path, self._end = path, time.monotonic() + minutes * 60 if minutes else None
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        self.known: dict[str, Fact] = {fact.pop("key"): fact for fact in map(json.loads, lines)}
+
+    def get(self, key: str) -> Fact | None:
+        """What is known of a key; None where it was never measured."""
+        return self.known.get(key)
+
+    def measure(self, key: str, take: Callable[[], Mapping[str, Any]]) -> Fact | None:
+        """The fact of that key, measured now if it is new and time is left; None otherwise."""
+        if key not in self.known and not self.out_of_time:
+            started = time.process_time()
+            fact = {**take(), "cpu_seconds": round(time.process_time() - started, 1)}
+            self.known[key] = fact
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"key": key, **fact}, ensure_ascii=False) + "\n")
+        return self.known.get(key)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the minutes are used up."""
+        return self._end is not None and time.monotonic() >= self._end

@@ -1,0 +1,182 @@
+"""docs/evidence/improved.md by one command: `python -m training.evidence.improved --minutes 60`. It resumes.
+
+Every fact is measured once and kept in docs/evidence/improved.jsonl; a later call measures what is still missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from models.bundle import Bundle, read_bundle
+from models.latents import draw
+from training import samples
+from training.attributes import load_classifier as load_attributes
+from training.classifier import Classifier, load_classifier, train_classifier
+from training.data.dataset import Dataset, load_dataset
+from training.evaluate.extractors import from_classifier
+from training.evaluate.semi_supervised import errors_of_bundle
+from training.evaluate.suite import Plan, evaluate, gather, neighbour_sheet
+from training.evidence import ablation
+from training.evidence.facts import Facts
+from training.evidence.improved_page import write_page
+from training.inside import guided, representation
+from training.inside.forget import before_and_after, forget, shown_by
+from training.inside.shipped import networks
+from training.recipe import from_tree
+from training.recipe_tables import DataTable
+
+PAGE = Path("docs/evidence/improved.md")
+SHEETS = Path("docs/evidence")
+BUNDLES = Path("models/exports")
+KEPT = Path("runs/evidence")
+SHIPPED = ("mnist-gan", "mnist-cgan", "mnist-ssl", "fashion-ssl")
+PROBED = "fashion32"
+FACES, GLASSES = "faces64", "eyeglasses"
+SETS = {"mnist": "../shared/data/mnist", "fashion": "../shared/data/fashion-mnist"}
+SEEDS = (0, 1, 2)
+
+
+def main(
+    minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
+    samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
+    steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 500,
+    attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
+) -> None:
+    """Measure what is missing and write the page."""
+    facts = Facts(SHEETS / "improved.jsonl", minutes)
+    for _ in work(facts, samples_drawn, steps, attributes):
+        write_page(PAGE, facts)
+        if facts.out_of_time:
+            break
+    write_page(PAGE, facts)
+
+
+def work(facts: Facts, count: int, steps: int, attributes: Path) -> Iterator[None]:
+    """Everything there is to measure, the cheap parts first."""
+    for name in ("mnist-ssl", "fashion-ssl"):
+        if (BUNDLES / name).is_dir():
+            facts.measure(f"test_error.{name}", lambda name=name: test_error(name))  # type: ignore[misc]
+            yield
+    for name in SHIPPED:
+        if (BUNDLES / name).is_dir():
+            facts.measure(f"scores.{name}", lambda name=name: scores(name, count))  # type: ignore[misc]
+            yield
+    facts.measure("guided", guided_sheets)
+    yield
+    if attributes.is_file():
+        facts.measure("forget", lambda: forgotten_glasses(attributes))
+        yield
+    facts.measure("representation", linear_probes)
+    yield
+    for seed in SEEDS:
+        for title, path in SETS.items():
+            for variant in ablation.VARIANTS:
+                key = f"ablation.{title}.{variant}.{seed}"
+                if facts.get(key) is None and not facts.out_of_time:
+                    data, judge = small(title, path)
+                    facts.measure(
+                        key,
+                        lambda v=variant, p=path, s=seed, d=data, j=judge: ablation.run(v, p, d, j, s, steps),  # type: ignore[misc]
+                    )
+                yield
+
+
+def test_error(name: str) -> Mapping[str, Any]:
+    """Errors of a shipped classifier on the whole test set."""
+    bundle = read_bundle(BUNDLES / name)
+    table = _table(bundle)
+    test, _ = load_dataset(table.model_copy(update={"split": "test", "labelled": 0}))
+    wrong = errors_of_bundle(bundle, test)
+    steps = bundle.manifest.provenance.steps
+    return {"wrong": wrong, "of": len(test), "labels": table.labelled, "steps": steps, "bundle": bundle.reference}
+
+
+def scores(name: str, count: int) -> Mapping[str, Any]:
+    """All scores of a shipped bundle, and its neighbour sheet."""
+    bundle = read_bundle(BUNDLES / name)
+    table = _table(bundle).model_copy(update={"labelled": 0, "labels": "class"})
+    judge, file = classifier(f"{Path(table.path).name}-{table.size}", table)
+    material = gather(bundle, table, Plan(samples=count, real=count, rows=min(1000, count), epochs=4.0))
+    extractor = from_classifier(judge, file)
+    neighbour_sheet(material, SHEETS / f"{name}-neighbours.png")
+    found = evaluate(material, [extractor], judge)
+    return {"bundle": bundle.reference, "scores": [score.model_dump() for score in found]}
+
+
+def guided_sheets() -> Mapping[str, Any]:
+    """Guided backpropagation of the probed bundle's discriminator and of a random one."""
+    bundle = read_bundle(BUNDLES / PROBED)
+    train, _ = load_dataset(_table(bundle).model_copy(update={"limit": 1000}))
+    pictures, maps = train.batch(torch.arange(500)).pictures, {}
+    for title, random in (("trained", False), ("random", True)):
+        seen = guided.strongest(networks(bundle, random)[1], pictures)
+        samples.save_grid(SHEETS / f"guided-{title}.png", seen.sheet(), 10)
+        maps[title] = list(seen.features)
+    return {"bundle": bundle.reference, "pictures": len(pictures), "maps": maps}
+
+
+def forgotten_glasses(attributes: Path, count: int = 1000, maps: int = 6) -> Mapping[str, Any]:
+    """Eyeglasses dropped from the faces bundle's generator, and the sheet of the same seeds before and after."""
+    bundle, generator = read_bundle(BUNDLES / FACES), networks(read_bundle(BUNDLES / FACES))[0]
+    shows = shown_by(load_attributes(attributes), GLASSES)
+    latents = torch.from_numpy(draw(bundle.manifest.latent, range(2 * count)))
+    learn, test = latents[:count], latents[count:]
+    found = forget(generator, learn, test, shows, maps)
+    samples.save_grid(SHEETS / "forget-eyeglasses.png", before_and_after(generator, test, shows, found.maps), 10)
+    return {"bundle": bundle.reference, "attribute": GLASSES, "samples": count, **asdict(found)}
+
+
+def linear_probes(known: int = 2000, unseen: int = 2000) -> Mapping[str, Any]:
+    """L2-SVM on pooled features of trained and random discriminators, and on pixels; all labels and 1,000."""
+    bundle = read_bundle(BUNDLES / PROBED)
+    table = _table(bundle)
+    train, test = _rows(table, known), _rows(table.model_copy(update={"split": "test"}), unseen)
+    rows: dict[str, tuple[Any, Any]] = {"pixels": (train[0].flatten(1).numpy(), test[0].flatten(1).numpy())}
+    for title, random in (("trained", False), ("random", True)):
+        net = networks(bundle, random)[1]
+        rows[title] = (representation.pooled_features(net, train[0]), representation.pooled_features(net, test[0]))
+    found = {}
+    for title, (learn, check) in rows.items():
+        for labels in (1000, known):
+            learned = representation.linear_svm(learn[:labels], train[1][:labels], check, test[1])
+            found[f"{title}.{labels}"] = learned.accuracy
+        found[f"{title}.size"] = learn.shape[1]
+    return {"bundle": bundle.reference, "known": known, "unseen": unseen, "found": found}
+
+
+def _rows(table: DataTable, count: int) -> tuple[torch.Tensor, Any]:
+    data, _ = load_dataset(table.model_copy(update={"flip": False}))
+    assert data.labels is not None
+    chosen = torch.from_numpy(representation.balanced_rows(data.labels.numpy(), count, 0))
+    return data.batch(chosen).pictures, data.labels[chosen].numpy()
+
+
+def small(title: str, path: str) -> tuple[Dataset, Classifier]:
+    """The training set at 16x16 with its labels, and a classifier of it."""
+    table = DataTable(path=path, labels="class", size=16, channels=1)
+    judge, _ = classifier(f"{title}-16", table)
+    return load_dataset(table.model_copy(update={"limit": 20000}))[0], judge
+
+
+def classifier(name: str, table: DataTable) -> tuple[Classifier, Path]:
+    """A LeNet of the real set, trained once and kept under runs/evidence."""
+    path = KEPT / f"{name}.safetensors"
+    if not path.is_file():
+        train, _ = load_dataset(table.model_copy(update={"flip": False}))
+        test, _ = load_dataset(table.model_copy(update={"split": "test", "flip": False}))
+        train_classifier(train, test, epochs=1.0).save(path)
+    return load_classifier(path), path
+
+
+def _table(bundle: Bundle) -> DataTable:
+    return from_tree(bundle.manifest.provenance.recipe).data
+
+
+if __name__ == "__main__":
+    typer.run(main)
