@@ -95,6 +95,7 @@ class MlpTable(Table):
     """The shape of fully connected networks (algorithms gan, and improved with network "mlp")."""
 
     generator: tuple[int, ...] = (1200, 1200)  # hidden units
+    generator_norm: bool = False  # BatchNorm in the generator; the papers had none, it learns several times faster
     discriminator: tuple[int, ...] = (240, 240)
     pieces: int = Field(5, ge=1)  # linear pieces of each maxout unit; 1 = leaky ReLU instead
     dropout: float = Field(0.5, ge=0, lt=1)  # before every hidden and the last layer of the discriminator

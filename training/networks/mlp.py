@@ -50,7 +50,8 @@ class MlpGenerator(nn.Module):
         layers: list[nn.Module] = []
         widths = [noise + labels, *table.generator]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+            norm = [nn.BatchNorm1d(outputs)] if table.generator_norm else []
+            layers += [nn.Linear(inputs, outputs), *norm, nn.ReLU()]
         self.layers = nn.Sequential(
             *layers, nn.Linear(widths[-1], channels * size * size), nn.Sigmoid(), ToPicture(size, channels)
         )
