@@ -45,7 +45,7 @@ SEEDS = (0, 1, 2)
 def main(
     minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
     samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
-    steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 500,
+    steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
 ) -> None:
     """Measure what is missing and write the page."""
