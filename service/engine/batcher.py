@@ -77,6 +77,13 @@ class Batcher:
         self._lanes[ticket.bulk].setdefault(ticket.lane, _Lane()).add(ticket)
         self.waiting += ticket.waiting
 
+    def cancel(self, ticket: Ticket) -> None:
+        """Nobody waits for it any more: its place is free at once, what is left of it is skipped later."""
+        if not ticket.cancelled:
+            ticket.cancelled = True
+            self.waiting -= ticket.waiting
+            self._dropped(ticket, "cancelled")
+
     def next(self, now: float) -> Batch | None:
         """The next batch, or None when nothing waits. Cancelled and expired tickets are dropped on the way."""
         for lanes in self._lanes:  # immediate first, then bulk
@@ -114,8 +121,9 @@ class Batcher:
             if not ticket.cancelled and not late:
                 return ticket
             queue.popleft()
-            self.waiting -= ticket.waiting
-            self._dropped(ticket, "cancelled" if ticket.cancelled else "deadline")
+            if not ticket.cancelled:  # a cancelled one was counted out when its caller went
+                self.waiting -= ticket.waiting
+                self._dropped(ticket, "deadline")
         return None
 
     def _take(self, ticket: Ticket, share: int) -> Piece:

@@ -60,6 +60,11 @@ class DeviceWorker:
             self._batcher.add(ticket)
             self._wake.notify()
 
+    def cancel(self, ticket: Ticket) -> None:
+        """The caller went away: its place in the queue is free at once."""
+        with self._wake:
+            self._batcher.cancel(ticket)
+
     def stop(self) -> None:
         """Finish the batch in hand and end the thread; what still waits is refused."""
         with self._wake:

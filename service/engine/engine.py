@@ -104,7 +104,7 @@ class Engine:
         try:
             return await work.future
         except asyncio.CancelledError:
-            ticket.cancelled = True
+            self._worker.cancel(ticket)
             raise
 
     async def judge(self, model: Model, images: Array, label: Array | None = None) -> Judgement:

@@ -110,6 +110,7 @@ def test_every_flow_by_keyboard(studio: Open) -> None:
         page.locator("#cards .tile button").first.focus()
         for key in ("+", "ArrowRight", "-", "ArrowRight", "+"):
             page.keyboard.press(key)
+            page.wait_for_timeout(150)  # as fast as fingers are, not as fast as a program
         expect(page.locator(".expression")).to_have_text('"tiny-7" - "tiny-6" + "tiny-5"')
         expect(page.locator("#around .tile")).to_have_count(9)
         page.locator("#around .tile button[tabindex='0']").focus()

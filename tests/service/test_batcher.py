@@ -88,8 +88,9 @@ def test_late_and_cancelled_work_is_dropped_before_it_is_computed() -> None:
     late, gone, good = ticket(5, deadline=1.0), ticket(5), ticket(5)
     for one in (late, gone, good):
         batcher.add(one)
-    gone.cancelled = True
+    batcher.cancel(gone)
+    assert batcher.waiting == 10, "its place is free before the next batch is formed"
     batches = drain(batcher, now=2.0)
     assert [piece.ticket for batch in batches for piece in batch.pieces] == [good]
-    assert dropped == [(late, "deadline"), (gone, "cancelled")]
+    assert dropped == [(gone, "cancelled"), (late, "deadline")]
     assert batcher.waiting == 0

@@ -47,6 +47,7 @@ async def test_a_client_that_hangs_up_frees_its_place(client_with: ClientFactory
         task = asyncio.create_task(engine.generate(model, vectors, [None] * 4000))
         await asyncio.sleep(0.005)
         task.cancel()
+        await asyncio.wait([task])
         assert (await stack(client, seed=1)).shape == (1, 16, 16, 3)
         async with asyncio.timeout(10):
             while engine.waiting:
