@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -78,8 +79,22 @@ def write_graph(graph: Graph, folder: Path) -> Files:
             external_data=False,
             verbose=False,
         )
+        forget_sources(folder / f"{graph.stem}.onnx")
         torch.jit.trace(graph.module, examples).save(str(folder / f"{graph.stem}.ts"))  # type: ignore[no-untyped-call]
     return Files(onnx=f"{graph.stem}.onnx", torchscript=f"{graph.stem}.ts")
+
+
+def forget_sources(file: Path) -> None:
+    """Drop what the exporter notes of the source code: a bundle must not carry paths of the machine that made it."""
+    model = onnx.load(file)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    onnx.save(model, file)
 
 
 def _dynamic_shapes(graph: Graph) -> tuple[dict[int, object], ...]:
