@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from bench.faults.fleet import Fleet, kill, rss_mib
 from service.job_queue.queue import JobQueue, QueueSettings
@@ -262,7 +263,7 @@ async def fill(redis: Redis, kind: str, folder: Path) -> None:
     for _ in range(200):  # Redis notices when it writes its log
         try:
             await redis.set("x", os.urandom(20_000))
-        except Exception:
+        except RedisError:
             return
         await asyncio.sleep(0.02)
 
