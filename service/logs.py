@@ -1,16 +1,53 @@
-"""Log lines for people (text) or machines (one JSON object a line, with request and job ids)."""
+"""Log lines for people (text) or machines (one JSON object a line); each says which request and job it is about."""
 
 import json
 import logging
 import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Literal
 
-_STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message"}
+_STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message", "about"}
+_ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
+QUIET = ("ganymede.requests", "ganymede.ended")  # one line a request or job: for machines
+
+
+@contextmanager
+def about(**ids: str | None) -> Iterator[None]:
+    """What is logged inside, by this task and what it awaits, carries these ids (`request_id`, `job_id`)."""
+    token = _ABOUT.set({**_ABOUT.get(), **{name: value for name, value in ids.items() if value}})
+    try:
+        yield
+    finally:
+        _ABOUT.reset(token)
+
+
+def about_job(job_id: str) -> AbstractContextManager[None]:
+    """The ids of a job, or of a part of one (`<id>.<number>`)."""
+    head, _, part = job_id.partition(".")
+    return about(job_id=head, part=part)
+
+
+def learn(**ids: str) -> None:
+    """Add ids that became known on the way, until the surrounding `about` ends."""
+    _ABOUT.set({**_ABOUT.get(), **ids})
+
+
+class IdsFilter(logging.Filter):
+    """Puts the ids into every record that does not bring its own, and their text into `about`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always lets the record pass."""
+        found = {name: record.__dict__.setdefault(name, value) for name, value in _ABOUT.get().items()}
+        record.about = "".join(f" [{name.removesuffix('_id')} {value}]" for name, value in found.items())
+        return True
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message and whatever `extra` carried."""
+    """One JSON object a line: time, level, logger, message, ids and whatever `extra` carried."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -27,10 +64,11 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(log_format: Literal["text", "json"]) -> None:
-    """Logs go to stderr; requests are logged at INFO only in the JSON format, which machines read."""
+    """Logs go to stderr; ended requests and jobs are logged at INFO only in the JSON format, which machines read."""
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(about)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    handler.addFilter(IdsFilter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    if log_format == "text":
-        logging.getLogger("ganymede.requests").setLevel(logging.WARNING)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING if log_format == "text" else logging.NOTSET)

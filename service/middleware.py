@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import admit
 from service.errors import ClientClosedError, ServiceError, TooLargeError
+from service.logs import about
 from service.problems import problem_response
 from service.state import State
 
@@ -57,6 +58,10 @@ class Gate:
             return
         state: State = self._state_of()
         visit = _Visit(scope, send)
+        with about(request_id=visit.request_id):
+            await self._pass_on(scope, receive, visit, state)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
         state.in_flight += 1
         state.metrics.set("in_flight_requests", state.in_flight)
         try:
@@ -66,6 +71,11 @@ class Gate:
             await self._app(scope, _limited(receive, limit), visit.send)
         except ServiceError as error:
             await visit.fail(error, scope, receive)
+        except Exception:
+            log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])
+            if visit.status:  # half an answer cannot be taken back: the server cuts the connection
+                raise
+            await visit.fail(ServiceError("something went wrong on our side; the log has the request id"), scope, receive)
         finally:
             state.in_flight -= 1
             state.metrics.set("in_flight_requests", state.in_flight)
@@ -122,7 +132,7 @@ class _Visit:
                 self._scope["method"],
                 self._scope["path"],
                 self.status or 499,
-                extra={"request_id": self.request_id, "duration_ms": round(took * 1e3, 2), "status": self.status},
+                extra={"duration_ms": round(took * 1e3, 2), "status": self.status or 499},
             )
 
 

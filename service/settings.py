@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     max_jobs: int = Field(10_000, ge=1, description="Jobs queued or running before 429.")
     job_result_ttl_s: float = Field(86_400, gt=0, description="Seconds a job's result is kept; 410 afterwards.")
     job_lease_s: float = Field(
-        15.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
+        5.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
     )
     job_attempts: int = Field(5, ge=1, le=100, description="Starts of a job before it is put on the dead-letter list.")
     job_chunk_pictures: int = Field(64, ge=1, description="Pictures of a bulk job that one worker takes at a time.")

@@ -62,7 +62,7 @@ def page(rows: list[Row]) -> str:
             "",
             "Made by `make evidence-faults`. Real processes (`ganymede serve --role api`, two `ganymede worker`), a",
             "real Redis with its log on disk, the shipped default bundle, real HTTP. Jobs: `POST /sample {seed, n: 24}`",
-            "(8 in chaos) with `Prefer: respond-async`; leases of 5 s (default 15 s). *Lost* would stand under *ended* as",
+            "(8 in chaos) with `Prefer: respond-async`; leases of 5 s (the default). *Lost* would stand under *ended* as",
             "`lost`; *wrong bytes* are results whose pixels differ from an undisturbed request's, of so many compared.",
             "",
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {cores} cores ({platform.machine()}), {find_server().name}; load average "

@@ -17,12 +17,12 @@ from service.redis.embedded import answer, find_server
 
 
 class Fleet:
-    """`with Fleet(workers=2) as fleet:`; lease 5 s, so that recovery is quick (the default is 15 s)."""
+    """`with Fleet(workers=2) as fleet:`; everything that is not named has its default."""
 
     def __init__(self, workers: int = 2, folder: Path | None = None, **settings: str) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="ganymede-faults-"))
         self.socket = self.folder / "redis.sock"
-        fixed = {"REDIS_URL": f"unix://{self.socket}", "JOB_LEASE_S": "5", "THREADS": "1", "DRAIN_S": "20"}
+        fixed = {"REDIS_URL": f"unix://{self.socket}", "THREADS": "1", "DRAIN_S": "20"}
         names = {f"GANYMEDE_{name.upper()}": value for name, value in {**fixed, **settings}.items()}
         self.environment = {**os.environ, **names, "OMP_NUM_THREADS": "1"}
         self.redis: subprocess.Popen[bytes] | None = None

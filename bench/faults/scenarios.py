@@ -93,6 +93,21 @@ async def differ(client: httpx.AsyncClient, addresses: dict[int, str], pictures:
     return f"{wrong} of {len(chosen)}"
 
 
+async def taken_over(fleet: Fleet, addresses: dict[int, str], killed: float) -> str:
+    """When the killed worker's own jobs were taken over and when the last of them ended, from the jobs' events."""
+    redis, again, done = connect(f"unix://{fleet.socket}"), [], []
+    for address in addresses.values():
+        rows: Any = await redis.xrange(RedisKeys("{gmd}").events(address.rsplit("/", 1)[1]))
+        times = {row[b"e"]: int(row_id.split(b"-")[0]) / 1000 - killed for row_id, row in rows}
+        if b"reclaimed" in times:
+            again.append(times[b"reclaimed"])
+            done.append(times[b"succeeded"])
+    await redis.aclose()
+    if not again:
+        return "it held no job when it died"
+    return f"its {len(again)} jobs: taken over after {max(again):.1f} s, the last of them done after {max(done):.1f} s"
+
+
 async def worker_killed(count: int = 300) -> Row:
     """SIGKILL of one of two workers with `count` jobs accepted; a new one starts at once."""
     with Fleet(workers=2) as fleet:
@@ -100,14 +115,16 @@ async def worker_killed(count: int = 300) -> Row:
             addresses = await accept_jobs(client, count, PICTURES)
             before = await states(fleet, addresses)
             kill(fleet.workers[0])
-            began = time.monotonic()
-            fleet.revive()
+            began, killed = time.monotonic(), time.time()
+            reviving = asyncio.create_task(asyncio.to_thread(fleet.revive))
             found = await all_end(fleet, addresses)
             took = time.monotonic() - began
+            await reviving
+            note = await taken_over(fleet, addresses, killed)
             wrong = await differ(client, addresses, PICTURES)
     return {
         "fault": "worker SIGKILL", "jobs": count, "unfinished at the fault": before["queued"] + before["running"],
-        "ended": dict(found), "last end after s": round(took, 1), "wrong bytes": wrong,
+        "ended": dict(found), "last end after s": round(took, 1), "wrong bytes": wrong, "note": note,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Leases of a worker: heartbeats for what it runs, and taking over what others have let go."""
+"""Leases of a worker: what is lost, and taking over what others have let go. `heartbeat` renews them."""
 
 import contextlib
 import logging
@@ -8,13 +8,15 @@ from typing import Any, Protocol
 
 from redis.exceptions import ResponseError
 
+from service.job_queue.heartbeat import Heartbeat
 from service.job_queue.queue import JobQueue
+from service.logs import about_job
 from service.redis.failures import AWAY
 
 log = logging.getLogger("ganymede.jobs")
 
 GROUP = "workers"
-WORKER_TTL_S = 60.0  # a worker that is silent for longer is no longer counted
+TIDY_EVERY_S = 60.0
 FORGET_CONSUMER_MS = 600_000
 
 
@@ -26,6 +28,7 @@ class Holder(Protocol):
     slots: int
     running: dict[str, Any]
     hooks: Any
+    heart: Heartbeat
 
     def spawn(self, job_id: str, mid: str, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Run something under a lease."""
@@ -41,18 +44,14 @@ class Leases:
         self._holder = holder
         self._tidied = time.monotonic()
 
-    async def beat(self) -> None:
-        """Renew all leases; stop jobs whose lease another worker has taken; say that this worker lives."""
-        holder, queue = self._holder, self._holder.queue
-        if mids := list(holder.running):
-            for lost in await queue.run("beat", holder.name, *mids):
-                if entry := holder.running.get(lost.decode()):
-                    if entry.stop is None:  # a cancelled job has given its lease up already
-                        log.warning("lost the lease of job %s; it ended elsewhere, or another worker has it", entry.id)
-                    entry.cancel("lost")
-        now = time.time()
-        await queue.redis.zadd(queue.keys.name("workers"), {holder.name: now})
-        await queue.redis.zremrangebyscore(queue.keys.name("workers"), "-inf", now - WORKER_TTL_S)
+    def lost(self, mid: str) -> None:
+        """Stop a job whose lease another worker has taken."""
+        entry = self._holder.running.get(mid)
+        if entry is None or entry.finishing or entry.stop is not None:  # it has ended, and so given its lease up
+            return
+        with about_job(entry.id):
+            log.warning("lost the lease of job %s; it ended elsewhere, or another worker has it", entry.id)
+        entry.cancel("lost")
 
     async def upkeep(self) -> None:
         """Move what is due, end what is too late, take over what was let go, check for missed cancels."""
@@ -60,15 +59,17 @@ class Leases:
         await queue.run("sweep", int(queue.settings.record_ttl_s), int(queue.settings.dead_ttl_s))
         await self._take_over()
         await self._missed_cancels()
-        if time.monotonic() - self._tidied > WORKER_TTL_S:
+        if time.monotonic() - self._tidied > TIDY_EVERY_S:
             self._tidied = time.monotonic()
             await self._forget_consumers()
 
     async def _take_over(self) -> None:
-        holder, queue = self._holder, self._holder.queue
-        room = holder.slots - len(holder.running)
+        """At once, beyond the slots if need be: they were accepted before what waits. Not right after an outage, when
+        the leases of the living have run out as well."""
+        holder, queue, heart = self._holder, self._holder.queue, self._holder.heart
+        room = 2 * holder.slots - len(holder.running)
         stream = queue.keys.name("running")
-        if room <= 0 or not await queue.redis.exists(stream):
+        if room <= 0 or heart.steady_s() < 2 * heart.every_s or not await queue.redis.exists(stream):
             return
         lease_ms = int(queue.settings.lease_s * 1000)
         reply: Any = await queue.redis.xautoclaim(stream, GROUP, holder.name, lease_ms, "0-0", count=room)
@@ -76,7 +77,8 @@ class Leases:
         for mid, row in taken:
             holder.spawn(row[b"id"].decode(), mid, holder.restart)
         if taken:
-            log.warning("took over %d jobs of a lost worker", len(taken))
+            ids = [row[b"id"].decode() for _, row in taken]
+            log.warning("took over %d jobs of a lost worker", len(taken), extra={"job_ids": ids})
             holder.hooks.reclaimed(len(taken))
 
     async def _missed_cancels(self) -> None:

@@ -38,7 +38,8 @@ class QueueSettings:
     dead_ttl_s: float = 7 * DAY_S  # how long a person has to look at the dead-letter list
     idempotency_ttl_s: float = DAY_S
     attempts: int = 5
-    lease_s: float = 15.0  # three missed heartbeats
+    lease_s: float = 5.0  # five missed heartbeats
+    stall_s: float = 30.0  # how long a worker's event loop may stand still before its jobs go to others
 
 
 class JobQueue:

@@ -1,7 +1,7 @@
 """Runs jobs in a worker: takes them with a lease, keeps the lease alive, hands in results, survives Redis being away.
 
-Knows nothing of what a job computes: that is the `execute` callback. A GPU call must run in a thread, or the heartbeats
-starve; when they do nevertheless, another worker runs the job again and the first finished result wins.
+Knows nothing of what a job computes: that is the `execute` callback. A GPU call must run in a thread; when the loop
+stands still for too long nevertheless, another worker runs the job again and the first finished result wins.
 """
 
 import asyncio
@@ -17,12 +17,15 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from service.errors import ServiceError
+from service.job_queue.heartbeat import Heartbeat
 from service.job_queue.job import Job, JobError, job_from_hash, new_job_id
 from service.job_queue.leases import Leases
 from service.job_queue.queue import JobQueue
+from service.logs import about, about_job
 from service.redis.failures import AWAY, is_full
 
 log = logging.getLogger("ganymede.jobs")
+ended = logging.getLogger("ganymede.ended")  # a line for each attempt
 
 Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
 Execute = Callable[[Job, Emit, asyncio.Event], Awaitable[bytes]]
@@ -91,13 +94,14 @@ class JobRunner:
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
         self.leases = Leases(self)
+        self.heart = Heartbeat(queue, self.name, lambda: tuple(self.running), self.leases.lost)
 
     def start(self) -> None:
         """Begin to take jobs; returns at once. Redis need not be there yet."""
         self.queue.signals.listen("work", lambda _: self._work.set())
         self.queue.signals.listen("cancel", self._on_cancel)
-        lease_s = self.queue.settings.lease_s
-        steps = ((self._take, 0.0), (self.leases.beat, lease_s / 3), (self.leases.upkeep, min(1.0, lease_s / 3)))
+        self.heart.start()
+        steps = ((self._take, 0.0), (self.leases.upkeep, min(1.0, self.heart.every_s)))
         self._tasks = [asyncio.create_task(self._guard(step, pause_s)) for step, pause_s in steps]
 
     async def stop(self, grace_s: float = 20.0) -> None:
@@ -114,6 +118,7 @@ class JobRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.heart.stop()
         await self.leases.sign_off()
 
     def _job_tasks(self) -> list[asyncio.Task[None]]:
@@ -150,7 +155,7 @@ class JobRunner:
                 await self._work.wait()
 
     def _room(self) -> int:
-        return 0 if self._suspects else self.slots - len(self.running)
+        return 0 if self._suspects else max(0, self.slots - len(self.running))
 
     def _spawn_all(self, handed: list[Any]) -> None:
         for order in handed:
@@ -162,6 +167,10 @@ class JobRunner:
         entry.task = asyncio.create_task(self._occupy(entry, run, *args), name=f"job-{job_id}")
 
     async def _occupy(self, entry: Running, run: Callable[..., Awaitable[None]], *args: Any) -> None:
+        with about_job(entry.id):
+            await self._run(entry, run, *args)
+
+    async def _run(self, entry: Running, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         entry.started = True
         try:
             if entry.stop is not None:
@@ -209,13 +218,19 @@ class JobRunner:
     async def _run_order(self, entry: Running, order: list[Any]) -> None:
         """One attempt: execute, then hand in what came of it."""
         job = _job_of_order(order)
+        with about(request_id=job.request_id):
+            await self._run_job(entry, job)
+
+    async def _run_job(self, entry: Running, job: Job) -> None:
         if job.bulk and not job.merging:
             self.bulk.add(entry.mid)
         begun = time.monotonic()
         outcome, body = await self._attempt(entry, job)
         entry.finishing = True
         await self._finish(entry, outcome, body, job.attempts)
-        self.hooks.ended(job, outcome, time.monotonic() - begun)
+        took_s = time.monotonic() - begun
+        ended.info("%s %s", job.op, outcome, extra={"attempt": job.attempts, "duration_ms": round(took_s * 1e3, 2)})
+        self.hooks.ended(job, outcome, took_s)
 
     async def _attempt(self, entry: Running, job: Job) -> tuple[str, bytes]:
         """What came of it: an outcome of the FINISH script, with the result or the problem as JSON."""
@@ -236,7 +251,7 @@ class JobRunner:
         except ServiceError as error:
             return "retry" if error.status in PASSING else "failed", _problem(error.problem(f"/jobs/{job.id}"))
         except Exception as error:
-            log.exception("job %s failed", job.id, extra={"job_id": job.id, "request_id": job.request_id})
+            log.exception("job %s failed", job.id)
             return "retry", _problem({**INTERNAL, "detail": f"the job failed with {type(error).__name__}"})
 
     async def _compute(self, entry: Running, job: Job) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 from collections.abc import Callable
 
@@ -33,7 +34,8 @@ class Signals:
         """Call `listener` at each signal of a kind: work, events or cancel. It must not block."""
         self._listeners[kind].append(listener)
         if self._task is None:
-            self._task = asyncio.create_task(self._read(), name="queue-signals")
+            outlives_caller = contextvars.Context()  # its log lines are not about the request that came first
+            self._task = asyncio.create_task(self._read(), name="queue-signals", context=outlives_caller)
 
     async def close(self) -> None:
         """Stop listening."""

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from service.errors import InvalidValueError
 from service.job_queue.job import Job
 from service.job_queue.queue import JobQueue
+from service.logs import about_job
 from service.redis.failures import AWAY
 
 log = logging.getLogger("ganymede.webhooks")
@@ -76,6 +77,10 @@ class Webhooks:
         await asyncio.gather(*[self._deliver(client, job_id.decode()) for job_id in ids])
 
     async def _deliver(self, client: httpx.AsyncClient, job_id: str) -> None:
+        with about_job(job_id):
+            await self._try(client, job_id)
+
+    async def _try(self, client: httpx.AsyncClient, job_id: str) -> None:
         redis, keys = self._queue.redis, self._queue.keys
         record: Any = await redis.exists(keys.job(job_id))
         job = await self._queue.get(job_id) if record else None

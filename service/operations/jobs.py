@@ -21,6 +21,7 @@ from service.errors import (
 )
 from service.job_queue.job import Job, JobError, JobState
 from service.job_queue.runner import Emit, Hooks, JobRunner
+from service.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.results import Pictures, Result, pack, unpack
 from service.operations.table import OPERATIONS
@@ -100,6 +101,7 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
         request_id=context.request_id,
         transient=True,
     )
+    learn(job_id=job.id)
     try:
         async for _, name, data in jobs.events(job.id):
             if name in {"progress", "level", "frame", "log"}:

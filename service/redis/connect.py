@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+import redis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ResponseError
 
 OLDEST = (6, 2)
@@ -19,6 +20,8 @@ class Client(Redis):
     Python 3.11): the task runs on as if nothing had been asked, so that jobs and requests could not be cancelled.
     """
 
+    url: str = ""
+
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """One command. Raises CancelledError when this task was cancelled meanwhile."""
         task = asyncio.current_task()
@@ -29,7 +32,7 @@ class Client(Redis):
         return result
 
 
-def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_TIMEOUT_S) -> Redis:
+def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_TIMEOUT_S) -> Client:
     """A client of `url` (`redis://`, `rediss://` or `unix://`); callers beyond `max_connections` wait for a connection.
 
     The default pool of redis-py fails at its limit instead of waiting, and never gives up on a silent link.
@@ -44,7 +47,20 @@ def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_T
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
     )
-    return Client(connection_pool=pool, decode_responses=False)
+    client = Client(connection_pool=pool, decode_responses=False)
+    client.url = url
+    return client
+
+
+def blocking_twin(client: Redis, *, timeout_s: float) -> redis.Redis:
+    """A client of the same server for a thread of its own. It tries once: who beats tries again anyway."""
+    assert isinstance(client, Client), "only clients made by connect() know their address"
+    return redis.Redis.from_url(
+        client.url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=redis.retry.Retry(NoBackoff(), 0),
+    )
 
 
 async def check_server(client: Redis) -> list[str]:

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from service.errors import MalformedError
 from service.job_queue.job import Job
 from service.job_queue.webhooks import check_url
+from service.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
 from service.operations.requests import Delivery
@@ -95,7 +96,7 @@ async def _accept(
     fixed = pinned(state, operation, body)
     timed = delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or not wish.asynchronous
     left_s = context.left_s() if timed else None
-    return await state.jobs.enqueue(
+    job = await state.jobs.enqueue(
         operation,
         payload_of(fixed),
         attachments,
@@ -111,6 +112,8 @@ async def _accept(
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
         chunks=chunks_of(state, operation, fixed) if wish.asynchronous else (),
     )
+    learn(job_id=job.id)
+    return job
 
 
 def record_of(request: Request, job: Job) -> dict[str, Any]:

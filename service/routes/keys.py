@@ -7,6 +7,7 @@ from starlette.requests import Request
 from service.auth import ApiKey
 from service.errors import ForbiddenError, NotFoundError
 from service.job_queue.job import Job
+from service.logs import learn
 
 
 def key_of(request: Request) -> ApiKey | None:
@@ -33,6 +34,7 @@ def check_owner(request: Request, job: Job) -> Job:
     key = key_of(request)
     if key is not None and not key.allows("admin") and job.caller != key.name:
         raise NotFoundError(f"no job {job.id!r}")
+    learn(job_id=job.id)
     return job
 
 

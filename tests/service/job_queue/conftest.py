@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from service.job_queue.queue import JobQueue
 from service.job_queue.runner import JobRunner
 from service.redis_keys import RedisKeys
-from tests.service.job_queue.executor import Executor, merge, queue_on
+from tests.service.job_queue.executor import SETTINGS, Executor, merge, queue_on
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -46,8 +46,11 @@ def worker_process() -> Iterator[Spawn]:
     """Start a worker process; killed when the test ends."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(url: str, keys: RedisKeys, marks: Path, slots: int = 32) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "tests.service.job_queue.executor", url, keys.tag, str(marks), str(slots)]
+    def start(
+        url: str, keys: RedisKeys, marks: Path, slots: int = 32, stall_s: float = SETTINGS.stall_s
+    ) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.service.job_queue.executor", url, keys.tag, str(marks)]
+        command += [str(slots), str(stall_s)]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         started.append(process)
         return process

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -17,7 +18,7 @@ from service.job_queue.runner import Emit, JobRunner
 from service.redis.connect import connect
 from service.redis_keys import RedisKeys
 
-SETTINGS = QueueSettings(lease_s=1.5, attempts=3, max_jobs=2000)
+SETTINGS = QueueSettings(lease_s=1.5, stall_s=1.5, attempts=3, max_jobs=2000)
 
 
 class Executor:
@@ -82,8 +83,8 @@ def queue_on(redis: Redis, keys: RedisKeys, **settings: object) -> JobQueue:
     return JobQueue(redis, keys, QueueSettings(**{**SETTINGS.__dict__, **settings}))  # type: ignore[arg-type]
 
 
-async def work(url: str, tag: str, marks: str, slots: int) -> None:
-    queue = JobQueue(connect(url), RedisKeys(tag), SETTINGS)
+async def work(url: str, tag: str, marks: str, slots: int, stall_s: float) -> None:
+    queue = JobQueue(connect(url), RedisKeys(tag), replace(SETTINGS, stall_s=stall_s))
     runner = JobRunner(queue, Executor(Path(marks)), merge, slots=slots, retry_base_s=0.1)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -93,4 +94,4 @@ async def work(url: str, tag: str, marks: str, slots: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    asyncio.run(work(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5])))

@@ -61,6 +61,62 @@ async def test_sigkill_of_a_worker_loses_nothing(
     assert max(started.values()) <= 2
 
 
+async def test_a_killed_workers_jobs_go_to_busy_workers_at_once(
+    queue: JobQueue, server: Server, worker_process: Spawn, runner_of: Start, tmp_path: Path
+) -> None:
+    """They were accepted first: they do not wait until a survivor has worked off everything that came after them."""
+    victim = worker_process(server.url, queue.keys, tmp_path / "marks", 4)
+    early = [await queue.enqueue("work", payload(f"early {n}", seconds=60)) for n in range(4)]
+    await until(lambda: _running(queue, 4))
+    executor = Executor()
+    runner_of(queue, executor, slots=2)
+    late = await _enqueue(queue, 40, seconds=0.3)  # six seconds of work for two slots
+    await until(lambda: _running(queue, 6))
+    victim.kill()
+    await until(lambda: _all_started(executor, early), 2 * SETTINGS.lease_s)
+    assert len(executor.order) < len(early) + len(late)
+    for job in early:
+        await queue.cancel(job.id)
+    await _all_done(queue, late)
+
+
+async def _running(queue: JobQueue, count: int) -> bool:
+    return (await queue.load()).running == count
+
+
+async def _all_started(executor: Executor, jobs: list[Job]) -> bool:
+    return sum(n.startswith("early") for n in executor.order) == len(jobs)
+
+
+async def test_after_an_outage_longer_than_the_lease_nothing_runs_twice(
+    own_queue: JobQueue, own_server: Server, worker_process: Spawn, tmp_path: Path
+) -> None:
+    """Every lease has run out meanwhile; the workers wait until the living have renewed theirs."""
+    marks = tmp_path / "marks"
+    for _ in range(2):
+        worker_process(own_server.url, own_queue.keys, marks, 4)
+    jobs = await _enqueue(own_queue, 8, seconds=5)
+    await until(lambda: _running(own_queue, 8))
+    own_server.kill()
+    await asyncio.sleep(2 * SETTINGS.lease_s)
+    own_server.start()
+    await _all_done(own_queue, jobs)
+    assert set(counts(marks)[0].values()) == {1}
+
+
+async def test_a_busy_loop_keeps_its_leases(
+    queue: JobQueue, server: Server, worker_process: Spawn, runner_of: Start, tmp_path: Path
+) -> None:
+    """Something blocks the event loop for longer than the lease: its jobs are not run again, the thread's heart beats."""
+    marks = tmp_path / "marks"
+    worker_process(server.url, queue.keys, marks, 4, 30.0)
+    job = await queue.enqueue("work", payload("stall", stall=3 * SETTINGS.lease_s))
+    await until(lambda: _some_run(queue))
+    runner_of(queue, Executor(marks))
+    assert (await queue.wait(job.id, 30)).state == JobState.SUCCEEDED
+    assert counts(marks)[0]["stall"] == 1
+
+
 async def test_sigterm_drains_without_running_anything_twice(
     queue: JobQueue, server: Server, worker_process: Spawn, tmp_path: Path
 ) -> None:
