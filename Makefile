@@ -21,11 +21,12 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 serve: $(VENV)/.serve ## Serve the shipped bundles on http://127.0.0.1:8000
 	$(BIN)/ganymede serve
 
-check: $(VENV)/.test ## ruff, mypy --strict, import contracts
+check: $(VENV)/.test ## ruff, mypy --strict, import contracts, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.audit
 
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the studio's tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }

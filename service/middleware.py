@@ -75,7 +75,9 @@ class Gate:
             log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])
             if visit.status:  # half an answer cannot be taken back: the server cuts the connection
                 raise
-            await visit.fail(ServiceError("something went wrong on our side; the log has the request id"), scope, receive)
+            await visit.fail(
+                ServiceError("something went wrong on our side; the log has the request id"), scope, receive
+            )
         finally:
             state.in_flight -= 1
             state.metrics.set("in_flight_requests", state.in_flight)

@@ -89,7 +89,7 @@ class Heartbeat:
         keys, now = self._queue.keys, time.time()
         if mids := tuple(self._held()):
             words = [keys.name("running"), f"{keys.tag}:", self._name, *mids]
-            gone: list[bytes] = redis.eval(SCRIPTS["beat"], 1, *words)  # type: ignore[assignment]
+            gone: list[bytes] = redis.eval(SCRIPTS["beat"], 1, *words)
             for mid in gone:
                 loop.call_soon_threadsafe(self._lost, mid.decode())
         redis.zadd(keys.name("workers"), {self._name: now})

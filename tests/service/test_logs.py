@@ -5,7 +5,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -19,16 +19,22 @@ ASYNC = {"prefer": "respond-async", "x-request-id": "visit-7"}
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the process writes to stderr; the root logger is put back afterwards."""
+def lines() -> Iterator[io.StringIO]:
+    """Where the log goes; the root logger is put back afterwards."""
     root, text = logging.getLogger(), io.StringIO()
     kept, level = list(root.handlers), root.level
-    monkeypatch.setattr("sys.stderr", text)
     yield text
     root.handlers[:] = kept
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def log_as(log_format: Literal["text", "json"], lines: io.StringIO) -> None:
+    configure(log_format)
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(lines)
 
 
 def read(lines: io.StringIO) -> list[dict[str, Any]]:
@@ -38,7 +44,7 @@ def read(lines: io.StringIO) -> list[dict[str, Any]]:
 @pytest.fixture
 async def api(client_with: ClientFactory, own_server: Server, lines: io.StringIO) -> AsyncIterator[httpx.AsyncClient]:
     """An API without an engine and a worker, logging as JSON."""
-    configure("json")
+    log_as("json", lines)
     async with (
         client_with(role="api", redis_url=own_server.url, job_chunk_pictures=4) as api,
         client_with(role="worker", redis_url=own_server.url),
@@ -80,12 +86,14 @@ async def test_a_failure_names_its_request(
     client_with: ClientFactory, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The 500 says that the log has the request id: it does, and the answer is complete and counted as a 500."""
-    configure("text")
+    log_as("text", lines)
 
     def broken(*_: Any) -> Any:
         raise RuntimeError("the model broke")
 
-    monkeypatch.setitem(OPERATIONS, "sample", OPERATIONS["sample"].__class__(**{**vars(OPERATIONS["sample"]), "run": broken}))
+    monkeypatch.setitem(
+        OPERATIONS, "sample", OPERATIONS["sample"].__class__(**{**vars(OPERATIONS["sample"]), "run": broken})
+    )
     async with client_with() as client:
         answer = await client.post("/sample", json={"seed": 1}, headers={"x-request-id": "visit-9"})
         counted = (await client.get("/metrics")).text
@@ -97,7 +105,7 @@ async def test_a_failure_names_its_request(
 
 def test_text_lines_say_what_they_are_about(lines: io.StringIO) -> None:
     """People see the ids, too; lines about nothing in particular stay short."""
-    configure("text")
+    log_as("text", lines)
     log = logging.getLogger("ganymede.test")
     with about(request_id="r"), about_job("j.3"):
         log.warning("inside")
