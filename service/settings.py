@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     max_latents_per_model: int = Field(120_000, ge=1, description="Saved latents of one model.")
     max_jobs: int = Field(10_000, ge=1, description="Jobs queued or running before 429.")
     job_result_ttl_s: float = Field(86_400, gt=0, description="Seconds a job's result is kept; 410 afterwards.")
+    job_record_ttl_s: float = Field(
+        172_800, gt=0, description="Seconds an ended job can be looked at, and its Idempotency-Key be used again."
+    )
     job_lease_s: float = Field(
         5.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
     )

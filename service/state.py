@@ -100,7 +100,7 @@ def queue_settings(settings: Settings) -> QueueSettings:
     return QueueSettings(
         max_jobs=settings.max_jobs,
         result_ttl_s=settings.job_result_ttl_s,
-        record_ttl_s=max(2 * 86_400, 2 * settings.job_result_ttl_s),
+        record_ttl_s=max(settings.job_record_ttl_s, 2 * settings.job_result_ttl_s),
         attempts=settings.job_attempts,
         lease_s=settings.job_lease_s,
     )

@@ -36,6 +36,10 @@ class Fleet:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def processes(self) -> "list[subprocess.Popen[bytes] | None]":
+        return [self.api, *self.workers, self.redis]
+
     def __enter__(self) -> "Fleet":
         self.start_redis()
         self.start_api()
@@ -45,7 +49,7 @@ class Fleet:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in [self.api, *self.workers, self.redis]:
+        for process in self.processes:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
@@ -115,3 +119,13 @@ def rss_mib(process: "subprocess.Popen[bytes] | None") -> float:
     assert process is not None
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
     return int(found[1]) / 1024 if found else 0.0
+
+
+def cpu_s(processes: "list[subprocess.Popen[bytes] | None]") -> float:
+    """Seconds of processor time that these have used so far."""
+    ticks = 0
+    for process in processes:
+        assert process is not None
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

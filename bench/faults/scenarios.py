@@ -15,7 +15,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bench.faults.fleet import Fleet, kill, rss_mib
+from bench.faults.fleet import Fleet, kill
 from service.job_queue.queue import JobQueue, QueueSettings
 from service.job_queue.runner import JobRunner
 from service.redis.connect import connect
@@ -322,74 +322,3 @@ async def cancels(count: int = 10_000) -> Row:
         fleet.__exit__(None, None, None)
     note = f"waiting pictures {load.waiting_pictures}, running {load.running}, in the runner {len(runner.running)}"
     return {"fault": f"{count} random cancels", "jobs": count, "ended": load.ended, "note": f"{note}; {took:.0f} s"}
-
-
-async def chaos(minutes: float) -> Row:
-    """Random kills of API, workers and Redis under mixed traffic; every accepted job must end with the right bytes."""
-    rng = random.Random(7)
-    kills: Counter[str] = Counter()
-    accepted: dict[int, str] = {}
-    immediate: Counter[str] = Counter()
-    with Fleet(workers=2) as fleet:
-        end = time.monotonic() + 60 * minutes
-        async with httpx.AsyncClient(base_url=fleet.url, timeout=20) as client:
-
-            async def jobs() -> None:
-                batch = 0
-                while time.monotonic() < end:
-                    accepted.update(await accept_jobs(client, 5, first=5 * batch))
-                    batch += 1
-                    await asyncio.sleep(0.3)
-
-            async def visitors() -> None:
-                while time.monotonic() < end:
-                    try:
-                        immediate[
-                            str((await client.post("/sample", json={"n": 2, "timeout_ms": 8000})).status_code)
-                        ] += 1
-                    except AWAY:
-                        immediate["connection lost"] += 1
-                        await asyncio.sleep(0.3)
-
-            async def murder() -> None:
-                while time.monotonic() < end:
-                    await asyncio.sleep(rng.uniform(4, 9))
-                    victim = rng.choice(["worker", "api", "redis"])
-                    process = {"worker": rng.choice(fleet.workers), "api": fleet.api, "redis": fleet.redis}[victim]
-                    if process is not None and process.poll() is None:
-                        await asyncio.to_thread(kill, process)
-                        kills[victim] += 1
-                    await asyncio.sleep(1.0)
-                    await asyncio.to_thread(fleet.revive)
-
-            await asyncio.gather(jobs(), visitors(), murder())
-            fleet.revive()
-            found = await all_end(fleet, accepted)
-            wrong = await differ(client, accepted, 8)
-    note = f"kills {dict(kills)}; immediate requests {dict(immediate)}"
-    name = f"chaos, {minutes:g} min"
-    return {
-        "fault": name,
-        "jobs": len(accepted),
-        "ended": dict(found),
-        "wrong bytes": wrong,
-        "note": note,
-    }
-
-
-async def soak(minutes: float) -> Row:
-    """Steady mixed traffic; resident memory of API, worker and Redis over time."""
-    with Fleet(workers=1) as fleet:
-        readings: list[str] = []
-        end, next_reading, requests = time.monotonic() + 60 * minutes, time.monotonic() + 20, 0
-        async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:
-            while time.monotonic() < end:
-                await asyncio.gather(*[client.post("/sample", json={"n": 4}) for _ in range(4)])
-                await client.post("/sample", json={"n": 4}, headers={"prefer": "respond-async"})
-                requests += 5
-                if time.monotonic() > next_reading:
-                    next_reading += 60 * minutes / 6
-                    parts = (fleet.api, fleet.workers[0], fleet.redis)
-                    readings.append("/".join(f"{rss_mib(part):.0f}" for part in parts))
-    note = f"API/worker/Redis MiB over time: {', '.join(readings)}"
-    return {"fault": f"soak, {minutes:g} min", "ended": {"requests": requests}, "note": note}

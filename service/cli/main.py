@@ -3,6 +3,7 @@
 Exit codes: 0 done · 1 refused or failed, with one sentence · 2 wrong usage or a wrong setting · 3 the server cannot be reached.
 """
 
+import sys
 from importlib.metadata import entry_points
 
 import typer
@@ -26,13 +27,20 @@ for part in (serve, admin, pictures, latents, jobs, info, doctor):
 
 
 def main() -> None:
-    """Run a command."""
-    for point in entry_points(group="ganymede.commands"):
-        try:
-            _merge(point.load())
-        except ImportError as error:
-            _explain_missing(error.name or "torch")
+    """Run a command. Other packages are loaded only for commands that may be theirs: a server must not import torch."""
+    if not _is_ours(sys.argv[1:]):
+        for point in entry_points(group="ganymede.commands"):
+            try:
+                _merge(point.load())
+            except ImportError as error:
+                _explain_missing(error.name or "torch")
     app()
+
+
+def _is_ours(words: list[str]) -> bool:
+    """Whether the first word names a command of this package alone; groups may be shared."""
+    own = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    return bool(words) and words[0] in own
 
 
 def _merge(other: typer.Typer) -> None:

@@ -1,0 +1,117 @@
+"""The long runs: chaos, and the soak. Both go at a rate that can be set, so that a shared machine can carry them."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+
+import httpx
+import numpy as np
+
+from bench.faults.fleet import Fleet, cpu_s, kill, rss_mib
+from bench.faults.scenarios import AWAY, Row, accept_jobs, all_end, differ
+
+SOAK_BUNDLES = ("fashion32", "faces64", "mnist-gan")
+
+
+async def chaos(minutes: float, rate: float) -> Row:
+    """Random kills of API, workers and Redis under mixed traffic; every accepted job must end with the right bytes."""
+    rng = random.Random(7)
+    kills: Counter[str] = Counter()
+    accepted: dict[int, str] = {}
+    immediate: Counter[str] = Counter()
+    with Fleet(workers=2) as fleet:
+        end = time.monotonic() + 60 * minutes
+        async with httpx.AsyncClient(base_url=fleet.url, timeout=20) as client:
+
+            async def jobs() -> None:
+                batch = 0
+                while time.monotonic() < end:
+                    accepted.update(await accept_jobs(client, 5, first=5 * batch))
+                    batch += 1
+                    await asyncio.sleep(5 * 2 / rate)
+
+            async def visitors() -> None:
+                while time.monotonic() < end:
+                    try:
+                        immediate[
+                            str((await client.post("/sample", json={"n": 2, "timeout_ms": 8000})).status_code)
+                        ] += 1
+                    except AWAY:
+                        immediate["connection lost"] += 1
+                    await asyncio.sleep(2 / rate)
+
+            async def murder() -> None:
+                while time.monotonic() < end:
+                    await asyncio.sleep(rng.uniform(4, 9))
+                    victim = rng.choice(["worker", "api", "redis"])
+                    process = {"worker": rng.choice(fleet.workers), "api": fleet.api, "redis": fleet.redis}[victim]
+                    if process is not None and process.poll() is None:
+                        await asyncio.to_thread(kill, process)
+                        kills[victim] += 1
+                    await asyncio.sleep(1.0)
+                    await asyncio.to_thread(fleet.revive)
+
+            await asyncio.gather(jobs(), visitors(), murder())
+            fleet.revive()
+            found = await all_end(fleet, accepted)
+            wrong = await differ(client, accepted, 8)
+    note = f"kills {dict(kills)}; immediate requests {dict(immediate)}"
+    name = f"chaos, {minutes:g} min, {rate:g} requests/s"
+    return {
+        "fault": name,
+        "jobs": len(accepted),
+        "ended": dict(found),
+        "wrong bytes": wrong,
+        "note": note,
+    }
+
+
+async def soak(minutes: float, rate: float) -> Row:
+    """Steady mixed traffic, `rate` requests a second; resident memory of API, worker and Redis over time."""
+    ttl = {"JOB_RESULT_TTL_S": "60", "JOB_RECORD_TTL_S": "60"}
+    with Fleet(workers=1, **ttl) as fleet:
+        answers: Counter[str] = Counter()
+        readings: list[list[float]] = []
+        async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:
+            traffic = asyncio.create_task(_traffic(client, rate, answers))
+            began, cpu = time.monotonic(), cpu_s(fleet.processes)
+            while time.monotonic() < began + 60 * minutes:
+                await asyncio.sleep(min(30.0, 6 * minutes))
+                readings.append([rss_mib(process) for process in fleet.processes])
+            used = (cpu_s(fleet.processes) - cpu) / (time.monotonic() - began)
+            traffic.cancel()
+    note = f"MiB of API, worker, Redis: {_memory(np.asarray(readings), minutes)}; {100 * used:.0f} % of one core"
+    name = f"soak, {minutes:g} min, {rate:g} requests/s"
+    return {"fault": name, "ended": dict(answers), "note": note}
+
+
+async def _traffic(client: httpx.AsyncClient, rate: float, answers: Counter[str]) -> None:
+    """Every fifth request is a job; bundles in turn, 1 to 8 pictures."""
+    rng, count, start = random.Random(7), 0, time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        while True:
+            body = {"model": SOAK_BUNDLES[count % 3], "n": rng.randint(1, 8)}
+            headers = {"prefer": "respond-async"} if count % 5 == 4 else {}
+            group.create_task(_one(client, body, headers, answers))
+            count += 1
+            await asyncio.sleep(max(0.0, start + count / rate - time.monotonic()))
+
+
+async def _one(client: httpx.AsyncClient, body: dict[str, object], headers: dict[str, str], seen: Counter[str]) -> None:
+    try:
+        seen[str((await client.post("/sample", json=body, headers=headers)).status_code)] += 1
+    except AWAY as error:
+        seen[type(error).__name__] += 1
+
+
+def _memory(readings: np.ndarray, minutes: float) -> str:
+    """Each process at about seven moments, and the slope of a line through the second half."""
+    shown = readings[np.linspace(0, len(readings) - 1, min(7, len(readings))).round().astype(int)]
+    half = readings[len(readings) // 2 :]
+    hours = np.linspace(0, minutes / 120, len(half))
+    slopes = np.polyfit(hours, half, 1)[0] if len(half) > 1 else np.zeros(readings.shape[1])
+    rows = [" ".join(f"{value:.1f}" for value in column) for column in shown.T]
+    return ", ".join(
+        f"{row} ({slope:+.1f} an hour in the second half)" for row, slope in zip(rows, slopes, strict=True)
+    )
