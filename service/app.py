@@ -8,7 +8,10 @@ from fastapi import FastAPI
 from service import problems
 from service.middleware import Gate
 from service.operations.jobs import start_runner
+from service.operations.judge import JudgeRequest
+from service.operations.project import ProjectRequest
 from service.operations.sample import SampleRequest
+from service.operations.upsample import UpsampleRequest
 from service.quick import Quick, Short
 from service.routes import (
     arithmetic,
@@ -29,6 +32,7 @@ from service.routes import (
     upsample,
     web,
 )
+from service.routes.documented import name_parts
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
@@ -77,7 +81,9 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
+    name_parts(app, forms=(UpsampleRequest, ProjectRequest, JudgeRequest))
     problems.install(app)
     for router in ROUTERS if settings.role != "worker" else (health.router,):
         app.include_router(router)

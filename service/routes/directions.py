@@ -29,7 +29,10 @@ Model = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@
 
 
 @router.post(
-    "/directions", responses=document(array=True), response_class=Response, summary="Find and keep a direction"
+    "/directions",
+    responses=document("Direction", array=True, job=True),
+    response_class=Response,
+    summary="Find and keep a direction",
 )
 async def post_direction(request: Request, body: DirectionRequest) -> Response:
     """From two sets of latents, an expression, a class of the bundle's classifier, or a principal component."""
@@ -37,7 +40,11 @@ async def post_direction(request: Request, body: DirectionRequest) -> Response:
     return await answer(request, "direction", body, offered=DOCUMENT_TYPES)
 
 
-@router.get("/directions", responses=document(), summary="Directions: shipped ones, then saved ones, newest first")
+@router.get(
+    "/directions",
+    responses=document("DirectionPage"),
+    summary="Directions: shipped ones, then saved ones, newest first",
+)
 async def list_directions(
     request: Request,
     model: Model = None,
@@ -59,7 +66,12 @@ def _shipped(state: State, model: str | None, prefix: str) -> list[dict[str, Any
     return [describe_shipped(found, reference) for reference, found in pairs if found.name.startswith(prefix)]
 
 
-@router.get("/directions/{name}", responses=document(array=True), response_class=Response, summary="Read a direction")
+@router.get(
+    "/directions/{name}",
+    responses=document("Direction", array=True),
+    response_class=Response,
+    summary="Read a direction",
+)
 async def get_direction(request: Request, name: Name, model: Model = None) -> Response:
     """JSON, or the vector as `application/x-npy`; `model` says whose, where several bundles ship the same name."""
     media = choose(request.headers.get("accept"), (JSON, NPY))

@@ -1,26 +1,14 @@
 """What the OpenAPI document says of answers: representations, problems, headers."""
 
+from collections.abc import Iterable
 from typing import Any
 
-PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from service.routes.picture_body import form_name, form_schema
+from service.routes.schemas import COMPONENTS, ref
+
 _STATUSES = {
     400: "Malformed request",
     401: "API key needed",
@@ -40,44 +28,17 @@ _STATUSES = {
     507: "Storage full",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": text, "content": {"application/problem+json": {"schema": PROBLEM}}}
+    status: {"description": text, "content": {"application/problem+json": {"schema": ref("Problem")}}}
     for status, text in _STATUSES.items()
-}
-ENTRY: dict[str, Any] = {
-    "type": "object",
-    "required": ["index", "seed", "url", "b64_json", "width", "height", "label", "latent", "recipe"],
-    "properties": {
-        "index": {"type": "integer"},
-        "seed": {"type": ["integer", "null"]},
-        "url": {"type": ["string", "null"]},
-        "b64_json": {"type": ["string", "null"]},
-        "width": {"type": "integer"},
-        "height": {"type": "integer"},
-        "label": {"type": ["string", "null"]},
-        "latent": {"type": ["string", "null"]},
-        "recipe": {"type": "object"},
-    },
-}
-ENVELOPE: dict[str, Any] = {
-    "type": "object",
-    "required": ["id", "model", "created", "provider", "data", "timing_ms"],
-    "properties": {
-        "id": {"type": "string"},
-        "model": {"type": "string"},
-        "created": {"type": "integer"},
-        "provider": {"type": "string"},
-        "data": {"type": "array", "items": ENTRY},
-        "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
-    },
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _OK: dict[str, Any] = {
     "description": "The picture, a contact sheet of several, or another representation by Accept",
     "content": {
+        "application/json": {"schema": ref("Envelope")},  # first, as generated clients type the first they can
         "image/png": _BINARY,
         "image/webp": _BINARY,
         "image/jpeg": _BINARY,
-        "application/json": {"schema": ENVELOPE},
         "application/zip": _BINARY,
         "application/x-npy": _BINARY,
         "text/event-stream": {"schema": {"type": "string"}},
@@ -85,7 +46,8 @@ _OK: dict[str, Any] = {
 }
 ACCEPTED: dict[str, Any] = {
     "description": "Queued as a job; Location is its address",
-    "content": {"application/json": {"schema": {"type": "object", "required": ["id", "state", "urls"]}}},
+    "content": {"application/json": {"schema": ref("Job")}},
+    "headers": {"Location": {"schema": {"type": "string"}}},
 }
 PICTURES: dict[int | str, dict[str, Any]] = {200: _OK, 202: ACCEPTED, **PROBLEMS}
 FILE: dict[int | str, dict[str, Any]] = {
@@ -98,9 +60,28 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-def document(schema: dict[str, Any] | None = None, *, array: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Responses of an endpoint that answers JSON (and, with `array`, `application/x-npy`)."""
-    content: dict[str, Any] = {"application/json": {"schema": schema or {"type": "object"}}}
-    if array:
-        content["application/x-npy"] = _BINARY
-    return {200: {"description": "The answer", "content": content}, 202: ACCEPTED, **PROBLEMS}
+def document(
+    name: str, *, status: int = 200, array: bool = False, job: bool = False, picture: bool = False
+) -> dict[int | str, dict[str, Any]]:
+    """Responses of an endpoint that answers a named JSON object.
+
+    `array`: also `application/x-npy`; `picture`: also a picture; `job`: it may answer 202 instead.
+    """
+    content: dict[str, Any] = {"application/json": {"schema": ref(name)}}
+    content |= {"application/x-npy": _BINARY} if array else {}
+    content |= dict.fromkeys(("image/png", "image/webp", "image/jpeg"), _BINARY) if picture else {}
+    answer: dict[int | str, dict[str, Any]] = {status: {"description": "The answer", "content": content}}
+    return {**answer, **({202: ACCEPTED} if job else {}), **PROBLEMS}
+
+
+def name_parts(app: FastAPI, forms: Iterable[type[BaseModel]]) -> None:
+    """Put the parts that answers refer to, and the forms that carry a picture, into the OpenAPI document."""
+    plain = app.openapi
+    parts = {**COMPONENTS, **{form_name(kind): form_schema(kind) for kind in forms}}
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        document["components"]["schemas"].update(parts)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -30,19 +30,19 @@ def _state(request: Request) -> State:
 
 
 @router.get("", summary="This server")
-async def server_metadata() -> dict[str, Any]:
+async def v2_server() -> dict[str, Any]:
     """Name, version, extensions."""
     return {"name": "ganymede", "version": "0.1.0", "extensions": ["binary_tensor_data", "model_repository"]}
 
 
 @router.get("/health/live", summary="The process runs")
-async def live() -> dict[str, bool]:
+async def v2_live() -> dict[str, bool]:
     """200 as long as the event loop turns."""
     return {"live": True}
 
 
 @router.get("/health/ready", responses={503: PROBLEMS[503]}, summary="It can take work")
-async def ready(request: Request) -> Response:
+async def v2_ready(request: Request) -> Response:
     """200 when a bundle is loaded and the server is not draining."""
     state = _state(request)
     fine = bool(state.catalogue.all()) and not state.draining
@@ -50,20 +50,20 @@ async def ready(request: Request) -> Response:
 
 
 @router.post("/repository/index", summary="The bundles that can be sampled")
-async def repository_index(request: Request) -> list[dict[str, str]]:
+async def v2_repository_index(request: Request) -> list[dict[str, str]]:
     """Triton's model repository extension."""
     models = (model for model in _state(request).catalogue.all() if model.manifest.samples)
     return [{"name": model.bundle.name, "version": "1", "state": "READY", "reason": ""} for model in models]
 
 
 @router.get("/models/{name}/ready", responses=PROBLEMS, summary="A bundle can be sampled")
-async def model_ready(request: Request, name: Name) -> dict[str, Any]:
+async def v2_model_ready(request: Request, name: Name) -> dict[str, Any]:
     """404 for a bundle that is not served."""
     return {"name": _sampler(request, name).bundle.name, "ready": True}
 
 
 @router.get("/models/{name}", responses=PROBLEMS, summary="Inputs and outputs of a bundle")
-async def model_metadata(request: Request, name: Name) -> dict[str, Any]:
+async def v2_model(request: Request, name: Name) -> dict[str, Any]:
     """`latent` FP32 [n, size] or `seed` UINT32 [n]; `label` INT32 [n] where the bundle has labels; `pictures` UINT8."""
     manifest = _sampler(request, name).manifest
     inputs = [
@@ -80,7 +80,7 @@ async def model_metadata(request: Request, name: Name) -> dict[str, Any]:
 @router.post(
     "/models/{name}/infer", responses=PROBLEMS, response_class=Response, summary="Latents or seeds to pictures"
 )
-async def infer(request: Request, name: Name) -> Response:
+async def v2_infer(request: Request, name: Name) -> Response:
     """Give `latent` or `seed` (not both), and `label` if wanted; JSON and binary tensors are read and written."""
     model = _sampler(request, name)
     body, raw = split(await request.body(), request.headers.get(HEADER_LENGTH))

@@ -14,7 +14,7 @@ from service.job_queue.queue import JobQueue
 from service.operations.jobs import result_of
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
-from service.routes.documented import PICTURES, document
+from service.routes.documented import PICTURES, PROBLEMS, document
 from service.routes.job_answers import record_of, record_response
 from service.routes.keys import check_owner, need_scope, visible_caller
 from service.routes.negotiate import JSON, NPY, PICTURE_TYPES, SSE, choose
@@ -27,7 +27,7 @@ JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="The id in a 
 CURSOR = re.compile(r"\d{1,12}(\.\d{1,9})?\Z")
 KEEP_ALIVE_S = 10.0
 EVENTS: dict[int | str, dict[str, Any]] = {
-    **document(),
+    **PROBLEMS,
     200: {"description": "Server-sent events", "content": {SSE: {"schema": {"type": "string"}}}},
 }
 
@@ -37,7 +37,7 @@ def _jobs(request: Request) -> JobQueue:
     return state.jobs
 
 
-@router.get("/jobs", responses=document(), response_class=JSONResponse, summary="Jobs, newest first")
+@router.get("/jobs", responses=document("JobPage"), response_class=JSONResponse, summary="Jobs, newest first")
 async def list_jobs(
     request: Request,
     cursor: Annotated[str | None, Query(max_length=32)] = None,
@@ -52,7 +52,7 @@ async def list_jobs(
     return JSONResponse({"data": [record_of(request, job) for job in found], "next_cursor": following})
 
 
-@router.get("/jobs/dead", responses=document(), response_class=JSONResponse, summary="Jobs out of attempts")
+@router.get("/jobs/dead", responses=document("JobPage"), response_class=JSONResponse, summary="Jobs out of attempts")
 async def list_dead(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
     """The dead-letter list, latest first: what to look at, and then to requeue or to leave. Needs the scope admin."""
     need_scope(request, "admin")
@@ -60,7 +60,7 @@ async def list_dead(request: Request, limit: Annotated[int, Query(ge=1, le=1000)
     return JSONResponse({"data": [record_of(request, job) for job in found], "next_cursor": None})
 
 
-@router.get("/jobs/{job_id}", responses=document(), response_class=JSONResponse, summary="The record of a job")
+@router.get("/jobs/{job_id}", responses=document("Job"), response_class=JSONResponse, summary="The record of a job")
 async def get_job(request: Request, job_id: JobId) -> Response:
     """State, place in the queue, progress, attempts, times, error, addresses."""
     return record_response(request, check_owner(request, await _jobs(request).get(job_id)))
@@ -110,7 +110,7 @@ async def _lines(jobs: JobQueue, job_id: str, last_id: str | None) -> AsyncItera
         waiting.cancel()
 
 
-@router.post("/jobs/{job_id}/cancel", responses=document(), response_class=JSONResponse, summary="Cancel a job")
+@router.post("/jobs/{job_id}/cancel", responses=document("Job"), response_class=JSONResponse, summary="Cancel a job")
 async def cancel_job(request: Request, job_id: JobId) -> Response:
     """Idempotent. A queued job ends at once, a running one at its next batch or level."""
     check_owner(request, await _jobs(request).get(job_id))
@@ -118,7 +118,7 @@ async def cancel_job(request: Request, job_id: JobId) -> Response:
 
 
 @router.post(
-    "/jobs/{job_id}/requeue", responses=document(), response_class=JSONResponse, summary="Try a dead job again"
+    "/jobs/{job_id}/requeue", responses=document("Job"), response_class=JSONResponse, summary="Try a dead job again"
 )
 async def requeue_job(request: Request, job_id: JobId) -> Response:
     """Gives a job of the dead-letter list its attempts back. Needs the scope admin."""

@@ -24,7 +24,8 @@ NDJSON = "application/x-ndjson"
 Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 Filter = Annotated[str | None, Query(pattern=NAME_PATTERN)]
 Prefix = Annotated[str, Query(max_length=64, description="The name begins with this.")]
-CREATED: dict[int | str, dict[str, Any]] = {201: {"description": "Saved; Location is its address"}, **PROBLEMS}
+READ = document("Latent", array=True, picture=True)
+IMPORT = {"requestBody": {"required": True, "content": {NDJSON: {"schema": {"type": "string"}}}}}
 EXPORTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "One line a latent", "content": {NDJSON: {"schema": {"type": "string"}}}},
     **PROBLEMS,
@@ -36,14 +37,14 @@ def _state(request: Request) -> State:
     return state
 
 
-@router.post("/latents", status_code=201, responses=CREATED, summary="Save a latent")
+@router.post("/latents", status_code=201, responses=document("Latent", status=201), summary="Save a latent")
 async def post_latent(request: Request, body: SaveRequest) -> Response:
     """From a seed, numbers, an expression, or one of our PNGs (base64 or a data: URL), whose recipe is read back."""
     saved = await save(context_of(request, Delivery()), body)
     return JSONResponse(describe(saved), 201, {"Location": f"/latents/{saved.name}"})
 
 
-@router.get("/latents", responses=document(), summary="List saved latents, newest first")
+@router.get("/latents", responses=document("LatentPage"), summary="List saved latents, newest first")
 async def list_latents(
     request: Request,
     model: Filter = None,
@@ -72,7 +73,9 @@ async def get_export(request: Request, model: Filter = None, tag: Filter = None,
     return StreamingResponse(body(), media_type=NDJSON, headers=headers)
 
 
-@router.post("/latents/import", responses=document(), summary="Take an exported file back")
+@router.post(
+    "/latents/import", responses=document("Imported"), openapi_extra=IMPORT, summary="Take an exported file back"
+)
 async def post_import(
     request: Request,
     conflict: Annotated[Conflict, Query(description="What to do where a name is taken.")] = "refuse",
@@ -86,7 +89,7 @@ async def post_import(
     return {"saved": done.saved, "skipped": done.skipped, "renamed": done.renamed}
 
 
-@router.get("/latents/{name}", responses=document(array=True), response_class=Response, summary="Read a saved latent")
+@router.get("/latents/{name}", responses=READ, response_class=Response, summary="Read a saved latent")
 async def get_latent(request: Request, name: Name) -> Response:
     """JSON with its values, the vector as `application/x-npy`, or its picture, by Accept."""
     media = choose(request.headers.get("accept"), (JSON, NPY, *PICTURE_TYPES[:3]))
@@ -98,13 +101,13 @@ async def get_latent(request: Request, name: Name) -> Response:
     return await answer(request, "sample", body, offered=PICTURE_TYPES[:3])
 
 
-@router.get("/latents/{name}/lineage", responses=document(), summary="What a latent was made from")
+@router.get("/latents/{name}/lineage", responses=document("Lineage"), summary="What a latent was made from")
 async def get_lineage(request: Request, name: Name) -> dict[str, Any]:
     """The latent, its parents, theirs, and so on; those deleted since are named and marked as gone."""
     return {"data": await lineage(_state(request).latents, name), "next_cursor": None}
 
 
-@router.patch("/latents/{name}", responses=document(), summary="Rename or retag")
+@router.patch("/latents/{name}", responses=document("Latent"), summary="Rename or retag")
 async def patch_latent(request: Request, name: Name, body: ChangeRequest) -> dict[str, Any]:
     """Both in one step; 409 when the new name is taken. The id and the place in the list stay."""
     return describe(await _state(request).latents.change(name, new_name=body.name, tags=body.tags))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from service.engine.model import Model
 from service.errors import NotFoundError
-from service.routes.documented import PROBLEMS
+from service.routes.documented import FILE, document
 from service.settings import limits
 from service.state import State
 
@@ -15,7 +15,7 @@ router = APIRouter(tags=["models"])
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
 
 
-@router.get("/models", responses=PROBLEMS, summary="The bundles being served")
+@router.get("/models", responses=document("ModelPage"), summary="The bundles being served")
 async def list_models(request: Request) -> dict[str, Any]:
     """Every served bundle, the limits of this server, and the bundles it refused with the reason."""
     state: State = request.app.state.ganymede
@@ -29,7 +29,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{name}", responses=PROBLEMS, summary="One bundle in full")
+@router.get("/models/{name}", responses=document("ModelInFull"), summary="One bundle in full")
 async def get_model(request: Request, name: Name) -> dict[str, Any]:
     """Manifest, model card, scores, labels, provider."""
     model = _find(request, name)
@@ -41,7 +41,7 @@ async def get_model(request: Request, name: Name) -> dict[str, Any]:
     }
 
 
-@router.get("/models/{name}/preview.png", responses=PROBLEMS, response_class=Response, summary="Its preview sheet")
+@router.get("/models/{name}/preview.png", responses=FILE, response_class=Response, summary="Its preview sheet")
 async def get_preview(request: Request, name: Name) -> Response:
     """The sheet that was drawn at export."""
     model = _find(request, name)

@@ -41,14 +41,14 @@ class ImagesRequest(BaseModel):
 
 
 @router.get("/models", summary="The bundles that can be sampled, as OpenAI lists models")
-async def list_models(request: Request) -> dict[str, Any]:
+async def list_openai_models(request: Request) -> dict[str, Any]:
     """id, object, created, owned_by."""
     models = (model for model in _state(request).catalogue.all() if model.manifest.samples)
     return {"object": "list", "data": [_entry(model) for model in models]}
 
 
 @router.get("/models/{name}", responses=PROBLEMS, summary="One bundle")
-async def get_model(
+async def get_openai_model(
     request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,90}$")]
 ) -> dict[str, Any]:
     """404 for a bundle that is not served."""
@@ -58,7 +58,7 @@ async def get_model(
 @router.post(
     "/images/generations", responses=PROBLEMS, summary="Pictures for a prompt that is a seed, a label or an expression"
 )
-async def generate(request: Request, body: ImagesRequest) -> dict[str, Any]:
+async def generate_openai_images(request: Request, body: ImagesRequest) -> dict[str, Any]:
     """`seed:42` (then 43, 44 … for n), a label, or `mean(a, b) - c`."""
     _refuse_unsupported(body)
     model = _state(request).catalogue.get(body.model)

@@ -6,12 +6,12 @@ from starlette.responses import Response
 from service.operations.project import ProjectRequest
 from service.routes.answers import answer
 from service.routes.documented import PICTURES
-from service.routes.forms import picture_body, read_form
+from service.routes.picture_body import openapi_body, read_picture_body
 from service.state import State
 from service.uploads import check_upload
 
 router = APIRouter(tags=["latents"])
-BODY = picture_body(ProjectRequest)
+BODY = openapi_body(ProjectRequest)
 
 
 @router.post(
@@ -19,7 +19,7 @@ BODY = picture_body(ProjectRequest)
 )
 async def post_project(request: Request) -> Response:
     """Gradient search through the generator; answers with the nearest picture and its remaining distance. Needs torch."""
-    body, attachments = await read_form(request, ProjectRequest)
+    body, data = await read_picture_body(request, ProjectRequest)
     state: State = request.app.state.ganymede
-    check_upload(attachments["image"], state.settings)
-    return await answer(request, "project", body, attachments)
+    check_upload(data, state.settings)
+    return await answer(request, "project", body, {"image": data})

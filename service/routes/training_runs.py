@@ -14,14 +14,14 @@ Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Step = Annotated[int, Path(ge=0, le=99_999_999)]
 
 
-@router.get("/training/runs", responses=document(), summary="Training runs, the latest first")
+@router.get("/training/runs", responses=document("RunPage"), summary="Training runs, the latest first")
 def get_runs(request: Request) -> dict[str, Any]:
     """Empty where the setting runs_dir is absent: a serving machine usually trains nothing."""
     state: State = request.app.state.ganymede
     return {"data": list_runs(state.settings.runs_dir), "next_cursor": None}
 
 
-@router.get("/training/runs/{name}", responses=document(), summary="One run with its curves")
+@router.get("/training/runs/{name}", responses=document("RunWithCurves"), summary="One run with its curves")
 def get_run(request: Request, name: Name) -> dict[str, Any]:
     """Curves as [step, value]; `collapsed` says whether its samples have grown alike."""
     state: State = request.app.state.ganymede

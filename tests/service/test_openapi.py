@@ -1,5 +1,6 @@
 """Schemathesis over the OpenAPI document: no 5xx, no answer that the document does not describe."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ ENDPOINTS = [
     for path, item in build_app(Settings()).openapi()["paths"].items()
     for method in sorted(METHODS & item.keys())
 ]
+
+
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(context: object, value: object) -> bytes:
+    """Lines as they are; what is no text is sent as JSON."""
+    return value if isinstance(value, bytes) else json.dumps(value).encode()
 
 
 @pytest.fixture(scope="module")

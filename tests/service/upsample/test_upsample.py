@@ -220,6 +220,14 @@ async def test_hostile_uploads_are_refused(upsampler: httpx.AsyncClient, data: b
         assert answer.status_code == status or (headers and "event: error" in answer.text)
 
 
+async def test_a_form_says_it_in_its_own_way(upsampler: httpx.AsyncClient, picture: bytes) -> None:
+    """Generated clients write False for false and send their defaults in the address too; the form decides."""
+    fields = {"model": "tiny-x2", "seed": "3", "faithful": "False"}
+    form = await upsampler.post("/upsample?seed=4&noise=1.0&model=no", data=fields, files={"image": ("p", picture)})
+    plain = await upsampler.post("/upsample?model=tiny-x2&seed=3", content=picture)
+    assert (form.status_code, form.content) == (200, plain.content)
+
+
 async def test_a_form_without_a_picture_and_json_are_refused(upsampler: httpx.AsyncClient, picture: bytes) -> None:
     """The problem says how to send the picture."""
     wrong = await upsampler.post("/upsample", files={"photo": ("p", picture)})
