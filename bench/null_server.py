@@ -7,7 +7,7 @@ import numpy as np
 from models import runtimes
 from models.bundle import Bundle
 from models.runtimes.base import Array, Judgement
-from service.cli import app
+from service.cli.main import app
 
 
 class NullRuntime:

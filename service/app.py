@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
 from service.middleware import Gate
@@ -59,6 +60,24 @@ QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample
 VERSION = "0.1.0"
 
 
+class Application(FastAPI):
+    """FastAPI behind our gate: what comes first in every request runs outside the framework's own layers, too."""
+
+    entrance: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HTTP goes through the entrance, which ends in `inside`; the rest is the framework's."""
+        if self.entrance is None or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        else:
+            scope["app"] = self
+            await self.entrance(scope, receive, send)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The framework's routes."""
+        await super().__call__(scope, receive, send)
+
+
 def build_app(settings: Settings) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops."""
 
@@ -74,7 +93,7 @@ def build_app(settings: Settings) -> FastAPI:
                 await state.runner.stop(settings.drain_s)
             await close_state(state)
 
-    app = FastAPI(
+    app = Application(
         title="Ganymede",
         version=VERSION,
         summary="A model server for generative adversarial networks",
@@ -90,8 +109,8 @@ def build_app(settings: Settings) -> FastAPI:
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    app.add_middleware(Quick, routes=QUICK if settings.role != "worker" else {})
-    app.add_middleware(Gate, state_of=lambda: state_of(app), max_body_bytes=settings.max_body_bytes, larger=larger)
+    quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
+    app.entrance = Gate(quick, lambda: state_of(app), settings.max_body_bytes, larger)
     return app
 
 

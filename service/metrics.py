@@ -1,5 +1,6 @@
 """Every Prometheus metric as one table. A process keeps its own registry; `/metrics` adds `process` to nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ class Metrics:
     """The metrics of one process, by the names of TABLE."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    _children: dict[tuple[object, ...], Any] = field(default_factory=dict)
+    _children: dict[object, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -58,12 +59,16 @@ class Metrics:
         """Set a gauge."""
         self._of(name, labels).set(value)
 
+    def follow(self, name: str, value: Callable[[], float]) -> None:
+        """A gauge that is read when it is asked for."""
+        self._of(name, {}).set_function(value)
+
     def text(self) -> bytes:
         """The exposition format."""
         return bytes(generate_latest(self.registry))
 
     def _of(self, name: str, labels: dict[str, str]):  # type: ignore[no-untyped-def]
-        key = (name, *labels.items())
+        key = (name, *labels.values()) if labels else name
         child = self._children.get(key)
         if child is None:  # looking a child up by its labels costs more than counting
             metric = getattr(self, f"_{name}")

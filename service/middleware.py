@@ -2,8 +2,8 @@
 
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +63,6 @@ class Gate:
 
     async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
         state.in_flight += 1
-        state.metrics.set("in_flight_requests", state.in_flight)
         try:
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
@@ -80,7 +79,6 @@ class Gate:
             )
         finally:
             state.in_flight -= 1
-            state.metrics.set("in_flight_requests", state.in_flight)
             visit.report(state)
 
     def _refuse(self, scope: Scope, state: State, limit: int) -> None:
@@ -105,7 +103,7 @@ class _Visit:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         asked = header_of(scope, b"x-request-id").decode("latin-1")
-        self.request_id = asked if REQUEST_ID.match(asked) else uuid.uuid4().hex
+        self.request_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = self.request_id
         self._scope, self._send = scope, send
         self._started = time.perf_counter()

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import ModelsError
-from service.errors import InvalidValueError
+from service.errors import ClientClosedError, InvalidValueError
 from service.problems import invalid
 
 
@@ -40,15 +40,14 @@ class Quick:
         if short is None or not _is_json(scope):
             await self._app(scope, receive, send)
             return
-        request = Request(scope, receive, send)
-        data = await request.body()
+        data = await _body(receive)
         try:
             body = short.body.model_validate_json(data)
         except ValidationError:
             await self._app(scope, _again(data, receive), send)
             return
         scope["route"] = short
-        response = await _answer(short, request, body)
+        response = await _answer(short, Request(scope, _again(data, receive), send), body)
         await response(scope, receive, send)
 
 
@@ -60,6 +59,22 @@ async def _answer(short: Short, request: Request, body: BaseModel) -> Response:
         raise InvalidValueError(str(error)) from None
     except ValidationError as error:
         raise invalid(error.errors()) from None
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientClosedError("the client hung up")
+    data: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return data
+    parts = [data]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientClosedError("the client hung up")
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
 
 
 def _is_json(scope: Scope) -> bool:

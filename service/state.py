@@ -32,6 +32,8 @@ from service.settings import Settings
 from service.uploads import Decoder
 
 log = logging.getLogger("ganymede.state")
+GC_EVERY = 20_000
+"""Objects made between two collections: with Python's own 700, looking for cycles is a twentieth of a small request."""
 
 
 @dataclass
@@ -67,7 +69,8 @@ async def build_state(settings: Settings) -> State:
     device = resolve_device(settings) if has_engine else "cpu"
     catalogue = Catalogue(settings.bundles, _opener(settings, device, has_engine), settings.default_model)
     await asyncio.to_thread(catalogue.refresh)
-    engine = Engine(metrics, settings.max_batch, settings.queue_pictures) if has_engine else None
+    inline = device == "cpu" and settings.engine_threads == 1
+    engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
     redis, close_redis = await open_redis(settings)
     keys = RedisKeys("{" + settings.redis_namespace + "}")
@@ -82,6 +85,7 @@ async def build_state(settings: Settings) -> State:
         settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads,
         jobs, keyring, RateLimiter(redis, keys),
     )  # fmt: skip
+    metrics.follow("in_flight_requests", lambda: state.in_flight)
     state.closers += [close_redis, uploads.close, jobs.close]
     _count_models(state)
     if settings.webhook_hosts:
@@ -92,6 +96,7 @@ async def build_state(settings: Settings) -> State:
     if settings.processes > 1:
         _share_metrics(state)
     gc.freeze()  # what lives as long as the process need not be looked at by every collection
+    gc.set_threshold(GC_EVERY, 10, 50)
     return state
 
 

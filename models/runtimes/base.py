@@ -45,11 +45,17 @@ def one_hot(labels: Sequence[int | None], count: int) -> Array:
 
 def to_pixels(images: Array) -> NDArray[np.uint8]:
     """float32 [n, c, h, w] in -1..1 to uint8 [n, h, w, c]: round((x + 1) * 127.5), clipped; the only rounding."""
+    count, channels, height, width = images.shape
     scaled = images + np.float32(1.0)
     scaled *= np.float32(127.5)
     np.rint(scaled, out=scaled)
-    np.clip(scaled, 0, 255, out=scaled)
-    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(0, 2, 3, 1))
+    if scaled.size and (scaled.max() > 255 or scaled.min() < 0):  # looking costs half of clipping
+        np.clip(scaled, 0, 255, out=scaled)
+    planes = scaled.astype(np.uint8)
+    pixels = np.empty((count, height, width, channels), np.uint8)
+    for channel in range(channels):  # a third of what one strided copy of all of them takes
+        pixels[..., channel] = planes[:, channel]
+    return pixels
 
 
 def from_pixels(pixels: NDArray[np.uint8]) -> Array:

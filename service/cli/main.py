@@ -4,13 +4,15 @@ Exit codes: 0 done · 1 refused or failed, with one sentence · 2 wrong usage or
 """
 
 import sys
+from importlib import import_module
 from importlib.metadata import entry_points
 
 import typer
 
-from service.cli import admin, doctor, info, jobs, latents, pictures, serve
+from service.cli import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+OTHERS = ("admin", "pictures", "latents", "jobs", "info", "doctor")
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
@@ -22,19 +24,34 @@ def root() -> None:
     """
 
 
-for part in (serve, admin, pictures, latents, jobs, info, doctor):
-    part.register(app)
+serve.register(app)
 
 
 def main() -> None:
-    """Run a command. Other packages are loaded only for commands that may be theirs: a server must not import torch."""
-    if not _is_ours(sys.argv[1:]):
-        for point in entry_points(group="ganymede.commands"):
-            try:
-                _merge(point.load())
-            except ImportError as error:
-                _explain_missing(error.name or "torch")
+    """Run a command. A server starts without what only other commands need; other packages wait until they are asked.
+
+    Theirs may import torch, which costs seconds and 200 MB.
+    """
+    if sys.argv[1:2] != ["serve"]:
+        register_ours()
+        if not _is_ours(sys.argv[1:]):
+            register_foreign()
     app()
+
+
+def register_ours() -> None:
+    """The commands of this package besides `serve`."""
+    for name in OTHERS:
+        import_module(f"service.cli.{name}").register(app)
+
+
+def register_foreign() -> None:
+    """The commands other packages register."""
+    for point in entry_points(group="ganymede.commands"):
+        try:
+            _merge(point.load())
+        except ImportError as error:
+            _explain_missing(error.name or "torch")
 
 
 def _is_ours(words: list[str]) -> bool:

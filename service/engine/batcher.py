@@ -6,8 +6,9 @@ callers take turns; immediate work goes before bulk work; lanes take turns, a ba
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 
@@ -83,6 +84,10 @@ class Batcher:
             ticket.cancelled = True
             self.waiting -= ticket.waiting
             self._dropped(ticket, "cancelled")
+
+    def lanes(self) -> Iterator[Hashable]:
+        """What waits, by lane."""
+        return chain.from_iterable(self._lanes)
 
     def next(self, now: float) -> Batch | None:
         """The next batch, or None when nothing waits. Cancelled and expired tickets are dropped on the way."""

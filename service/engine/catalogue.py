@@ -23,6 +23,7 @@ class Catalogue:
         self._open = open_bundle
         self._default = default
         self._models: dict[Path, Model] = {}
+        self._names: dict[str, Model] = {}
         self._seen: dict[Path, tuple[int, ...]] = {}
         self.refused: dict[str, str] = {}
         self.ready = False
@@ -36,16 +37,16 @@ class Catalogue:
         if reference is None:
             return self.default()
         name, _, digest = reference.partition("@")
-        model = self._by_name().get(name)
+        model = self._names.get(name)
         if model is None:
-            raise NotFoundError(f"there is no model {name!r}{_nearest(name, self._by_name())}")
+            raise NotFoundError(f"there is no model {name!r}{_nearest(name, self._names)}")
         if digest and digest != model.bundle.digest:
             raise NotFoundError(f"{name} is served at digest {model.bundle.digest}, not {digest}")
         return model
 
     def default(self) -> Model:
         """The bundle used when a request names none. Raises UnavailableError when nothing is loaded."""
-        models = self._by_name()
+        models = self._names
         if not models:
             raise UnavailableError("no bundle is loaded", headers={"Retry-After": "2"})
         for name in (self._default, PREFERRED_DEFAULT):
@@ -64,6 +65,7 @@ class Catalogue:
             if folder in found:
                 self._seen[folder] = found[folder]
                 self._load(folder)
+        self._names = {model.bundle.name: model for model in self._models.values()}
         self.ready = True
         return bool(changed)
 
@@ -111,9 +113,6 @@ class Catalogue:
         gone = self._models.pop(folder, None)
         if gone:
             log.info("no longer serving %s", gone.reference)
-
-    def _by_name(self) -> dict[str, Model]:
-        return {model.bundle.name: model for model in self._models.values()}
 
 
 def _signature(folder: Path) -> tuple[int, ...]:

@@ -1,9 +1,15 @@
-"""One thread per device: forms the next batch, runs one level of it, hands every caller its slice."""
+"""One device: forms the next batch, runs one level of it, hands every caller its slice.
+
+A thread does it, so that the event loop stays awake. Where a process has one core (`inline`), there is nothing to do
+meanwhile: short batches run in the event loop itself, which spares two hand-overs of the interpreter a batch, until so
+much waits that refusals must be quick, or a batch is long; then the thread takes over until nothing waits.
+"""
 
 import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +19,12 @@ from service.engine.batcher import Batch, Batcher, Piece, Ticket
 from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
 from service.metrics import Metrics
+
+
+INLINE_S = 0.05
+"""A lane whose full batch takes longer than this is never computed in the event loop."""
+INLINE_BATCHES = 4
+"""With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
 
 @dataclass(eq=False)
@@ -37,8 +49,13 @@ class LevelWork:
 class DeviceWorker:
     """Owns the batcher and every runtime call of one device."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, inline: bool = False) -> None:
         self._metrics = metrics
+        self._thread_has_it = not inline
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn_due = False
+        self._max_batch = 1
+        self._full_batch_s: dict[Hashable, float] = {}
         self._batcher = Batcher(self._dropped)
         self._wake = threading.Condition()
         self._stopping = False
@@ -58,7 +75,11 @@ class DeviceWorker:
             if self._stopping:
                 raise UnavailableError("the engine is stopping")
             self._batcher.add(ticket)
-            self._wake.notify()
+            self._max_batch = ticket.max_batch
+            if self._thread_has_it:
+                self._wake.notify()
+            else:
+                self._go_on(ticket.payload.loop)
 
     def cancel(self, ticket: Ticket) -> None:
         """The caller went away: its place in the queue is free at once."""
@@ -73,18 +94,50 @@ class DeviceWorker:
         self._thread.join(timeout=30)
 
     def _serve(self) -> None:
-        while True:
-            with self._wake:
-                batch = self._batcher.next(time.monotonic())
-                while batch is None:
-                    if self._stopping:
-                        return
-                    self._wake.wait()
-                    batch = self._batcher.next(time.monotonic())
-            self._metrics.set("waiting_pictures", self._batcher.waiting)
+        while (batch := self._await_batch()) is not None:
             self._compute(batch)
 
-    def _compute(self, batch: Batch) -> None:
+    def _await_batch(self) -> Batch | None:
+        """In the thread: the next batch that is its own; None when the engine stops."""
+        with self._wake:
+            while True:
+                mine = self._thread_has_it and not (self._loop is not None and self._is_light())
+                batch = self._batcher.next(time.monotonic()) if mine or self._stopping else None
+                if batch is not None or self._stopping:
+                    return batch
+                if self._loop is not None and self._thread_has_it:
+                    self._thread_has_it = False
+                    with contextlib.suppress(RuntimeError):  # a closed loop has nobody left who waits
+                        self._loop.call_soon_threadsafe(self._turn)
+                self._wake.wait()
+
+    def _is_light(self) -> bool:
+        few = self._batcher.waiting <= INLINE_BATCHES * self._max_batch
+        return few and all(self._full_batch_s.get(lane, np.inf) <= INLINE_S for lane in self._batcher.lanes())
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the event loop, with the lock: see to it that what waits is computed, here or in the thread."""
+        self._loop = loop
+        if not self._is_light():
+            self._thread_has_it = True
+            self._wake.notify()
+        elif not self._turn_due:
+            self._turn_due = True
+            loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """In the event loop, after everything that had already arrived: one batch."""
+        with self._wake:
+            self._turn_due = False
+            batch = None if self._thread_has_it or not self._is_light() else self._batcher.next(time.monotonic())
+        if batch is not None:
+            self._compute(batch, self._loop)
+        with self._wake:
+            if self._batcher.waiting and self._loop is not None and not self._thread_has_it:
+                self._go_on(self._loop)
+
+    def _compute(self, batch: Batch, here: asyncio.AbstractEventLoop | None = None) -> None:
+        """Run a batch and hand it out; `here` is the event loop this is called in, if it is one."""
         started = time.monotonic()
         try:
             pictures = run_batch(batch)
@@ -93,9 +146,9 @@ class DeviceWorker:
                 self._settle(piece.ticket.payload.loop, [piece.ticket.payload], error)
             return
         self._observe(batch, started)
-        self._deliver(batch, pictures)
+        self._deliver(batch, pictures, here)
 
-    def _deliver(self, batch: Batch, pictures: Array) -> None:
+    def _deliver(self, batch: Batch, pictures: Array, here: asyncio.AbstractEventLoop | None) -> None:
         offset = 0
         done: dict[asyncio.AbstractEventLoop, list[LevelWork]] = {}
         for piece in batch.pieces:
@@ -113,7 +166,10 @@ class DeviceWorker:
             if work.remaining == 0:
                 done.setdefault(work.loop, []).append(work)
         for loop, works in done.items():
-            self._settle(loop, works, None)
+            if loop is here:
+                _resolve(works, None)
+            else:
+                self._settle(loop, works, None)
 
     def _settle(self, loop: asyncio.AbstractEventLoop, works: list[LevelWork], error: Exception | None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop of a caller that went away may be closed
@@ -128,6 +184,9 @@ class DeviceWorker:
         took = time.monotonic() - started
         name = batch.pieces[0].ticket.payload.model.bundle.name
         rate = batch.count / max(took, 1e-6)
+        full_s = took * max(1.0, batch.pieces[0].ticket.max_batch / batch.count)
+        before_s = self._full_batch_s.get(batch.lane, full_s)
+        self._full_batch_s[batch.lane] = 0.8 * before_s + 0.2 * full_s
         self.rate = rate if self.rate == 0 else 0.9 * self.rate + 0.1 * rate
         self._metrics.observe("batch_pictures", batch.count, model=name)
         self._metrics.observe("compute_seconds", took, model=name)

@@ -18,13 +18,13 @@ OnLevel = Callable[[int, Array], Awaitable[None]]
 
 
 class Engine:
-    """One device. `queue_pictures` bounds what may wait; `max_batch` is the largest batch."""
+    """One device. `queue_pictures` bounds what may wait; `max_batch` is the largest batch; `inline`: see DeviceWorker."""
 
-    def __init__(self, metrics: Metrics, max_batch: int, queue_pictures: int) -> None:
+    def __init__(self, metrics: Metrics, max_batch: int, queue_pictures: int, inline: bool = False) -> None:
         self._metrics = metrics
         self._max_batch = max_batch
         self._queue_pictures = queue_pictures
-        self._worker = DeviceWorker(metrics)
+        self._worker = DeviceWorker(metrics, inline)
         self._judging = asyncio.Lock()
 
     @property

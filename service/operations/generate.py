@@ -53,7 +53,8 @@ async def generate(
     """Run the generator for all wants and describe each picture. Raises TooLargeError before computing too much."""
     check_result_pixels(context.state.settings, model, len(wants), scale)
     started = time.perf_counter()
-    vectors = truncate(np.stack([want.vector for want in wants]), truncation)
+    rows = wants[0].vector[None] if len(wants) == 1 else np.stack([want.vector for want in wants])
+    vectors = truncate(rows, truncation)
     images = await engine_of(context).generate(
         model,
         vectors,

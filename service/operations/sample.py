@@ -123,13 +123,15 @@ async def _latent(context: Context, model: Model, item: str | LatentValues, labe
     return want_of(model, found, label)
 
 
-def _report(context: Context, model: Model) -> OnLevel:
+def _report(context: Context, model: Model) -> OnLevel | None:
     """Levels as events: the coarse pictures of a pyramid reach a stream before the fine ones are computed."""
+    if context.emit is silent:
+        return None
     levels = len(model.manifest.levels)
 
     async def on_level(level: int, images: Array) -> None:
         await context.emit("progress", {"done": level + 1, "total": levels, "unit": "levels"})
-        if levels > 1 and context.emit is not silent:
+        if levels > 1:
             png = await asyncio.to_thread(lambda: encode(contact_sheet(list(to_pixels(images))), "png"))
             data = {"level": level, "size": list(images.shape[2:]), "b64_json": base64.b64encode(png).decode()}
             await context.emit("level", data)
