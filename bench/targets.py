@@ -82,4 +82,6 @@ RIVALS = (
     Rival("mosec", "/inference", script="serve_mosec.py"),
     Rival("fastapi", script="serve_fastapi.py"),
     Rival("litserve", "/predict", script="serve_litserve.py"),
+    Rival("bentoml", "/v1/sample", script="serve_bentoml.py", ready="/readyz"),
+    Rival("ray", script="serve_ray.py"),
 )
