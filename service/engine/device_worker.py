@@ -20,7 +20,6 @@ from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
 from service.metrics import Metrics
 
-
 INLINE_S = 0.05
 """A lane whose full batch takes longer than this is never computed in the event loop."""
 INLINE_BATCHES = 4

@@ -33,7 +33,7 @@ async def test_a_thousand_seeds(client_with: ClientFactory, model: str) -> None:
         answers = await asyncio.gather(*(stack(client, model=model, seeds=group) for group in groups))
         for group, pixels in zip(groups, answers, strict=True):
             assert np.array_equal(pixels, together[group])
-    async with client_with(max_batch=5) as client:  # another process, another batch size
+    async with client_with(max_batch=5, threads=2) as client:  # another process, batch size and thread
         for seed in range(0, 1000, 100):
             assert np.array_equal((await stack(client, model=model, seed=seed))[0], together[seed])
 

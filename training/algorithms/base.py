@@ -163,7 +163,7 @@ def load_networks_state(parts: dict[str, Any], state: dict[str, Any]) -> None:
 def adam(table: Any, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
     """Adam with the recipe's numbers."""
     return torch.optim.Adam(
-        parameters, lr=table.lr, betas=(table.beta1, table.beta2), weight_decay=table.weight_decay, foreach=True
+        parameters, lr=table.lr, betas=(table.beta1, table.beta2), weight_decay=table.weight_decay, fused=True
     )
 
 

@@ -34,7 +34,7 @@ class DcganGenerator(nn.Module):
         self.project = Block(
             Projection(noise + labels, widths[0], bias=table.norm == "none"),
             make_norm(table.norm, widths[0], table.norm_affine),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         self.blocks = nn.ModuleList(
             self._block(table, inputs + planes, outputs) for inputs, outputs in itertools.pairwise(widths)
@@ -47,7 +47,7 @@ class DcganGenerator(nn.Module):
     @staticmethod
     def _block(table: GeneratorTable, inputs: int, outputs: int) -> Block:
         layer = upsampling(inputs, outputs, table.upsample, table.kernel, bias=table.norm == "none")
-        return Block(layer, make_norm(table.norm, outputs, table.norm_affine), nn.ReLU())
+        return Block(layer, make_norm(table.norm, outputs, table.norm_affine), nn.ReLU(inplace=True))
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, size, size] in [-1, 1]."""
@@ -104,7 +104,7 @@ class DcganDiscriminator(nn.Module):
     def _block(table: DiscriminatorTable, inputs: int, outputs: int, first: bool) -> Block:
         norm = "none" if first and not table.norm_at_input else table.norm
         layer = downsampling(inputs, outputs, table.kernel, norm == "none", table.spectral_norm)
-        return Block(layer, make_norm(norm, outputs, table.norm_affine), nn.LeakyReLU(0.2))
+        return Block(layer, make_norm(norm, outputs, table.norm_affine), nn.LeakyReLU(0.2, inplace=True))
 
     @staticmethod
     def _linear(table: DiscriminatorTable, inputs: int, outputs: int, bias: bool = True) -> nn.Module:
