@@ -34,6 +34,7 @@ from service.routes import (
     web,
 )
 from service.routes.documented import name_parts
+from service.routes.plain import answer_plain, is_plain
 from service.settings import Settings
 from service.state import State, build_state, close_state
 
@@ -56,7 +57,7 @@ ROUTERS = (
     training_runs.router,
     web.router,
 )
-QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample)}
+QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample, is_plain, answer_plain)}
 VERSION = "0.1.0"
 
 

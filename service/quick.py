@@ -6,7 +6,7 @@ body and all, to the application's own route, which says what is wrong. What it 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -17,6 +17,8 @@ from models.errors import ModelsError
 from service.errors import ClientClosedError, InvalidValueError
 from service.problems import invalid
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Short:
@@ -25,6 +27,8 @@ class Short:
     path: str
     body: type[BaseModel]
     endpoint: Callable[[Request, Any], Awaitable[Response]]
+    is_plain: Callable[[Scope, Any], bool] = lambda scope, body: False
+    plain: Callable[[Scope, Receive, Send, Any], Awaitable[None]] | None = None
 
 
 class Quick:
@@ -47,14 +51,17 @@ class Quick:
             await self._app(scope, _again(data, receive), send)
             return
         scope["route"] = short
-        response = await _answer(short, Request(scope, _again(data, receive), send), body)
+        if short.plain is not None and short.is_plain(scope, body):
+            await _translated(short.plain(scope, _again(data, receive), send, body))
+            return
+        response = await _translated(short.endpoint(Request(scope, _again(data, receive), send), body))
         await response(scope, receive, send)
 
 
-async def _answer(short: Short, request: Request, body: BaseModel) -> Response:
-    """The endpoint's answer; its failures become errors of ours, which the gate turns into problem+json."""
+async def _translated(work: Awaitable[T]) -> T:
+    """The answer; failures become errors of ours, which the gate turns into problem+json."""
     try:
-        return await short.endpoint(request, body)
+        return await work
     except ModelsError as error:
         raise InvalidValueError(str(error)) from None
     except ValidationError as error:

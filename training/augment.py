@@ -41,7 +41,9 @@ def translation(pictures: Tensor, random: StepRandom, purpose: str) -> Tensor:
     reach = int(height * TRANSLATION_SHARE + 0.5)
     shift = random.integers(purpose, 2 * reach + 1, 2, count)
     padded = F.pad(pictures + 1.0, [reach] * 4) - 1.0
-    if pictures.device.type == "cpu":  # slices are a tenth of the gathering's work; on a GPU they would wait for the draws
+    if (
+        pictures.device.type == "cpu"
+    ):  # slices are a tenth of the gathering's work; on a GPU they would wait for the draws
         places = shift.t().tolist()
         return torch.stack(
             [one[:, y : y + height, x : x + width] for one, (y, x) in zip(padded.unbind(), places, strict=True)]

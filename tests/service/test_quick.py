@@ -1,7 +1,11 @@
 """The short way of POST /sample against the framework's own route, which any other spelling of the content type takes."""
 
+import asyncio
+
 import httpx
 import pytest
+
+from tests.conftest import ClientFactory
 
 SHORT = {"content-type": "application/json"}
 LONG = {"content-type": "application/json; charset=utf-8"}
@@ -11,6 +15,8 @@ BODIES = [
     b'{"seed": 7}',
     b'{"model": "tiny-labels", "seed": 7, "n": 4, "label": "green", "truncation": 0.5}',
     b'{"seed": 1, "scale": 4, "metadata": "none"}',
+    b'{"model": "tiny-lapgan", "seed": 1, "scale": 16, "metadata": "minimal"}',
+    b'{"seed": 5, "truncation": 0.5, "timeout_ms": 5000}',
     b"{}[",
     b"",
     b"[]",
@@ -42,3 +48,27 @@ async def test_guards_stand_before_the_short_way(client: httpx.AsyncClient) -> N
     assert answer.headers["x-request-id"] == "abc"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert 'route="/sample",status="200"' in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"accept": "application/json"}, {"accept": "image/webp"}, {"accept": "text/plain"}, {"x-deadline-ms": "nonsense"}],
+)
+async def test_wishes_in_headers_are_heard_on_the_short_way(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """A representation, a refusal or a deadline asked for by a header is given for a single picture, too."""
+    body = b'{"seed": 7}'
+    short, long = [await client.post("/sample", content=body, headers={**way, **headers}) for way in (SHORT, LONG)]
+    assert (short.status_code, short.headers["content-type"]) == (long.status_code, long.headers["content-type"])
+
+
+async def test_a_deadline_ends_a_single_picture(client_with: ClientFactory) -> None:
+    """A picture that the device does not finish in the server's own limit is 504, not an endless wait."""
+    async with client_with(timeout_s=0.3) as client:
+        engine = client.app.state.ganymede.engine  # type: ignore[attr-defined]
+
+        async def never(*_: object, **__: object) -> None:
+            await asyncio.Event().wait()
+
+        engine.generate = never
+        answer = await client.post("/sample", content=b'{"seed": 7}', headers=SHORT)
+        assert answer.status_code == 504
