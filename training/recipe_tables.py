@@ -119,6 +119,7 @@ class SemiSupervisedTable(Table):
     discriminator: tuple[int, ...] = (1000, 500, 250, 250, 250)  # hidden units, or (first, later) channels
     hidden_noise: float = Field(0.5, ge=0)  # sigma between the layers of the mlp
     dropout: float = Field(0.5, ge=0, lt=1)  # between the stages of the convolutional network
+    start_deviation: float = Field(0.05, gt=0)  # of the classifier's first weights; with weight norm it sets their pace
     learned_gains: bool = False  # of the weight norm in hidden layers; the released code fixes them after the start
     unlabelled_weight: float = Field(1.0, ge=0)  # of the real/fake part of the discriminator's cost
     average_images: int = Field(0, ge=0)  # half-life, in pictures, of the averaged classifier; 0 = off
@@ -131,6 +132,7 @@ class OptimizerTable(Table):
     lr: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0)  # added to the root of the squared gradient's mean: gradients below it move little
     weight_decay: float = Field(0.0, ge=0)
 
 

@@ -25,7 +25,8 @@ from training.networks.semi_supervised import (
     SoftplusGenerator,
     StridedGenerator,
     normalise_classifier,
-    start,
+    start_classifier,
+    start_generator,
 )
 from training.randomness import StepRandom
 
@@ -35,10 +36,10 @@ class ImprovedGan(TwoPlayer):
 
     def __init__(self, setting: Setting) -> None:
         generator, classifier = _networks(setting)
-        first = StepRandom(setting.recipe.run.seed, 0)
-        start(generator, first.generator("generator"))
-        start(classifier, first.generator("discriminator"))
-        normalise_classifier(classifier, setting.recipe.semi_supervised.learned_gains)
+        first, table = StepRandom(setting.recipe.run.seed, 0), setting.recipe.semi_supervised
+        start_generator(generator, first.generator("generator"))
+        start_classifier(classifier, table.start_deviation, first.generator("discriminator"))
+        normalise_classifier(classifier, table.learned_gains)
         self._fixed = {name for name, parameter in classifier.named_parameters() if not parameter.requires_grad}
         super().__init__(setting, generator, classifier)
         self.average_classifier = ema.averaged_copy(self.discriminator)
@@ -73,6 +74,12 @@ class ImprovedGan(TwoPlayer):
         """The averaged classifier."""
         return ClassifierGraph(plain_copy(self.average_classifier))
 
+    def _before_step(self, batch: Batch, random: StepRandom) -> None:
+        super()._before_step(batch, random)
+        if random.step == 0 and isinstance(self.generator, SoftplusGenerator):
+            self.generator.start_from_data(batch.pictures)
+            self.parallel.broadcast(self.generator)
+
     def _parts(self) -> dict[str, Any]:
         return super()._parts() | {"average_classifier": self.average_classifier}
 
@@ -103,9 +110,10 @@ class ImprovedGan(TwoPlayer):
 
     def _match(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         self._allow_gradients(False)
-        with torch.no_grad():
-            real = self._classify(batch.pictures).features
-        features = self._classify(fake).features
+        with nn.utils.parametrize.cached():  # one weight normalisation for both passes
+            with torch.no_grad():
+                real = self._classify(batch.pictures).features
+            features = self._classify(fake).features
         loss = losses.feature_matching(real, features, self.recipe.technique.feature_matching)
         self._descend(loss, self.generator_optimizer, self.generator)
         return {"generator_loss": loss.detach()}
@@ -120,7 +128,9 @@ class ImprovedGan(TwoPlayer):
         ema.update(self.average_classifier, self.discriminator, keep)
 
 
-def _networks(setting: Setting) -> tuple[nn.Module, MlpClassifier | ConvolutionalClassifier]:
+def _networks(
+    setting: Setting,
+) -> tuple[SoftplusGenerator | StridedGenerator, MlpClassifier | ConvolutionalClassifier]:
     recipe, data = setting.recipe, setting.data
     table, noise = recipe.semi_supervised, recipe.latent.size
     if recipe.technique.feature_matching == "none":

@@ -142,6 +142,7 @@ class TwoPlayer(Algorithm):
         if random.step == 0:
             start = self.recipe.semi_supervised.initialise_with
             weight_norm.start_from_data(self.discriminator, batch.pictures[:start], batch.labels)
+            self.parallel.broadcast(self.discriminator)
 
     def _set_rates(self, step: int) -> None:
         players, steps = self.recipe.optimizer, self.recipe.run.steps

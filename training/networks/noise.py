@@ -15,4 +15,4 @@ class GaussianNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        return x + self.sigma * torch.randn_like(x) if self.training and self.sigma else x
+        return torch.add(x, torch.randn_like(x), alpha=self.sigma) if self.training and self.sigma else x

@@ -1,16 +1,18 @@
 """The networks of the semi-supervised experiments (Salimans et al. 2016, section 5 and the released code).
 
-MNIST: a fully connected classifier with Gaussian noise before every layer, and a softplus generator. CIFAR-10: nine
+MNIST: a fully connected classifier with Gaussian noise before every layer, and a softplus generator (ours is centred). CIFAR-10: nine
 weight-normalised convolutions with global average pooling, and a generator of three 5x5 fractionally strided layers.
 A classifier has K outputs; the class "generated" has its logit fixed at 0.
 """
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.networks.layers import Block, Projection, upsampling
@@ -21,6 +23,7 @@ from training.networks.weight_norm import normalise
 from training.recipe_tables import SemiSupervisedTable, TechniqueTable
 
 SLOPE = 0.2
+DARKEST = 0.02  # a pixel that is always 0 or 1 in the data starts this far from it
 
 
 class Classified(NamedTuple):
@@ -102,23 +105,43 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: i
     return [nn.Conv2d(inputs, outputs, kernel, stride, padding), nn.LeakyReLU(SLOPE)]
 
 
+class CentredSoftplus(nn.Module):
+    """log(1 + e^x) - log 2: 0 at 0.
+
+    Plain softplus answers are all positive, so one step of Adam moves every pixel's weights the same way at once; the
+    sigmoids saturate within ten steps and all samples become one picture.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        return F.softplus(x) - math.log(2.0)
+
+
 class SoftplusGenerator(nn.Module):
-    """Noise [N, Z] -> picture [N, C, size, size]: softplus and BatchNorm, sigmoid at the end (the MNIST network)."""
+    """Noise [N, Z] -> picture [N, C, size, size]: BatchNorm without gain and softplus, sigmoid at the end (MNIST)."""
 
     def __init__(self, table: SemiSupervisedTable, size: int, channels: int, noise: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         widths = [noise, *table.generator]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.Softplus()]
-        self.layers = nn.Sequential(
-            *layers, nn.Linear(widths[-1], channels * size * size), nn.Sigmoid(), ToPicture(size, channels)
-        )
+            norm = nn.BatchNorm1d(outputs)
+            norm.weight.requires_grad_(False)
+            layers += [nn.Linear(inputs, outputs, bias=False), norm, CentredSoftplus()]
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(widths[-1], channels * size * size)
+        self.picture = nn.Sequential(nn.Sigmoid(), ToPicture(size, channels))
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
         """See the class; the label is not used."""
-        picture: Tensor = self.layers(noise)
+        picture: Tensor = self.picture(self.output(self.hidden(noise)))
         return picture
+
+    @torch.no_grad()
+    def start_from_data(self, pictures: Tensor) -> None:
+        """The output's biases: those that draw the mean of pictures [N, C, size, size], so that no pixel saturates."""
+        mean = (pictures.flatten(1).mean(0) + 1.0) * 0.5
+        self.output.bias.copy_(mean.clamp(DARKEST, 1.0 - DARKEST).logit())
 
 
 class StridedGenerator(nn.Module):
@@ -157,13 +180,27 @@ class ClassifierGraph(nn.Module):
         return answer.classes, answer.features
 
 
-def start(network: nn.Module, generator: torch.Generator) -> None:
-    """Glorot for linear layers, N(0, .05) for convolutions."""
+def start_generator(network: SoftplusGenerator | StridedGenerator, generator: torch.Generator) -> None:
+    """Glorot for linear layers, N(0, .05) for convolutions; the MNIST network's last layer is weight-normalised."""
     initialise_linear(network, generator)
+    _normal(network, (nn.ConvTranspose2d,), 0.05, generator)
+    if isinstance(network, SoftplusGenerator):
+        normalise(network.output)
+
+
+def start_classifier(network: nn.Module, deviation: float, generator: torch.Generator) -> None:
+    """N(0, deviation) everywhere. Weight norm hides the length of these weights but not how fast Adam turns them:
+
+    a step of the learning rate turns a long vector less. Glorot's lengths, a third of the released 0.1, never settled.
+    """
+    _normal(network, (nn.Linear, nn.Conv2d), deviation, generator)
+
+
+def _normal(network: nn.Module, kinds: tuple[type[nn.Module], ...], deviation: float, source: torch.Generator) -> None:
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.05, generator=generator)
-            if module.bias is not None:
+        if isinstance(module, kinds):
+            nn.init.normal_(module.get_parameter("weight"), 0.0, deviation, generator=source)
+            if isinstance(module.bias, nn.Parameter):
                 nn.init.zeros_(module.bias)
 
 
