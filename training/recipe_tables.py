@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from training.techniques import unknown_to
+
 SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
 
@@ -102,7 +104,7 @@ class MlpTable(Table):
 
 
 class TechniqueTable(Table):
-    """Salimans et al. 2016, one switch each; every one is off by default and works in any two-player recipe."""
+    """Salimans et al. 2016, one switch each; every one is off by default; `training.techniques` says where."""
 
     feature_matching: Literal["none", "l1", "squared"] = "none"  # replaces the generator's cost (section 3.1)
     minibatch_kernels: int = Field(0, ge=0)  # minibatch discrimination (3.2): kernels, 0 = off
@@ -271,6 +273,13 @@ class Recipe(Table):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
         if self.data.cutouts and self.data.labels != "none":
             raise ValueError("cut-outs carry no labels: set data.labels = 'none'")
+        return self
+
+    @model_validator(mode="after")
+    def _techniques_are_heard(self) -> Recipe:
+        for technique in unknown_to(self):
+            known = ", ".join(technique.algorithms)
+            raise ValueError(f"{technique.key} ({technique.name}) works in {known}, not in {self.algorithm}")
         return self
 
     @model_validator(mode="after")

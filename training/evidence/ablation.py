@@ -10,14 +10,13 @@ from typing import Any
 
 import torch
 
-from training import algorithms, samples
-from training.algorithms.base import Setting
+from training import samples
 from training.classifier import Classifier
-from training.data.dataset import Dataset, Sampler
+from training.data.dataset import Dataset
 from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
+from training.evidence import quick
 from training.precision import with_hardware
-from training.randomness import StepRandom
 from training.recipe import resolve
 
 COUNT = 2000
@@ -52,13 +51,7 @@ def run(variant: str, path: str, data: Dataset, judge: Classifier, seed: int, st
     }
     recipe = with_hardware(resolve("dcgan-modern", [f"{key}={value}" for key, value in options.items()]))
     shown = data if recipe.data.labels == "class" else Dataset(data.pictures, None, ())
-    algorithm = algorithms.build(Setting(recipe, shown.spec))
-    sampler = Sampler(len(shown), algorithm.pictures_per_step, seed)
-    for step in range(steps):
-        random = StepRandom(seed, step)
-        random.seed_global()
-        algorithm.step(shown.batch(sampler.indices(step), random), random)
-    algorithm.refresh_statistics(StepRandom(seed, steps))
+    algorithm = quick.train(recipe, shown)
     latents = samples.seed_latents(range(COUNT), algorithm.latent_size, recipe.latent.distribution)
     labels = samples.grid_labels(COUNT, len(shown.classes), 1)
     fake = algorithm.sample(latents, labels)

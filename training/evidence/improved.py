@@ -5,8 +5,9 @@ Every fact is measured once and kept in docs/evidence/improved.jsonl; a later ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,10 @@ from training.data.dataset import Dataset, load_dataset
 from training.evaluate.extractors import from_classifier
 from training.evaluate.semi_supervised import errors_of_bundle
 from training.evaluate.suite import Plan, evaluate, gather, neighbour_sheet
-from training.evidence import ablation
+from training.evidence import ablation, few_labels, probes
 from training.evidence.facts import Facts
 from training.evidence.improved_page import write_page
-from training.inside import guided, representation
+from training.inside import guided
 from training.inside.forget import before_and_after, forget, shown_by
 from training.inside.shipped import networks
 from training.recipe import from_tree
@@ -42,48 +43,78 @@ SETS = {"mnist": "../shared/data/mnist", "fashion": "../shared/data/fashion-mnis
 SEEDS = (0, 1, 2)
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Steps of the runs the evidence makes itself."""
+
+    ablation: int = 300
+    few_labels: int = 1500
+    cifar: int = 300
+
+
 def main(
     minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
     samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
-    steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
+    ablation_steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
+    label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 1500,
+    cifar_steps: Annotated[int, typer.Option(help="Steps of the DCGAN whose CIFAR-10 features are probed.")] = 300,
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
 ) -> None:
     """Measure what is missing and write the page."""
     facts = Facts(SHEETS / "improved.jsonl", minutes)
-    for _ in work(facts, samples_drawn, steps, attributes):
+    lengths = Lengths(ablation_steps, label_steps, cifar_steps)
+    for _ in work(facts, samples_drawn, lengths, attributes):
         write_page(PAGE, facts)
         if facts.out_of_time:
             break
     write_page(PAGE, facts)
 
 
-def work(facts: Facts, count: int, steps: int, attributes: Path) -> Iterator[None]:
+def work(facts: Facts, count: int, lengths: Lengths, attributes: Path) -> Iterator[None]:
     """Everything there is to measure, the cheap parts first."""
-    for name in ("mnist-ssl", "fashion-ssl"):
-        if (BUNDLES / name).is_dir():
-            facts.measure(f"test_error.{name}", lambda name=name: test_error(name))  # type: ignore[misc]
-            yield
-    for name in SHIPPED:
-        if (BUNDLES / name).is_dir():
-            facts.measure(f"scores.{name}", lambda name=name: scores(name, count))  # type: ignore[misc]
-            yield
+    yield from _shipped(facts, count)
     facts.measure("guided", guided_sheets)
     yield
     if attributes.is_file():
         facts.measure("forget", lambda: forgotten_glasses(attributes))
         yield
-    facts.measure("representation", linear_probes)
+    facts.measure("representation", lambda: probes.of_bundle(read_bundle(BUNDLES / PROBED)))
     yield
+    yield from _few_labels(facts, lengths.few_labels, SEEDS[:1])
+    facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
+    yield
+    facts.measure("representation.cifar10", lambda: probes.of_cifar(lengths.cifar))
+    yield
+    yield from _ablation(facts, lengths.ablation)
+    yield from _few_labels(facts, lengths.few_labels, SEEDS[1:])
+
+
+def _shipped(facts: Facts, count: int) -> Iterator[None]:
+    for name in SHIPPED:
+        if (BUNDLES / name).is_dir():
+            reference = read_bundle(BUNDLES / name).reference
+            if name.endswith("-ssl"):
+                facts.measure(f"test_error.{name}", partial(test_error, name), reference)
+                yield
+            facts.measure(f"scores.{name}", partial(scores, name, count), reference)
+            yield
+
+
+def _few_labels(facts: Facts, steps: int, seeds: Iterable[int]) -> Iterator[None]:
+    for seed in seeds:
+        for recipe, labels in few_labels.ROWS:
+            name = few_labels.key(recipe, labels, seed)
+            facts.measure(name, partial(few_labels.run, recipe, labels, seed, steps))
+            yield
+
+
+def _ablation(facts: Facts, steps: int) -> Iterator[None]:
     for seed in SEEDS:
         for title, path in SETS.items():
             for variant in ablation.VARIANTS:
                 key = f"ablation.{title}.{variant}.{seed}"
                 if facts.get(key) is None and not facts.out_of_time:
-                    data, judge = small(title, path)
-                    facts.measure(
-                        key,
-                        lambda v=variant, p=path, s=seed, d=data, j=judge: ablation.run(v, p, d, j, s, steps),  # type: ignore[misc]
-                    )
+                    facts.measure(key, partial(ablation.run, variant, path, *small(title, path), seed, steps))
                 yield
 
 
@@ -132,31 +163,7 @@ def forgotten_glasses(attributes: Path, count: int = 1000, maps: int = 6) -> Map
     return {"bundle": bundle.reference, "attribute": GLASSES, "samples": count, **asdict(found)}
 
 
-def linear_probes(known: int = 2000, unseen: int = 2000) -> Mapping[str, Any]:
-    """L2-SVM on pooled features of trained and random discriminators, and on pixels; all labels and 1,000."""
-    bundle = read_bundle(BUNDLES / PROBED)
-    table = _table(bundle)
-    train, test = _rows(table, known), _rows(table.model_copy(update={"split": "test"}), unseen)
-    rows: dict[str, tuple[Any, Any]] = {"pixels": (train[0].flatten(1).numpy(), test[0].flatten(1).numpy())}
-    for title, random in (("trained", False), ("random", True)):
-        net = networks(bundle, random)[1]
-        rows[title] = (representation.pooled_features(net, train[0]), representation.pooled_features(net, test[0]))
-    found = {}
-    for title, (learn, check) in rows.items():
-        for labels in (1000, known):
-            learned = representation.linear_svm(learn[:labels], train[1][:labels], check, test[1])
-            found[f"{title}.{labels}"] = learned.accuracy
-        found[f"{title}.size"] = learn.shape[1]
-    return {"bundle": bundle.reference, "known": known, "unseen": unseen, "found": found}
-
-
-def _rows(table: DataTable, count: int) -> tuple[torch.Tensor, Any]:
-    data, _ = load_dataset(table.model_copy(update={"flip": False}))
-    assert data.labels is not None
-    chosen = torch.from_numpy(representation.balanced_rows(data.labels.numpy(), count, 0))
-    return data.batch(chosen).pictures, data.labels[chosen].numpy()
-
-
+@lru_cache(maxsize=2)
 def small(title: str, path: str) -> tuple[Dataset, Classifier]:
     """The training set at 16x16 with its labels, and a classifier of it."""
     table = DataTable(path=path, labels="class", size=16, channels=1)

@@ -1,7 +1,8 @@
 """The networks of the semi-supervised experiments (Salimans et al. 2016, section 5 and the released code).
 
-MNIST: a fully connected classifier with Gaussian noise before every layer, and a softplus generator (ours is centred). CIFAR-10: nine
-weight-normalised convolutions with global average pooling, and a generator of three 5x5 fractionally strided layers.
+MNIST: a fully connected classifier with Gaussian noise before every layer, and a softplus generator (ours is centred).
+CIFAR-10: nine weight-normalised convolutions with global average pooling, and a generator of three 5x5 fractionally
+strided layers.
 A classifier has K outputs; the class "generated" has its logit fixed at 0.
 """
 
@@ -19,10 +20,11 @@ from training.networks.layers import Block, Projection, upsampling
 from training.networks.mlp import ToPicture
 from training.networks.noise import GaussianNoise
 from training.networks.start import initialise_linear
-from training.networks.weight_norm import normalise
+from training.networks.weight_norm import WEIGHT, normalise
 from training.recipe_tables import SemiSupervisedTable, TechniqueTable
 
 SLOPE = 0.2
+CONTRAST = 4.0  # length of each pixel's weights at the start: logits then spread by about 2, as ink and paper need
 DARKEST = 0.02  # a pixel that is always 0 or 1 in the data starts this far from it
 
 
@@ -185,7 +187,7 @@ def start_generator(network: SoftplusGenerator | StridedGenerator, generator: to
     initialise_linear(network, generator)
     _normal(network, (nn.ConvTranspose2d,), 0.05, generator)
     if isinstance(network, SoftplusGenerator):
-        normalise(network.output)
+        normalise(network.output).get_parameter(f"{WEIGHT}.original0").data.fill_(CONTRAST)
 
 
 def start_classifier(network: nn.Module, deviation: float, generator: torch.Generator) -> None:

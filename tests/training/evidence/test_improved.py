@@ -22,6 +22,16 @@ def test_a_fact_is_measured_once(tmp_path: Path) -> None:
     assert taken == [1]
 
 
+def test_a_new_bundle_is_measured_again(tmp_path: Path) -> None:
+    """A figure never outlives the bundle it was measured on; the file keeps both lines and the last one counts."""
+    for reference, wrong in (("a@1", 9), ("a@2", 5), ("a@2", 7)):
+        facts = Facts(tmp_path / "facts.jsonl")
+        facts.measure("error", lambda r=reference, w=wrong: {"wrong": w, "bundle": r}, of=reference)  # type: ignore[misc]
+    found = Facts(tmp_path / "facts.jsonl").get("error")
+    assert found is not None
+    assert (found["wrong"], found["bundle"]) == (5, "a@2")
+
+
 def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
     """Without facts every section says so; with one, its figure and nothing else appears."""
     facts = Facts(tmp_path / "facts.jsonl")
@@ -30,7 +40,12 @@ def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
     facts.measure("test_error.mnist-ssl", lambda: {"wrong": 1234, "of": 10000, "labels": 100, "steps": 5})
     for seed, value in ((0, 1.0), (1, 3.0)):
         facts.measure(f"ablation.mnist.-LS.{seed}", lambda v=value: {"cls_score": v, "cls_frechet": 7.0, "steps": 9})  # type: ignore[misc]
+    for seed, wrong in ((0, 200), (1, 300)):
+        row = {"wrong": wrong, "of": 10000, "labels": 50, "steps": 7, "batch": 9, "seed": seed}
+        facts.measure(f"few_labels.mnist-ssl.50.{seed}", lambda r=row: r)  # type: ignore[misc]
     write_page(tmp_path / "page.md", facts)
     page = (tmp_path / "page.md").read_text()
     assert "| mnist-ssl | 100 | 5 | 1234 | 10000 |" in page
+    assert "| mnist-ssl | 50 | 7 × 9 | 250 ± 71 (n=2) | 221 ± 136 |" in page
+    assert "| mnist-ssl | 20 | not run | not run | 1677 ± 452 |" in page
     assert "| -LS | 2 ± 1.4 (n=2) | 7 ± 0 (n=2) | not run | not run |" in page
