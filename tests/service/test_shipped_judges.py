@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -11,8 +14,10 @@ from PIL import Image
 from models.bundle import read_bundle
 from models.runtimes import open_runtime
 from models.runtimes.base import from_pixels
+from service.app import build_app
 from service.operations.judge import answer_of
-from tests.conftest import ROOT, ClientFactory
+from service.settings import Settings
+from tests.conftest import ROOT
 
 EXPORTS = ROOT / "models" / "exports"
 JUDGES = sorted(
@@ -57,14 +62,26 @@ def test_one_picture_is_judged_the_same_alone_and_in_a_batch(name: str) -> None:
     runtime.close()
 
 
+@asynccontextmanager
+async def served(name: str, data: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The whole application over that one bundle."""
+    app = build_app(Settings(bundles=(EXPORTS / name,), data_dir=data, threads=1, default_model=name))
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        yield client
+
+
 @pytest.mark.parametrize("name", JUDGES)
-async def test_shipped_judges_answer_over_http(client_with: ClientFactory, name: str) -> None:
+async def test_shipped_judges_answer_over_http(name: str, tmp_path: Path) -> None:
     """Eight requests at once share a batch, and each gets what its picture gets alone: label, p(real), feature vector."""
     judge = read_bundle(EXPORTS / name).manifest.discriminator
     assert judge is not None
     drawn = pictures(name, 8)
     runtime = open_runtime(read_bundle(EXPORTS / name), "onnx")
-    async with client_with(bundles=(EXPORTS / name,), default_model=name) as client:
+    async with served(name, tmp_path) as client:
 
         async def ask(path: str, index: int, headers: dict[str, str]) -> httpx.Response:
             return await client.post(path, files=as_file(drawn[index]), headers=headers)
