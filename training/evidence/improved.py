@@ -48,7 +48,7 @@ class Lengths:
     """Steps of the runs the evidence makes itself."""
 
     ablation: int = 300
-    few_labels: int = 1500
+    few_labels: int = 800
     cifar: int = 300
 
 
@@ -56,7 +56,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
     samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
     ablation_steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
-    label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 1500,
+    label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 800,
     cifar_steps: Annotated[int, typer.Option(help="Steps of the DCGAN whose CIFAR-10 features are probed.")] = 300,
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
 ) -> None:
@@ -80,12 +80,13 @@ def work(facts: Facts, count: int, lengths: Lengths, attributes: Path) -> Iterat
         yield
     facts.measure("representation", lambda: probes.of_bundle(read_bundle(BUNDLES / PROBED)))
     yield
+    yield from _ablation(facts, lengths.ablation, SEEDS[:1])
     yield from _few_labels(facts, lengths.few_labels, SEEDS[:1])
     facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
     yield
     facts.measure("representation.cifar10", lambda: probes.of_cifar(lengths.cifar))
     yield
-    yield from _ablation(facts, lengths.ablation)
+    yield from _ablation(facts, lengths.ablation, SEEDS[1:])
     yield from _few_labels(facts, lengths.few_labels, SEEDS[1:])
 
 
@@ -108,8 +109,8 @@ def _few_labels(facts: Facts, steps: int, seeds: Iterable[int]) -> Iterator[None
             yield
 
 
-def _ablation(facts: Facts, steps: int) -> Iterator[None]:
-    for seed in SEEDS:
+def _ablation(facts: Facts, steps: int, seeds: Iterable[int]) -> Iterator[None]:
+    for seed in seeds:
         for title, path in SETS.items():
             for variant in ablation.VARIANTS:
                 key = f"ablation.{title}.{variant}.{seed}"
