@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import build_app, state_of
+from service.one_write import OneWriteProtocol
 from service.process_group import children_of, process_count
 from service.settings import Settings
 from service.state import resolve_device
@@ -85,6 +86,8 @@ def run(settings: Settings, listener: socket.socket, ready: Callable[[], object]
     app = build_app(settings)
     config = uvicorn.Config(
         app,
+        http=OneWriteProtocol,
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,
