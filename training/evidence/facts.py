@@ -12,9 +12,13 @@ Fact = dict[str, Any]
 
 
 class Facts:
-    """Facts by key, in a file that only grows; `minutes` of wall time for measuring new ones, 0 = no limit."""
+    """Facts by key, in a file that only grows; `minutes` of wall time for measuring new ones, 0 = no limit.
 
-    def __init__(self, path: Path, minutes: float = 0.0) -> None:
+    `only`: the beginning of the keys that may be measured now; the others stay as they are known.
+    """
+
+    def __init__(self, path: Path, minutes: float = 0.0, only: str = "") -> None:
+        self.only = only
         self.path, self._end = path, time.monotonic() + minutes * 60 if minutes else None
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         self.known: dict[str, Fact] = {fact.pop("key"): fact for fact in map(json.loads, lines)}
@@ -30,7 +34,7 @@ class Facts:
         """
         known = self.known.get(key)
         fresh = known is not None and (of is None or known.get("bundle") == of)
-        if not fresh and not self.out_of_time:
+        if not fresh and self.may_measure(key):
             started = time.process_time()
             fact = {**take(), "cpu_seconds": round(time.process_time() - started, 1)}
             self.known[key] = fact
@@ -38,6 +42,10 @@ class Facts:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"key": key, **fact}, ensure_ascii=False) + "\n")
         return self.known.get(key)
+
+    def may_measure(self, key: str) -> bool:
+        """Whether that key is among those asked for, and time is left."""
+        return key.startswith(self.only) and not self.out_of_time
 
     @property
     def out_of_time(self) -> bool:

@@ -20,6 +20,9 @@ def test_a_fact_is_measured_once(tmp_path: Path) -> None:
     assert again.measure("a", take) is not None
     assert again.measure("b", take) is None
     assert taken == [1]
+    some = Facts(tmp_path / "facts.jsonl", only="ablation.")
+    assert some.measure("scores.x", take) is None
+    assert some.measure("ablation.x", take) is not None
 
 
 def test_a_new_bundle_is_measured_again(tmp_path: Path) -> None:
