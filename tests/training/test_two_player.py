@@ -109,6 +109,20 @@ def test_exports_answer_each_picture_alone(case: str) -> None:
     assert torch.allclose(alone_features[0], features[2], atol=1e-5)
 
 
+@pytest.mark.parametrize("case", ["ssl", "dcgan weight norm"])
+def test_exporting_does_not_harm_the_run(case: str) -> None:
+    """After an export the same networks sample, train on, and export the same again."""
+    algorithm, pictures = make(case)
+    move(algorithm, pictures, range(2))
+    noise = torch.randn(3, 6)
+    before = algorithm.sample(noise)
+    levels = [algorithm.export_levels()[0].module(noise) for _ in range(2)]
+    algorithm.export_discriminator()
+    assert torch.equal(levels[0], levels[1])
+    assert torch.equal(algorithm.sample(noise), before)
+    move(algorithm, pictures, range(2, 3))
+
+
 def test_samples_are_those_of_the_export() -> None:
     """What the grid shows is what is served."""
     algorithm, pictures = make("dcgan virtual")

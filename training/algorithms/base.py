@@ -145,8 +145,15 @@ def plain_copy(network: nn.Module) -> nn.Module:
     twin = copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
     for module in twin.modules():
         if nn.utils.parametrize.is_parametrized(module):
+            _own_class(module)
             nn.utils.parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return twin.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload,no-any-return]
+
+
+def _own_class(module: nn.Module) -> None:
+    """Parametrised copies share a class, and removing the parametrisation deletes that class's `weight` for all of them."""
+    shared = type(module)
+    module.__class__ = type(shared.__name__, shared.__bases__, dict(vars(shared)))
 
 
 def networks_state(parts: dict[str, Any]) -> dict[str, Any]:

@@ -28,9 +28,11 @@ def errors_of_bundle(bundle: Bundle, test: Dataset) -> int:
     return wrong
 
 
-def error_score(bundle: Bundle, test: Dataset, labelled: int) -> Score:
+def error_score(bundle: Bundle, test: Dataset) -> Score:
     """The share of wrong answers as a score, with its protocol."""
     wrong = errors_of_bundle(bundle, test)
+    data = bundle.manifest.provenance.recipe.get("data")
+    labelled = data.get("labelled") if isinstance(data, dict) else "unknown"
     protocol = (
         f"{wrong} wrong of {len(test)} real test pictures, {labelled} labels in training, exported classifier, ONNX"
     )

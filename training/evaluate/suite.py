@@ -18,6 +18,7 @@ from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import Extractor
+from training.evaluate.semi_supervised import error_score
 from training.preview import draw_pictures
 from training.recipe_tables import DataTable
 
@@ -77,6 +78,9 @@ def evaluate(material: Material, extractors: Sequence[Extractor], classifier: Cl
         yield from _by_classes(material, classifier)
     if material.asked is not None and material.train.labels is not None:
         yield from _by_learning(material)
+    judge = material.bundle.manifest.discriminator
+    if judge is not None and judge.kind == "classes" and judge.classes == material.test.classes:
+        yield error_score(material.bundle, material.test)
 
 
 def _by_extractor(material: Material, extractor: Extractor) -> Iterator[Score]:

@@ -1,0 +1,60 @@
+"""`ganymede evaluate` from end to end: a semi-supervised bundle, a stand-in for Inception, figures kept in three places."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from models.bundle import Bundle, read_bundle
+from tests.training.evaluate.test_suite import StandIn
+from tests.training.test_two_player import make, move
+from training.cli import app
+from training.export import Source, export
+from training.provenance import Trained
+from training.randomness import StepRandom
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A tiny K+1 classifier and its generator, moved twice and exported."""
+    algorithm, pictures = make("ssl")
+    move(algorithm, pictures, range(2))
+    algorithm.refresh_statistics(StepRandom(0, 2))
+    return export(Source(algorithm, Trained(algorithm.recipe, 2, 16)), tmp_path / "bundles", "small")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Grey pictures in the folders a, b and c."""
+    random = np.random.RandomState(0)
+    for name in "abc":
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(20):
+            Image.fromarray(random.randint(0, 256, (12, 12)).astype(np.uint8)).save(tmp_path / f"data/{name}/{k}.png")
+    return tmp_path / "data"
+
+
+def test_scores_are_printed_stored_and_carried_by_the_bundle(bundle: Bundle, data: Path, tmp_path: Path) -> None:
+    """Another Inception's scores are named custom_*; each figure is in scores.jsonl, manifest and card, with its protocol."""
+    inception = tmp_path / "stand-in.pt"
+    torch.jit.trace(StandIn(), torch.zeros(2, 3, 12, 12, dtype=torch.uint8)).save(str(inception))
+    wish = ["evaluate", bundle.folder, "--data", data, "--inception", inception, "--samples", 40, "--save"]
+    result = CliRunner().invoke(app, [str(word) for word in [*wish, "--out", tmp_path / "out"]])
+    assert result.exit_code == 0, result.output
+    stored = [json.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()]
+    names = {score["name"] for score in stored}
+    assert {"custom_score", "custom_frechet", "custom_kid", "nn_two_sample", "test_error"} <= names
+    assert not names & {"IS", "FID", "KID"}
+    assert {score["bundle"] for score in stored} == {bundle.reference}
+    after = read_bundle(bundle.folder)
+    carried = {score.name: score for score in after.manifest.scores}
+    assert carried.keys() == names
+    assert "Inception file sha256" in carried["custom_frechet"].protocol
+    assert "60 real test pictures, 6 labels" in carried["test_error"].protocol
+    assert "custom_frechet" in after.path("README.md").read_text()
+    assert after.manifest.files["level-0.onnx"] == bundle.manifest.files["level-0.onnx"]
+    assert (tmp_path / "out" / "small-neighbours.png").is_file()
