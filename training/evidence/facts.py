@@ -30,10 +30,10 @@ class Facts:
     def measure(self, key: str, take: Callable[[], Mapping[str, Any]], of: str | None = None) -> Fact | None:
         """The fact of that key, measured now if it is new and time is left; None otherwise.
 
-        `of`: the bundle it is about; a fact about an earlier bundle of that name is measured again (the last line counts).
+        `of`: the weights it is about; a fact about earlier weights of that name is measured again (the last line counts).
         """
         known = self.known.get(key)
-        fresh = known is not None and (of is None or known.get("bundle") == of)
+        fresh = known is not None and (of is None or known.get("weights") == of)
         if not fresh and self.may_measure(key):
             started = time.process_time()
             fact = {**take(), "cpu_seconds": round(time.process_time() - started, 1)}

@@ -26,13 +26,13 @@ def test_a_fact_is_measured_once(tmp_path: Path) -> None:
 
 
 def test_a_new_bundle_is_measured_again(tmp_path: Path) -> None:
-    """A figure never outlives the bundle it was measured on; the file keeps both lines and the last one counts."""
-    for reference, wrong in (("a@1", 9), ("a@2", 5), ("a@2", 7)):
+    """A figure never outlives the weights it was measured on; the file keeps both lines and the last one counts."""
+    for weights, wrong in (("a1", 9), ("a2", 5), ("a2", 7)):
         facts = Facts(tmp_path / "facts.jsonl")
-        facts.measure("error", lambda r=reference, w=wrong: {"wrong": w, "bundle": r}, of=reference)  # type: ignore[misc]
+        facts.measure("error", lambda v=weights, w=wrong: {"wrong": w, "weights": v}, of=weights)  # type: ignore[misc]
     found = Facts(tmp_path / "facts.jsonl").get("error")
     assert found is not None
-    assert (found["wrong"], found["bundle"]) == (5, "a@2")
+    assert (found["wrong"], found["weights"]) == (5, "a2")
 
 
 def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
