@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,10 @@ import pytest
 from docs.settings_table import table
 from service.metrics import TABLE
 from tests.conftest import ROOT
-from tests.end_to_end.processes import running
 
 README = (ROOT / "README.md").read_text()
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))]
 CURLS = re.findall(r"^curl .*$", README, re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(tmp_path_factory.mktemp("readme"), ROOT / "models" / "exports") as (_, url):
-        yield url
 
 
 @pytest.mark.parametrize("line", CURLS)
