@@ -26,6 +26,7 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts, known vulnerabili
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.sync_client --check
 	$(BIN)/python -m deploy.audit
 
 chromium:

@@ -4,11 +4,11 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import httpx
 
-from ganymede_client import calls
+from ganymede_client import calls, options
 from ganymede_client.calls import Call
 from ganymede_client.errors import JobFailedError, TransportError, raise_for
 from ganymede_client.results import Pictures, pictures_of
@@ -55,11 +55,19 @@ class AsyncClient:
             response, failure = await self._try(call)
             last = attempt == self._retries
             if response is not None and (last or not worth_it(response, call.repeatable)):
-                return call.read(raise_for(response))
+                return await self._read(call, raise_for(response))
             if response is None and (last or not worth_it(None, call.repeatable)):
                 raise TransportError(f"no answer from {self._http.base_url}: {failure}") from failure
             await asyncio.sleep(wait_s(attempt, response))
         raise AssertionError("the last attempt returns or raises")
+
+    async def _read(self, call: Call[T], response: httpx.Response) -> T:
+        """The answer; of a request so large that the server made a job of it, the job's result, once it is there."""
+        if response.status_code != 202 or call.asynchronous:
+            return call.read(response)
+        job = AsyncJob(self, calls.document(response))
+        await job.finish()
+        return await self.run(calls.result(job.id, call.read))
 
     async def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
         try:
@@ -78,45 +86,51 @@ class AsyncClient:
         """Send a call of `ganymede_client.calls` as a job; the handle waits, cancels, follows."""
         return AsyncJob(self, await self.run(calls.queued(call)))
 
-    async def sample(self, **request: Any) -> Pictures:
-        """POST /sample: model, n, seed, seeds, latents, label, truncation, save_as, …"""
+    async def sample(self, **request: Unpack[options.Sample]) -> Pictures:
+        """POST /sample: pictures from seeds, saved latents or numbers."""
         return await self.run(calls.sample(**request))
 
-    async def arithmetic(self, expression: str | None = None, **request: Any) -> Pictures:
+    async def arithmetic(self, expression: str | None = None, **request: Unpack[options.Arithmetic]) -> Pictures:
         """POST /arithmetic: `mean(a1, a2, a3) - mean(b1, b2, b3) + c`, or terms=…"""
         return await self.run(calls.arithmetic(expression, **request))
 
-    async def interpolate(self, stops: Sequence[Any], **request: Any) -> Pictures:
+    async def interpolate(self, stops: Sequence[Any], **request: Unpack[options.Interpolate]) -> Pictures:
         """POST /interpolate: the frames of a walk through latents or seeds."""
         return await self.run(calls.interpolate(stops, **request))
 
-    async def upsample(self, image: bytes, **options: Any) -> Pictures:
-        """POST /upsample: model, factor, seed, noise, faithful, variants, …"""
-        return await self.run(calls.picture("/upsample", image, **options))
+    async def upsample(self, image: bytes, **request: Unpack[options.Upsample]) -> Pictures:
+        """POST /upsample: the picture, sharpened level by level."""
+        return await self.run(calls.picture("/upsample", image, request))
 
-    async def project(self, image: bytes, **options: Any) -> Pictures:
+    async def project(self, image: bytes, **request: Unpack[options.Project]) -> Pictures:
         """POST /project: the latent whose picture is nearest; slow, so prefer `submit`."""
-        return await self.run(calls.picture("/project", image, **options))
+        return await self.run(calls.picture("/project", image, request))
 
-    async def classify(self, image: bytes, **options: Any) -> dict[str, Any]:
+    async def classify(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
         """POST /classify: label probabilities and p(real)."""
-        return await self.run(calls.judge("/classify", image, **options))
+        return await self.run(calls.judge("/classify", image, request))
 
-    async def features(self, image: bytes, **options: Any) -> dict[str, Any]:
+    async def features(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
         """POST /features: the discriminator's features."""
-        return await self.run(calls.judge("/features", image, **options))
+        return await self.run(calls.judge("/features", image, request))
 
-    async def save_latent(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    async def save_latent(
+        self, name: str, source: Mapping[str, Any], **request: Unpack[options.Save]
+    ) -> dict[str, Any]:
         """POST /latents: source is {"seed": 7}, {"values": […]}, {"expression": "…"} or {"image": …}."""
-        return await self.run(calls.save_latent(name, source, **options))
+        return await self.run(calls.save_latent(name, source, **request))
 
-    async def latents(self, **filters: Any) -> dict[str, Any]:
+    async def latents(self, **filters: Unpack[options.Filters]) -> dict[str, Any]:
         """GET /latents: one page; filters are model, tag, q, cursor, limit."""
         return await self.run(calls.get("/latents", **filters))
 
     async def latent(self, name: str) -> dict[str, Any]:
         """GET /latents/{name} with its values."""
         return await self.run(calls.get(f"/latents/{name}"))
+
+    async def lineage(self, name: str) -> dict[str, Any]:
+        """GET /latents/{name}/lineage: what it was made from, nearest first."""
+        return await self.run(calls.get(f"/latents/{name}/lineage"))
 
     async def change_latent(
         self, name: str, *, new_name: str | None = None, tags: Sequence[str] | None = None
@@ -138,12 +152,20 @@ class AsyncClient:
         return await self.run(calls.post_file("/latents/import", data, "application/x-ndjson", conflict=conflict))
 
     async def directions(self, **filters: Any) -> dict[str, Any]:
-        """GET /directions."""
+        """GET /directions: shipped ones, then saved ones; filters are model, q, cursor, limit."""
         return await self.run(calls.get("/directions", **filters))
 
-    async def create_direction(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        """POST /directions."""
-        return await self.run(calls.change("POST", "/directions", {"name": name, "from": dict(source), **options}))
+    async def create_direction(self, name: str, source: Mapping[str, Any], **request: Any) -> dict[str, Any]:
+        """POST /directions: source is {"difference": …}, {"expression": …}, {"classifier": …} or {"pca": …}."""
+        return await self.run(calls.change("POST", "/directions", {"name": name, "from": dict(source), **request}))
+
+    async def direction(self, name: str, model: str | None = None) -> dict[str, Any]:
+        """GET /directions/{name} with its values."""
+        return await self.run(calls.get(f"/directions/{name}", model=model))
+
+    async def delete_direction(self, name: str) -> None:
+        """DELETE /directions/{name}."""
+        await self.run(calls.change("DELETE", f"/directions/{name}"))
 
     async def models(self) -> dict[str, Any]:
         """GET /models."""
@@ -153,17 +175,53 @@ class AsyncClient:
         """GET /models/{name}."""
         return await self.run(calls.get(f"/models/{name}"))
 
-    async def image(self, model: str, seed: int, format: str = "png", **options: Any) -> bytes:
-        """GET /images/{model}/{seed}.{format}: label, truncation, scale."""
-        return await self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **options))
+    async def preview(self, name: str) -> bytes:
+        """GET /models/{name}/preview.png: the sheet that was drawn at export."""
+        return await self.run(calls.raw(f"/models/{name}/preview.png", "*/*"))
+
+    async def image(self, model: str, seed: int, format: str = "png", **query: Any) -> bytes:
+        """GET /images/{model}/{file}: label, truncation, scale; format is png, webp, jpeg or npy."""
+        return await self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **query))
 
     async def jobs(self, **filters: Any) -> dict[str, Any]:
-        """GET /jobs."""
+        """GET /jobs: newest first; filters are cursor, limit."""
         return await self.run(calls.get("/jobs", **filters))
 
     async def job(self, job_id: str) -> "AsyncJob":
-        """A handle on a job."""
+        """GET /jobs/{job_id}: a handle that waits, cancels, follows."""
         return AsyncJob(self, await self.run(calls.get(f"/jobs/{job_id}")))
+
+    async def dead_jobs(self, limit: int | None = None) -> dict[str, Any]:
+        """GET /jobs/dead: jobs out of attempts, latest first (scope admin)."""
+        return await self.run(calls.get("/jobs/dead", limit=limit))
+
+    async def requeue(self, job_id: str) -> "AsyncJob":
+        """POST /jobs/{job_id}/requeue: give a dead job its attempts back (scope admin)."""
+        return AsyncJob(self, await self.run(calls.change("POST", f"/jobs/{job_id}/requeue")))
+
+    async def training_runs(self) -> dict[str, Any]:
+        """GET /training/runs: the latest first."""
+        return await self.run(calls.get("/training/runs"))
+
+    async def training_run(self, name: str) -> dict[str, Any]:
+        """GET /training/runs/{name}: one run with its curves."""
+        return await self.run(calls.get(f"/training/runs/{name}"))
+
+    async def training_grid(self, name: str, step: int) -> bytes:
+        """GET /training/runs/{name}/grids/{step}.png: the same seeds at every step."""
+        return await self.run(calls.raw(f"/training/runs/{name}/grids/{step}.png", "*/*"))
+
+    async def alive(self) -> dict[str, Any]:
+        """GET /livez."""
+        return await self.run(calls.get("/livez"))
+
+    async def ready(self) -> dict[str, Any]:
+        """GET /readyz; ServerError 503 while it loads or drains."""
+        return await self.run(calls.get("/readyz"))
+
+    async def metrics(self) -> str:
+        """GET /metrics: Prometheus text."""
+        return (await self.run(calls.raw("/metrics", "*/*"))).decode()
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Any:
         """An open streaming GET, as a context manager of httpx."""
@@ -189,6 +247,11 @@ class AsyncJob:
 
     async def wait(self, timeout_s: float = 600.0, every_s: float = 0.2) -> Pictures:
         """The pictures, once it has succeeded. Raises JobFailedError, or TimeoutError."""
+        await self.finish(timeout_s, every_s)
+        return pictures_of(await self.result())
+
+    async def finish(self, timeout_s: float = 600.0, every_s: float = 0.2) -> None:
+        """Wait until it has succeeded. Raises JobFailedError, or TimeoutError."""
         end = time.monotonic() + timeout_s
         while (await self.refresh())["state"] not in ENDED:
             if time.monotonic() > end:
@@ -196,20 +259,18 @@ class AsyncJob:
             await asyncio.sleep(every_s)
         if self.record["state"] != "succeeded":
             raise JobFailedError(self.record)
-        found = await self.result()
-        return pictures_of(found)
 
     async def result(self) -> dict[str, Any]:
-        """GET /jobs/{id}/result as JSON."""
+        """GET /jobs/{job_id}/result as JSON."""
         return await self._client.run(calls.get(f"/jobs/{self.id}/result"))
 
     async def cancel(self) -> dict[str, Any]:
-        """Stop it, queued or running; asking twice does no harm."""
+        """POST /jobs/{job_id}/cancel: stop it, queued or running; asking twice does no harm."""
         self.record = await self._client.run(calls.change("POST", f"/jobs/{self.id}/cancel"))
         return self.record
 
     async def events(self, last_event_id: str | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Server-sent events from the beginning, or after `last_event_id`: dictionaries of id, event and data."""
+        """GET /jobs/{job_id}/events from the beginning, or after `last_event_id`: dictionaries of id, event and data."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         async with self._client.stream(f"/jobs/{self.id}/events", headers) as response:
             event: dict[str, Any] = {}

@@ -3,10 +3,11 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 import httpx
 
+from ganymede_client.options import Arithmetic, Interpolate, Sample
 from ganymede_client.results import Pictures, pictures_of
 
 T = TypeVar("T")
@@ -26,6 +27,11 @@ class Call(Generic[T]):
     content: bytes | None = None
 
     @property
+    def asynchronous(self) -> bool:
+        """Whether a job is what was asked for."""
+        return "Prefer" in self.headers
+
+    @property
     def repeatable(self) -> bool:
         """Whether sending it twice does no harm: reads, and computations, which are pure functions of their request."""
         saves = isinstance(self.json, dict) and self.json.get("save_as")
@@ -42,6 +48,11 @@ def queued(call: Call[Any]) -> Call[dict[str, Any]]:
     return replace(call, headers=headers, read=document)
 
 
+def result(job_id: str, read: Callable[[httpx.Response], T]) -> Call[T]:
+    """The result of a job, read like the answer of the call that became one."""
+    return Call("GET", f"/jobs/{job_id}/result", read, headers={"Accept": "application/json"})
+
+
 def document(response: httpx.Response) -> dict[str, Any]:
     """A JSON object."""
     found: dict[str, Any] = response.json()
@@ -56,65 +67,34 @@ def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _generate(path: str, fields: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Pictures]:
-    body = {**_body({**fields, **options}), "response_format": "b64_json"}
+def _generate(path: str, fields: Mapping[str, Any]) -> Call[Pictures]:
+    body = {**_body(fields), "response_format": "b64_json"}
     return Call("POST", path, _pictures, json=body, headers={"Accept": "application/json"})
 
 
-def sample(
-    *,
-    model: str | None = None,
-    n: int | None = None,
-    seed: int | None = None,
-    seeds: Sequence[int] | None = None,
-    latents: Sequence[Any] | None = None,
-    label: str | int | None = None,
-    truncation: float | None = None,
-    save_as: str | None = None,
-    **options: Any,
-) -> Call[Pictures]:
+def sample(**request: Unpack[Sample]) -> Call[Pictures]:
     """POST /sample."""
-    fields = {"model": model, "n": n, "seed": seed, "seeds": seeds, "latents": latents, "label": label}
-    return _generate("/sample", {**fields, "truncation": truncation, "save_as": save_as}, options)
+    return _generate("/sample", request)
 
 
-def arithmetic(
-    expression: str | None = None,
-    *,
-    terms: Sequence[Mapping[str, Any]] | None = None,
-    model: str | None = None,
-    normalize: bool | None = None,
-    neighbourhood: Mapping[str, Any] | None = None,
-    save_as: str | None = None,
-    **options: Any,
-) -> Call[Pictures]:
+def arithmetic(expression: str | None = None, **request: Unpack[Arithmetic]) -> Call[Pictures]:
     """POST /arithmetic."""
-    fields = {"expression": expression, "terms": terms, "model": model, "normalize": normalize}
-    return _generate("/arithmetic", {**fields, "neighbourhood": neighbourhood, "save_as": save_as}, options)
+    return _generate("/arithmetic", {"expression": expression, **request})
 
 
-def interpolate(
-    stops: Sequence[Any],
-    *,
-    frames: int | None = None,
-    model: str | None = None,
-    method: str | None = None,
-    loop: bool | None = None,
-    **options: Any,
-) -> Call[Pictures]:
+def interpolate(stops: Sequence[Any], **request: Unpack[Interpolate]) -> Call[Pictures]:
     """POST /interpolate."""
-    fields = {"stops": list(stops), "frames": frames, "model": model, "method": method, "loop": loop}
-    return _generate("/interpolate", fields, options)
+    return _generate("/interpolate", {"stops": list(stops), **request})
 
 
-def picture(path: str, image: bytes, **options: Any) -> Call[Pictures]:
+def picture(path: str, image: bytes, options: Mapping[str, Any]) -> Call[Pictures]:
     """POST of a picture that gives pictures: /upsample, /project."""
     params = {**_body(options), "response_format": "b64_json"}
     headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
     return Call("POST", path, _pictures, params=_query(params), headers=headers, content=image)
 
 
-def judge(path: str, image: bytes, **options: Any) -> Call[dict[str, Any]]:
+def judge(path: str, image: bytes, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
     """POST of a picture that gives numbers: /classify, /features."""
     headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
     return Call("POST", path, document, params=_query(_body(options)), headers=headers, content=image)

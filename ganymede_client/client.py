@@ -1,13 +1,13 @@
-"""The synchronous client."""
+"""The client, written from aio.py by scripts/sync_client.py."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import httpx
 
-from ganymede_client import calls
+from ganymede_client import calls, options
 from ganymede_client.calls import Call
 from ganymede_client.errors import JobFailedError, TransportError, raise_for
 from ganymede_client.results import Pictures, pictures_of
@@ -54,11 +54,19 @@ class Client:
             response, failure = self._try(call)
             last = attempt == self._retries
             if response is not None and (last or not worth_it(response, call.repeatable)):
-                return call.read(raise_for(response))
+                return self._read(call, raise_for(response))
             if response is None and (last or not worth_it(None, call.repeatable)):
                 raise TransportError(f"no answer from {self._http.base_url}: {failure}") from failure
             time.sleep(wait_s(attempt, response))
         raise AssertionError("the last attempt returns or raises")
+
+    def _read(self, call: Call[T], response: httpx.Response) -> T:
+        """The answer; of a request so large that the server made a job of it, the job's result, once it is there."""
+        if response.status_code != 202 or call.asynchronous:
+            return call.read(response)
+        job = Job(self, calls.document(response))
+        job.finish()
+        return self.run(calls.result(job.id, call.read))
 
     def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
         try:
@@ -77,45 +85,49 @@ class Client:
         """Send a call of `ganymede_client.calls` as a job; the handle waits, cancels, follows."""
         return Job(self, self.run(calls.queued(call)))
 
-    def sample(self, **request: Any) -> Pictures:
-        """POST /sample: model, n, seed, seeds, latents, label, truncation, save_as, …"""
+    def sample(self, **request: Unpack[options.Sample]) -> Pictures:
+        """POST /sample: pictures from seeds, saved latents or numbers."""
         return self.run(calls.sample(**request))
 
-    def arithmetic(self, expression: str | None = None, **request: Any) -> Pictures:
+    def arithmetic(self, expression: str | None = None, **request: Unpack[options.Arithmetic]) -> Pictures:
         """POST /arithmetic: `mean(a1, a2, a3) - mean(b1, b2, b3) + c`, or terms=…"""
         return self.run(calls.arithmetic(expression, **request))
 
-    def interpolate(self, stops: Sequence[Any], **request: Any) -> Pictures:
+    def interpolate(self, stops: Sequence[Any], **request: Unpack[options.Interpolate]) -> Pictures:
         """POST /interpolate: the frames of a walk through latents or seeds."""
         return self.run(calls.interpolate(stops, **request))
 
-    def upsample(self, image: bytes, **options: Any) -> Pictures:
-        """POST /upsample: model, factor, seed, noise, faithful, variants, …"""
-        return self.run(calls.picture("/upsample", image, **options))
+    def upsample(self, image: bytes, **request: Unpack[options.Upsample]) -> Pictures:
+        """POST /upsample: the picture, sharpened level by level."""
+        return self.run(calls.picture("/upsample", image, request))
 
-    def project(self, image: bytes, **options: Any) -> Pictures:
+    def project(self, image: bytes, **request: Unpack[options.Project]) -> Pictures:
         """POST /project: the latent whose picture is nearest; slow, so prefer `submit`."""
-        return self.run(calls.picture("/project", image, **options))
+        return self.run(calls.picture("/project", image, request))
 
-    def classify(self, image: bytes, **options: Any) -> dict[str, Any]:
+    def classify(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
         """POST /classify: label probabilities and p(real)."""
-        return self.run(calls.judge("/classify", image, **options))
+        return self.run(calls.judge("/classify", image, request))
 
-    def features(self, image: bytes, **options: Any) -> dict[str, Any]:
+    def features(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
         """POST /features: the discriminator's features."""
-        return self.run(calls.judge("/features", image, **options))
+        return self.run(calls.judge("/features", image, request))
 
-    def save_latent(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
+    def save_latent(self, name: str, source: Mapping[str, Any], **request: Unpack[options.Save]) -> dict[str, Any]:
         """POST /latents: source is {"seed": 7}, {"values": […]}, {"expression": "…"} or {"image": …}."""
-        return self.run(calls.save_latent(name, source, **options))
+        return self.run(calls.save_latent(name, source, **request))
 
-    def latents(self, **filters: Any) -> dict[str, Any]:
+    def latents(self, **filters: Unpack[options.Filters]) -> dict[str, Any]:
         """GET /latents: one page; filters are model, tag, q, cursor, limit."""
         return self.run(calls.get("/latents", **filters))
 
     def latent(self, name: str) -> dict[str, Any]:
         """GET /latents/{name} with its values."""
         return self.run(calls.get(f"/latents/{name}"))
+
+    def lineage(self, name: str) -> dict[str, Any]:
+        """GET /latents/{name}/lineage: what it was made from, nearest first."""
+        return self.run(calls.get(f"/latents/{name}/lineage"))
 
     def change_latent(
         self, name: str, *, new_name: str | None = None, tags: Sequence[str] | None = None
@@ -137,12 +149,20 @@ class Client:
         return self.run(calls.post_file("/latents/import", data, "application/x-ndjson", conflict=conflict))
 
     def directions(self, **filters: Any) -> dict[str, Any]:
-        """GET /directions."""
+        """GET /directions: shipped ones, then saved ones; filters are model, q, cursor, limit."""
         return self.run(calls.get("/directions", **filters))
 
-    def create_direction(self, name: str, source: Mapping[str, Any], **options: Any) -> dict[str, Any]:
-        """POST /directions."""
-        return self.run(calls.change("POST", "/directions", {"name": name, "from": dict(source), **options}))
+    def create_direction(self, name: str, source: Mapping[str, Any], **request: Any) -> dict[str, Any]:
+        """POST /directions: source is {"difference": …}, {"expression": …}, {"classifier": …} or {"pca": …}."""
+        return self.run(calls.change("POST", "/directions", {"name": name, "from": dict(source), **request}))
+
+    def direction(self, name: str, model: str | None = None) -> dict[str, Any]:
+        """GET /directions/{name} with its values."""
+        return self.run(calls.get(f"/directions/{name}", model=model))
+
+    def delete_direction(self, name: str) -> None:
+        """DELETE /directions/{name}."""
+        self.run(calls.change("DELETE", f"/directions/{name}"))
 
     def models(self) -> dict[str, Any]:
         """GET /models."""
@@ -152,17 +172,53 @@ class Client:
         """GET /models/{name}."""
         return self.run(calls.get(f"/models/{name}"))
 
-    def image(self, model: str, seed: int, format: str = "png", **options: Any) -> bytes:
-        """GET /images/{model}/{seed}.{format}: label, truncation, scale."""
-        return self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **options))
+    def preview(self, name: str) -> bytes:
+        """GET /models/{name}/preview.png: the sheet that was drawn at export."""
+        return self.run(calls.raw(f"/models/{name}/preview.png", "*/*"))
+
+    def image(self, model: str, seed: int, format: str = "png", **query: Any) -> bytes:
+        """GET /images/{model}/{file}: label, truncation, scale; format is png, webp, jpeg or npy."""
+        return self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **query))
 
     def jobs(self, **filters: Any) -> dict[str, Any]:
-        """GET /jobs."""
+        """GET /jobs: newest first; filters are cursor, limit."""
         return self.run(calls.get("/jobs", **filters))
 
     def job(self, job_id: str) -> "Job":
-        """A handle on a job."""
+        """GET /jobs/{job_id}: a handle that waits, cancels, follows."""
         return Job(self, self.run(calls.get(f"/jobs/{job_id}")))
+
+    def dead_jobs(self, limit: int | None = None) -> dict[str, Any]:
+        """GET /jobs/dead: jobs out of attempts, latest first (scope admin)."""
+        return self.run(calls.get("/jobs/dead", limit=limit))
+
+    def requeue(self, job_id: str) -> "Job":
+        """POST /jobs/{job_id}/requeue: give a dead job its attempts back (scope admin)."""
+        return Job(self, self.run(calls.change("POST", f"/jobs/{job_id}/requeue")))
+
+    def training_runs(self) -> dict[str, Any]:
+        """GET /training/runs: the latest first."""
+        return self.run(calls.get("/training/runs"))
+
+    def training_run(self, name: str) -> dict[str, Any]:
+        """GET /training/runs/{name}: one run with its curves."""
+        return self.run(calls.get(f"/training/runs/{name}"))
+
+    def training_grid(self, name: str, step: int) -> bytes:
+        """GET /training/runs/{name}/grids/{step}.png: the same seeds at every step."""
+        return self.run(calls.raw(f"/training/runs/{name}/grids/{step}.png", "*/*"))
+
+    def alive(self) -> dict[str, Any]:
+        """GET /livez."""
+        return self.run(calls.get("/livez"))
+
+    def ready(self) -> dict[str, Any]:
+        """GET /readyz; ServerError 503 while it loads or drains."""
+        return self.run(calls.get("/readyz"))
+
+    def metrics(self) -> str:
+        """GET /metrics: Prometheus text."""
+        return (self.run(calls.raw("/metrics", "*/*"))).decode()
 
     def stream(self, path: str, headers: Mapping[str, str]) -> Any:
         """An open streaming GET, as a context manager of httpx."""
@@ -188,6 +244,11 @@ class Job:
 
     def wait(self, timeout_s: float = 600.0, every_s: float = 0.2) -> Pictures:
         """The pictures, once it has succeeded. Raises JobFailedError, or TimeoutError."""
+        self.finish(timeout_s, every_s)
+        return pictures_of(self.result())
+
+    def finish(self, timeout_s: float = 600.0, every_s: float = 0.2) -> None:
+        """Wait until it has succeeded. Raises JobFailedError, or TimeoutError."""
         end = time.monotonic() + timeout_s
         while (self.refresh())["state"] not in ENDED:
             if time.monotonic() > end:
@@ -195,20 +256,18 @@ class Job:
             time.sleep(every_s)
         if self.record["state"] != "succeeded":
             raise JobFailedError(self.record)
-        found = self.result()
-        return pictures_of(found)
 
     def result(self) -> dict[str, Any]:
-        """GET /jobs/{id}/result as JSON."""
+        """GET /jobs/{job_id}/result as JSON."""
         return self._client.run(calls.get(f"/jobs/{self.id}/result"))
 
     def cancel(self) -> dict[str, Any]:
-        """Stop it, queued or running; asking twice does no harm."""
+        """POST /jobs/{job_id}/cancel: stop it, queued or running; asking twice does no harm."""
         self.record = self._client.run(calls.change("POST", f"/jobs/{self.id}/cancel"))
         return self.record
 
     def events(self, last_event_id: str | None = None) -> Iterator[dict[str, Any]]:
-        """Server-sent events from the beginning, or after `last_event_id`: dictionaries of id, event and data."""
+        """GET /jobs/{job_id}/events from the beginning, or after `last_event_id`: dictionaries of id, event and data."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         with self._client.stream(f"/jobs/{self.id}/events", headers) as response:
             event: dict[str, Any] = {}

@@ -1,18 +1,21 @@
 """`ganymede jobs …`: look at jobs, wait for one, cancel it."""
 
+import time
 from typing import Annotated
 
 import typer
 
-from service.cli.remote import DEFAULT_URL, AsJson, Url, client, show
+from service.cli.pictures import Out, deliver
+from service.cli.remote import DEFAULT_URL, AsJson, Url, client, note, show
 
-group = typer.Typer(no_args_is_help=True, help="Jobs: list, show, cancel.")
+OPEN = {"queued", "running"}
+group = typer.Typer(no_args_is_help=True, help="Jobs: list, show, wait for one, cancel.")
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 @group.command("list")
 def list_jobs(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Newest first."""
+    """Newest first. Example: ganymede jobs list --json"""
     with client(url) as ganymede:
         found = ganymede.jobs()
         rows = [f"{job['id']}  {job['state']:10} {job['op']}" for job in found["data"]]
@@ -21,17 +24,33 @@ def list_jobs(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 @group.command("show")
 def show_job(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """One job in full."""
+    """One job in full. Example: ganymede jobs show 0198f2…"""
     with client(url) as ganymede:
         record = ganymede.job(job_id).record
         show(record, as_json, "\n".join(f"{key:15} {value}" for key, value in record.items()))
 
 
 @group.command("cancel")
-def cancel(job_id: JobId, url: Url = DEFAULT_URL) -> None:
-    """Stop a job, queued or running."""
+def cancel(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Stop a job, queued or running. Example: ganymede jobs cancel 0198f2…"""
     with client(url) as ganymede:
-        typer.echo(ganymede.job(job_id).cancel()["state"])
+        record = ganymede.job(job_id).cancel()
+        show(record, as_json, str(record["state"]))
+
+
+@group.command("wait")
+def wait(job_id: JobId, out: Out = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Follow a job, its progress on stderr, and write its pictures. Example: ganymede jobs wait 0198f2… -o faces/"""
+    with client(url) as ganymede:
+        job, said = ganymede.job(job_id), ""
+        while job.refresh()["state"] in OPEN:
+            progress = job.record["progress"]
+            sentence = f"{job.record['state']}: {progress['done']} of {progress['total']} {progress['unit']}"
+            if sentence != said:
+                note(sentence)
+            said = sentence
+            time.sleep(0.3)
+        deliver(job.wait(), out, f"job-{job_id[:8]}", as_json)
 
 
 def register(app: typer.Typer) -> None:

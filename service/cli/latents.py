@@ -65,28 +65,35 @@ def _source(seed: int | None, expression: str | None, picture: Path | None) -> d
 
 @shelf.command()
 def rename(
-    name: LatentName, new_name: Annotated[str, typer.Argument(help="New name.")], url: Url = DEFAULT_URL
+    name: LatentName,
+    new_name: Annotated[str, typer.Argument(help="New name.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
 ) -> None:
-    """Rename in one step; a taken name is refused."""
+    """Rename in one step; a taken name is refused. Example: ganymede latents rename woman_1 ann"""
     with client(url) as ganymede:
-        ganymede.change_latent(name, new_name=new_name)
+        show(ganymede.change_latent(name, new_name=new_name), as_json, f"{name} is now called {new_name}")
 
 
 @shelf.command()
-def delete(name: LatentName, url: Url = DEFAULT_URL) -> None:
-    """Remove a saved latent."""
+def delete(name: LatentName, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Remove a saved latent. Example: ganymede latents delete woman_1"""
     with client(url) as ganymede:
         ganymede.delete_latent(name)
+        show({"removed": name}, as_json, f"removed {name}")
 
 
 @shelf.command("export")
 def export_latents(
-    out: Annotated[Path, typer.Argument(help="File to write.")], model: Model = None, url: Url = DEFAULT_URL
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    model: Model = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
 ) -> None:
-    """Everything saved as one file: the backup that any Redis can take back."""
+    """Everything saved as one file, a backup that any Redis can take back. Example: ganymede latents export all.ndjson"""
     with client(url) as ganymede:
         write(out, ganymede.export_latents(model=model))
-        typer.echo(out)
+        show({"file": str(out)}, as_json, str(out))
 
 
 @shelf.command("import")
@@ -96,7 +103,7 @@ def import_latents(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Take an exported file back."""
+    """Take an exported file back. Example: ganymede latents import all.ndjson --conflict skip"""
     with client(url) as ganymede:
         found = ganymede.import_latents(read(file), conflict)
         show(found, as_json, ", ".join(f"{key} {value}" for key, value in found.items()))
@@ -104,7 +111,7 @@ def import_latents(
 
 @arrows.command("list")
 def list_directions(model: Model = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
-    """Shipped and saved directions of a bundle."""
+    """Shipped and saved directions of a bundle. Example: ganymede directions list -m faces64"""
     with client(url) as ganymede:
         found = ganymede.directions(model=model)
         show(found, as_json, "\n".join(row["name"] for row in found["data"]) or "none")

@@ -12,7 +12,7 @@ import typer
 from service.cli import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-OTHERS = ("admin", "pictures", "latents", "jobs", "info", "doctor")
+OTHERS = ("admin", "pictures", "latents", "jobs", "info", "doctor", "bench")
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
@@ -21,6 +21,8 @@ def root() -> None:
     """Ganymede: a model server for generative adversarial networks.
 
     Start with:  ganymede serve        then:  ganymede sample --model faces64 -n 16 --seed 7 -o faces.png
+
+    Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 wrong usage or a wrong setting, 3 no server there.
     """
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Pictures
+from ganymede_client.options import Upsample
 from service.cli.info import recipe_of_file
 from service.cli.remote import DEFAULT_URL, AsJson, Model, Url, client, note, read, show, write
 from service.cli.serve import fail
@@ -57,9 +58,10 @@ def upsample(
     as_json: AsJson = False,
 ) -> None:
     """Sharpen a picture; detail is invented, not recovered. Example: ganymede upsample photo.jpg --factor 4 -o big.png"""
-    options = {"model": model, "factor": factor, "seed": seed, "noise": noise, "variants": variants}
+    options = Upsample(model=model, factor=factor, seed=seed, noise=noise, variants=variants)
+    options["faithful"] = faithful or None
     with client(url) as ganymede:
-        made = ganymede.upsample(read(picture), faithful=True if faithful else None, **options)
+        made = ganymede.upsample(read(picture), **options)
         deliver(made, out, f"{picture.stem}-sharpened", as_json)
 
 

@@ -66,6 +66,36 @@ def test_failures_are_sentences(run: Run) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_jobs_and_bench(run: Run) -> None:
+    """More pictures than are answered at once arrive all the same; a job is followed; a running server is measured."""
+    folder: Path = run.folder  # type: ignore[attr-defined]
+    made = run("sample", "-m", "tiny", "-n", "600", "--seed", "1", "-o", "many/", "--json")
+    assert made.returncode == 0, made.stderr
+    assert len(list((folder / "many").glob("*.png"))) == 600
+    job = json.loads(run("jobs", "list", "--json").stdout)["data"][0]["id"]
+    followed = run("jobs", "wait", job, "-o", "again/", "--json")
+    assert len(json.loads(followed.stdout)["files"]) == 600
+    measured = json.loads(run("bench", "-m", "tiny", "--seconds", "0.5", "--parallel", "2", "--json").stdout)
+    assert measured["requests"] > 0
+    assert measured["p50_ms"] <= measured["p99_ms"]
+    assert run("bench", url="http://127.0.0.1:9").returncode == 3
+
+
+COMMANDS = set(
+    "serve worker sample upsample arithmetic walk latents directions jobs models dataset train export evaluate preview "  # noqa: SIM905
+    "info doctor bench keys".split()
+)
+
+
+def test_every_command_is_there_with_an_example(run: Run) -> None:
+    """The help lists them all, and the exit codes; each of ours shows how it is used."""
+    text = run("--help").stdout
+    assert {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()} >= COMMANDS
+    assert "Exit codes: 0" in " ".join(text.split())
+    for command in ("sample", "upsample", "bench"):
+        assert f"Example: ganymede {command}" in " ".join(run(command, "--help").stdout.split()), command
+
+
 def test_doctor_reports(run: Run) -> None:
     """Every check has a line, and the JSON says what is fine."""
     found = json.loads(run("doctor", "--json").stdout)
