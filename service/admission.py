@@ -8,7 +8,7 @@ from service.redis.failures import as_service_errors
 from service.state import State
 
 # Health for orchestrators, metrics for Prometheus, and the page and documentation, which hold no data of anybody.
-OPEN = ("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/assets", "/web", "/static", "/favicon.ico")
+OPEN = ("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/studio", "/favicon.ico")
 SAVING = ("/latents", "/directions")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 

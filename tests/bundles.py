@@ -1,5 +1,6 @@
 """Small real bundles for tests: random weights, real ONNX and TorchScript files, made once a session."""
 
+import itertools
 from pathlib import Path
 
 import torch
@@ -105,18 +106,22 @@ def make_tiny(folder: Path, name: str = "tiny", labels: tuple[str, ...] | None =
     return publish(stage, folder / name)
 
 
-def make_tiny_pyramid(folder: Path, name: str = "tiny-lapgan", seed: int = 0) -> Bundle:
-    """A two-level bundle, 16 then 32 pixels; the second level takes the first one's picture and a noise plane."""
+def make_tiny_pyramid(
+    folder: Path, name: str = "tiny-lapgan", seed: int = 0, sides: tuple[int, ...] = (16, 32)
+) -> Bundle:
+    """A level for every side, each twice the one before; all but the first take the last picture and a noise plane."""
     torch.manual_seed(seed)
     stage = staging_folder(folder / name)
-    base = export_graph(TinyGenerator(), {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
-    inputs = {"previous": torch.randn(2, 3, 16, 16), "noise": torch.randn(2, 1, 32, 32)}
-    fine = export_graph(TinyLevel(16), inputs, ["picture"], stage / "level-1")
-    levels = [
-        {"previous": None, "output": [16, 16], "files": base},
-        {"previous": [16, 16], "output": [32, 32], "files": fine},
-    ]
-    cuts = [{"name": "z", "shape": [8]}, {"name": "plane-1", "shape": [1, 32, 32]}]
-    upsampling = {"kind": "fixed", "start_sizes": [16], "max_factor": 2}
-    write_manifest(stage, fields(name, 32, cuts, levels, upsampling=upsampling))
+    small = nn.Sequential(nn.Linear(8, 3 * sides[0] ** 2), nn.Unflatten(1, (3, sides[0], sides[0])), nn.Tanh())
+    first = TinyGenerator() if sides[0] == 16 else small
+    base = export_graph(first, {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
+    levels: list[dict] = [{"previous": None, "output": [sides[0]] * 2, "files": base}]
+    cuts: list[dict] = [{"name": "z", "shape": [8]}]
+    for k, (low, high) in enumerate(itertools.pairwise(sides), 1):
+        inputs = {"previous": torch.randn(2, 3, low, low), "noise": torch.randn(2, 1, high, high)}
+        files = export_graph(TinyLevel(low), inputs, ["picture"], stage / f"level-{k}")
+        levels.append({"previous": [low, low], "output": [high, high], "files": files})
+        cuts.append({"name": f"plane-{k}", "shape": [1, high, high]})
+    upsampling = {"kind": "fixed", "start_sizes": list(sides[:-1]), "max_factor": sides[-1] // sides[0]}
+    write_manifest(stage, fields(name, sides[-1], cuts, levels, upsampling=upsampling))
     return publish(stage, folder / name)

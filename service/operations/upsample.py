@@ -154,6 +154,7 @@ async def _variants(work: Work, entry: Array, alpha: Alpha | None, source: str) 
 async def _run(work: Work, entry: Array, alpha: Alpha | None, source: str, first: int) -> tuple[Picture, ...]:
     """The levels one after the other; each is reported before the next is computed."""
     picture, streams, shown = entry, _streams(work), []
+    await _report_entry(work, entry)
     for index, step in enumerate(work.plan.steps):
         noises = await asyncio.to_thread(_noises, work, streams, index, step)
         if work.plan.any_size:
@@ -262,6 +263,15 @@ def _recipe(work: Work, seed: int, source: str, index: int) -> dict[str, Any]:
     recipe |= {"noise": request.noise} if request.noise != 1.0 else {}
     recipe |= {"faithful": True} if request.faithful else {}
     return recipe | ({} if work.label is None else {"label": work.model.label_name(work.label)})
+
+
+async def _report_entry(work: Work, entry: Array) -> None:
+    """To listeners, an `entry` event: what a bundle of fixed sizes made of the picture before its first level."""
+    if work.plan.any_size or work.context.emit is silent:
+        return
+    png = await asyncio.to_thread(encode, to_pixels(entry[:1])[0], "png", None, "none")
+    data = {"size": [work.plan.height, work.plan.width], "b64_json": base64.b64encode(png).decode()}
+    await work.context.emit("entry", data)
 
 
 async def _report(work: Work, shown: list[Picture], first: int, index: int) -> None:

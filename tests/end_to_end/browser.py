@@ -17,7 +17,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 def chromium() -> Iterator[Browser]:
     """One headless browser; it keeps nothing and calls nobody by itself."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-sync"], timeout=120_000)
         try:
             yield browser
         finally:
@@ -25,11 +25,15 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def guarded(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
-    """A page in a context of its own. What it does wrong fails the test at the end."""
+def guarded(browser: Browser, address: str, expected: str = "", **options: Any) -> Iterator[Page]:
+    """A page in a context of its own. What it does wrong fails the test at the end, but for an `expected` message."""
     context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 900}, **options)
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
     home, wrongs = urlsplit(address).netloc, []
+
+    def hear(text: str) -> None:
+        if not (expected and expected in text):
+            wrongs.append(f"console: {text}")
 
     def check(route: Route) -> None:
         asked = urlsplit(route.request.url)
@@ -43,7 +47,7 @@ def guarded(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(20_000)
     page.on("pageerror", lambda error: wrongs.append(f"error: {error}"))
-    page.on("console", lambda said: wrongs.append(f"console: {said.text}") if said.type == "error" else None)
+    page.on("console", lambda said: said.type == "error" and hear(said.text))
     try:
         yield page
         assert not wrongs, "\n".join(wrongs)

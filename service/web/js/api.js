@@ -13,7 +13,8 @@ export class Problem extends Error {
   }
 }
 
-export function setKey(key) { sessionStorage.setItem(KEY, key); }
+export const setKey = (key) => sessionStorage.setItem(KEY, key);
+export const hasKey = () => Boolean(sessionStorage.getItem(KEY));
 
 /** fetch with the key, if there is one; throws Problem for every refusal. */
 export async function call(method, path, { json, form, accept = "application/json", headers = {}, signal } = {}) {
@@ -24,7 +25,7 @@ export async function call(method, path, { json, form, accept = "application/jso
   const body = form ?? (json === undefined ? undefined : JSON.stringify(json));
   const answer = await fetch(path, { method, headers: all, body, signal, credentials: "omit" });
   if (answer.ok) return answer;
-  if (answer.status === 401) update("", { dialog: "key" });
+  if (answer.status === 401) update("", { dialog: "key", wrongKey: Boolean(key) });
   throw new Problem(answer.status, await answer.json().catch(() => ({ detail: `the server answered ${answer.status}` })));
 }
 

@@ -1,4 +1,7 @@
-// One request, four spellings: curl, Python, command line, link. They ask for exactly what the page shows.
+// One request, four spellings: curl, Python, command line, link. They ask for exactly what the page shows; a key stays
+// out of them: it is read from GANYMEDE_API_KEY.
+
+import { hasKey } from "./api.js";
 
 /** A request as the page knows it: {path, op, body, accept, out, file?}. `file` marks a picture sent as multipart. */
 export function spellings(request) {
@@ -14,7 +17,8 @@ export const given = (body) => Object.fromEntries(Object.entries(body).filter(([
 export const formFields = (body) => Object.entries(given(body)).map(([k, v]) => [k, typeof v === "string" ? v : JSON.stringify(v)]);
 
 function curl({ path, body, accept, file, out }) {
-  const head = `curl -sSf ${word(location.origin + path)} -H ${quote(`Accept: ${accept}`)}`;
+  const key = hasKey() ? ' -H "Authorization: Bearer $GANYMEDE_API_KEY"' : "";
+  const head = `curl -sSf ${word(location.origin + path)}${key} -H ${quote(`Accept: ${accept}`)}`;
   const rest = file
     ? [`-F ${quote(`image=@${file}`)}`, ...formFields(body).map(([k, v]) => `-F ${quote(`${k}=${v}`)}`)].join(" ")
     : `-H 'Content-Type: application/json' -d ${quote(JSON.stringify(given(body)))}`;
@@ -32,7 +36,8 @@ function literal(value) {
 function python({ op, body, file, out }) {
   const words = Object.entries(given(body)).map(([k, v]) => `${k}=${literal(v)}`);
   if (file) words.unshift(`open(${literal(file)}, "rb").read()`);
-  const head = `from ganymede_client import Client\n\nwith Client(${literal(location.origin)}) as ganymede:\n`;
+  const key = hasKey() ? ', api_key=os.environ["GANYMEDE_API_KEY"]' : "";
+  const head = `${key ? "import os\n" : ""}from ganymede_client import Client\n\nwith Client(${literal(location.origin)}${key}) as ganymede:\n`;
   return `${head}    pictures = ganymede.${op}(${words.join(", ")})\n    pictures.sheet.save(${literal(out.replace(/\.(gif|webp)$/, ".png"))})`;
 }
 

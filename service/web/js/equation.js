@@ -10,12 +10,14 @@ const LETTERS = ["A", "B", "C"];
 const WORDS = new Set(["mean", "lerp", "slerp", "seed", "dir"]);
 const mine = () => state.equation;
 let served = null; // the bundle whose latents these are
+let fetched = null; // the bundle whose directions are here
 const quote = (name) => (/^[A-Za-z_]\w*$/.test(name) && !WORDS.has(name) ? name : `"${name}"`);
 const freshStacks = () => [{ sign: 1, names: [] }, { sign: -1, names: [] }, { sign: 1, names: [] }];
 const moved = () => soon("equation", 60, () => compute());
 
 export function load(query, model) {
-  if (served && served.name !== model?.name) served = state.equation = null;
+  if (served && served.name !== model?.name) state.equation = null;
+  served = model ?? null;
   const stacks = freshStacks();
   LETTERS.forEach((letter, k) => { stacks[k].names = (query.get(letter) ?? "").split(",").filter(Boolean); });
   const kept = state.equation && !LETTERS.some((letter) => query.has(letter)) ? state.equation : { stacks, active: 0, trail: [] };
@@ -25,14 +27,13 @@ export function load(query, model) {
 export const params = () => Object.fromEntries(mine().stacks.map((stack, k) => [LETTERS[k], stack.names.join(",")]));
 
 export async function enter(model) {
-  if (served?.name !== model.name) {
-    served = model;
-    fetchDirections();
-  }
+  served = model;
+  if (fetched !== model.name) fetchDirections();
   compute();
 }
 
 async function fetchDirections() {
+  fetched = served.name;
   try {
     update("equation", { directions: (await getJson(`/directions?model=${served.name}&limit=100`)).data });
   } catch (error) { report(error); }

@@ -1,12 +1,14 @@
 // Jobs: what waits, runs and has ended; closing the tab loses nothing, because jobs live on the server.
 
 import { html, nothing } from "../vendor/lit-html.js";
-import { call, dataUrl, download, getBlob, getJson, postJson } from "./api.js";
+import { dataUrl, download, getBlob, getJson, postJson } from "./api.js";
 import { button, choice, empty, grid, pixelClass, report, toItem } from "./parts.js";
+import { shown } from "./pictures.js";
 import { chosenModel, samplers, say, state, update } from "./store.js";
 
 const OPEN = new Set(["queued", "running"]);
 const mine = () => (state.jobs ??= { list: [], count: 256, model: undefined });
+const asked = new Map(); // what this page asked for, so that a canceled job can be asked for again
 let timer = null;
 
 export const load = () => mine();
@@ -28,11 +30,12 @@ function announce(list) {
   }
 }
 
-async function begin(event) {
-  event.preventDefault();
-  const json = { model: chosenModel(mine().model).name, n: mine().count };
+const begin = (event) => { event.preventDefault(); ask({ model: chosenModel(mine().model).name, n: mine().count }); };
+
+async function ask(json) {
   try {
-    await call("POST", "/sample", { json, headers: { prefer: "respond-async" } });
+    const job = await postJson("/sample", json, { headers: { prefer: "respond-async" } });
+    asked.set(job.id, json);
     say("In the queue");
     enter();
   } catch (error) { report(error); }
@@ -71,10 +74,17 @@ function row(job) {
   const { done, total, unit } = job.progress ?? { done: 0, total: 1, unit: "" };
   const open = OPEN.has(job.state);
   return html`<li class="panel job ${job.state}"><div class="job-head"><b>${job.op}</b><span class="badge ${job.state}">${job.state}</span><span class="hint">${job.model ?? ""} · ${new Date(job.created_at * 1000).toLocaleTimeString()}</span>
-      <span class="job-tools">${open ? button("Cancel", act(job, "cancel"), { kind: "small" }) : nothing}${job.state === "succeeded" ? html`${button(mine().open === job.id ? "Hide" : "Show", show(job), { kind: "small" })}${button("Zip", keep(job), { kind: "small", ico: "down" })}` : nothing}${job.state === "failed" ? button("Retry", act(job, "requeue"), { kind: "small", ico: "redo" }) : nothing}</span></div>
+      <span class="job-tools">${open ? button("Cancel", act(job, "cancel"), { kind: "small" }) : nothing}${job.state === "succeeded" ? html`${button(mine().open === job.id ? "Hide" : "Show", show(job), { kind: "small" })}${button("Zip", keep(job), { kind: "small", ico: "down" })}` : nothing}${again(job)}</span></div>
     ${open ? html`<progress max=${total || 1} .value=${done} aria-label="Progress of ${job.op}"></progress><p class="hint">${job.state === "queued" ? place(job) : html`${done} of ${total} ${unit}${eta(job, done, total)}`}</p>` : nothing}
     ${job.error ? html`<p class="problem">${job.error.detail ?? job.error.title}</p>` : nothing}
     ${mine().open === job.id ? result() : nothing}</li>`;
+}
+
+/** A refused request would be refused again; one that ran out of attempts, or was canceled, may be asked for once more. */
+function again(job) {
+  if (job.state === "failed" && (job.error?.status ?? 500) >= 500) return button("Retry", act(job, "requeue"), { kind: "small", ico: "redo" });
+  if ((job.state === "canceled" || job.state === "expired") && asked.has(job.id)) return button("Ask again", () => ask(asked.get(job.id)), { kind: "small", ico: "redo" });
+  return nothing;
 }
 
 const place = (job) => (job.queue_position ? `number ${job.queue_position} in the queue` : "next in the queue");
@@ -86,7 +96,7 @@ function eta(job, done, total) {
 
 function result() {
   const data = (mine().result.data ?? []).slice(0, 64);
-  const items = data.map((entry) => toItem(entry, entry.seed === null ? "" : `seed ${entry.seed}`));
-  if (items.length === 1) return html`<img class="portrait ${pixelClass(data[0])}" src=${data[0].b64_json ? dataUrl(data[0]) : data[0].url} alt="The result">`;
+  const items = data.map((entry) => { const item = toItem(entry, entry.seed === null ? "" : `seed ${entry.seed}`); return { ...item, src: shown(item.src) }; });
+  if (items.length === 1) return html`<img class="portrait ${pixelClass(data[0])}" src=${data[0].b64_json ? dataUrl(data[0]) : shown(data[0].url)} alt="The result">`;
   return html`${grid({ id: "job-result", label: "Result", items, at: mine().at ?? 0, pick: (k) => update("jobs", { at: k }), size: "small" })}${mine().result.data.length > 64 ? html`<p class="hint">The first 64 of ${mine().result.data.length}; the zip has all.</p>` : nothing}`;
 }

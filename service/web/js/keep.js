@@ -12,7 +12,7 @@ export async function keep(entry, model, tags = []) {
   try {
     const saved = await postJson("/latents", { name, model: model.name, tags, from });
     if (!tags.includes("walk")) say(`Saved as ${saved.name}`);
-    if (state.shelf) state.shelf.stale = true;
+    if (state.shelf) Object.assign(state.shelf, { stale: true, wanted: model.name });
     return saved.name;
   } catch (error) {
     if (error.status === 409 && plain) say(`${name} is on the shelf already`);

@@ -104,10 +104,10 @@ function content(close) {
   if (state.dialog === "keys")
     return html`<h2 id="dialog-title">Keys</h2><dl class="keys">${KEYS.map(([k, what]) => html`<div><dt><kbd>${k}</kbd></dt><dd>${what}</dd></div>`)}</dl>`;
   if (state.dialog === "key")
-    return html`<h2 id="dialog-title">This server asks for an API key</h2><form @submit=${(e) => { e.preventDefault(); setKey(e.target.key.value); close(); start(); }}>
+    return html`<h2 id="dialog-title">This server asks for an API key</h2><p class=${state.wrongKey ? "problem" : "hint"}>${state.wrongKey ? "The server does not know this key, or no longer." : "Whoever runs the server makes one with: ganymede keys add"}</p><form @submit=${(e) => { e.preventDefault(); setKey(e.target.key.value); close(); start(); }}>
       <label for="api-key">Key, kept until this tab closes</label><input id="api-key" name="key" type="password" autocomplete="off"><button class="button main" type="submit">Use it</button></form>`;
   if (state.dialog.kind === "restore") return restoreDialog(state.dialog, close);
-  return html`<h2 id="dialog-title">${state.dialog.title}</h2><textarea readonly rows="6" aria-label=${state.dialog.title} @focus=${(e) => e.target.select()}>${state.dialog.text}</textarea>`;
+  return html`<h2 id="dialog-title">${state.dialog.title}</h2><textarea readonly rows=${state.dialog.rows ?? 6} aria-label=${state.dialog.title} @focus=${(e) => e.target.select()}>${state.dialog.text}</textarea>`;
 }
 
 let last = null;

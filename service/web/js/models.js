@@ -2,13 +2,22 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { getJson } from "./api.js";
-import { report } from "./parts.js";
+import { button, report } from "./parts.js";
+import { shown } from "./pictures.js";
 import { state, update } from "./store.js";
 
 export async function enter() {
   try {
     const list = await getJson("/models");
     update("", { models: list.data, defaultModel: list.default, limits: list.limits, refused: list.refused });
+  } catch (error) { report(error); }
+}
+
+async function read(m, part) {
+  try {
+    const found = (await getJson(`/models/${m.name}`))[part];
+    const text = typeof found === "string" ? found : JSON.stringify(found, null, 2);
+    update("", { dialog: { kind: "text", title: `${m.name}: ${part}`, text, rows: 22 } });
   } catch (error) { report(error); }
 }
 
@@ -23,7 +32,7 @@ export function view() {
 
 function card(m) {
   const sharpens = m.upsampling ? ` · sharpens ${m.upsampling.kind === "any-size" ? "pictures of any size" : `from ${(m.upsampling.start_sizes ?? []).join(" or ")} pixels`}` : "";
-  return html`<li class="panel model ${m.preview ? "" : "bare"}">${m.preview ? html`<img src=${m.preview} alt="Sample sheet of ${m.name}" loading="lazy">` : nothing}<div>
+  return html`<li class="panel model ${m.preview ? "" : "bare"}">${m.preview ? html`<img src=${shown(m.preview)} alt="Sample sheet of ${m.name}" loading="lazy">` : nothing}<div>
     <h2>${m.name}${m.name === state.defaultModel ? html` <span class="badge">default</span>` : nothing}</h2><p>${m.description}</p>
     <dl class="facts"><div><dt>Kind</dt><dd>${m.family.toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
       <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${m.image.channels === 1 ? "grey" : "colour"}</dd></div>
@@ -31,5 +40,5 @@ function card(m) {
       ${m.scores.map((s) => html`<div><dt title=${s.protocol}>${s.name}</dt><dd><span class="mono">${s.value.toLocaleString("en", { maximumFractionDigits: 4 })}</span></dd></div>`)}
       <div><dt>Licence</dt><dd>${m.licence}</dd></div><div><dt>Digest</dt><dd class="mono">${m.digest}</dd></div><div><dt>Runs on</dt><dd>${m.provider.replace("ExecutionProvider", "")}</dd></div></dl>
     <div class="actions">${m.samples ? html`<a class="button" href="#sample?model=${m.name}">Sample</a>` : nothing}${m.upsampling ? html`<a class="button" href="#sharpen?model=${m.name}">Sharpen</a>` : nothing}
-      <a class="button quiet" href="/models/${m.name}">Manifest and card</a></div></div></li>`;
+      ${button("Card", () => read(m, "card"), { kind: "quiet" })}${button("Manifest", () => read(m, "manifest"), { kind: "quiet" })}</div></div></li>`;
 }

@@ -40,7 +40,7 @@ export function enter() {
 export function take(file) {
   if (!mine()) load(new URLSearchParams());
   URL.revokeObjectURL(mine().before ?? "");
-  Object.assign(mine(), { file, before: URL.createObjectURL(file), levels: [], seeds: undefined, stale: true, residuals: {} });
+  Object.assign(mine(), { file, before: URL.createObjectURL(file), levels: [], entry: null, seeds: undefined, stale: true, residuals: {} });
   say(`${file.name} taken`);
 }
 
@@ -49,14 +49,16 @@ async function run() {
   const form = new FormData();
   form.append("image", mine().file, mine().file.name);
   formFields(body()).forEach(([k, v]) => form.append(k, v));
-  update("sharpen", { busy: true, stale: false, fresh: [], notes: [], residuals: {} });
+  update("sharpen", { busy: true, stale: false, fresh: [], entry: null, notes: [], residuals: {} });
   try {
     for await (const { event, data } of events("POST", "/upsample", { form, signal: newest("sharpen") })) {
       if (event === "level") arrive(data);
+      else if (event === "entry") update("sharpen", { entry: { src: dataUrl(data), width: data.size[1], height: data.size[0] } });
       else if (event === "error") throw new Error(data.detail);
       else if (event === "result") update("sharpen", { notes: data.notes });
     }
     update("sharpen", { busy: false, levels: mine().fresh, at: mine().fresh.length - 1 });
+    if (mine().residual) await drawResiduals();
   } catch (error) {
     if (error.name !== "AbortError") update("sharpen", { busy: false, levels: mine().fresh });
     report(error);
@@ -86,12 +88,17 @@ async function example() {
   } catch (error) { report(error); }
 }
 
+/** What the first level was given: a bundle of fixed sizes makes the picture small before. */
+const first = () => mine().entry?.src ?? mine().before;
+
 async function toggleResidual() {
-  const on = !mine().residual;
-  update("sharpen", { residual: on });
-  if (!on) return;
-  const { levels, before } = mine();
-  for (let k = 0; k < levels.length; k += 1) mine().residuals[k] = await residual(k ? levels[k - 1].src : before, levels[k]);
+  update("sharpen", { residual: !mine().residual });
+  if (mine().residual) await drawResiduals();
+}
+
+async function drawResiduals() {
+  const { levels, residuals } = mine();
+  for (let k = 0; k < levels.length; k += 1) residuals[k] ??= await residual(k ? levels[k - 1].src : first(), levels[k]);
   redraw();
 }
 
@@ -112,17 +119,17 @@ const picker = (label) => html`<label class="button ${mine().file ? "" : "main"}
 const drop = () => html`<div class="empty drop"><h2>Drop a photograph anywhere</h2><p>Or paste one, or choose a file. It goes to this server and nowhere else, and is not kept.</p><div class="actions centred">${picker("Choose a file")}${samplers().length ? button("Use a picture of this server", example) : nothing}</div></div>`;
 
 function compare() {
-  const { levels, at, before, residual: on, residuals } = mine();
+  const { levels, at, residual: on, residuals } = mine();
   const level = levels[at];
-  if (!level) return html`<div class="screen"><img class="crisp" src=${before} alt="Your picture"></div>`;
+  if (!level) return html`<div class="screen"><img src=${first()} alt="Your picture"></div>`;
   if (on && residuals[at]) return html`<div class="screen"><img class="crisp" src=${residuals[at]} alt="What level ${at + 1} added, around grey"></div>`;
-  return html`<div class="compare"><img class="crisp" src=${level.src} alt="Level ${at + 1}: ${level.width} by ${level.height}"><img class="crisp over" src=${before} alt="Your picture, enlarged">
+  return html`<div class="compare"><img class="crisp" src=${level.src} alt="Level ${at + 1}: ${level.width} by ${level.height}"><img class="crisp over" src=${first()} alt="Your picture, enlarged">
     <input type="range" min="0" max="100" step="0.5" aria-label="Before and after" @input=${(e) => e.target.parentElement.style.setProperty("--cut", `${e.target.value}%`)}><span class="tag left">before</span><span class="tag right">after</span></div>`;
 }
 
 function strip() {
-  const { levels, at, before } = mine();
-  return html`<ol class="film" aria-label="Levels"><li><figure><img class="crisp" src=${before} alt="Your picture"><figcaption>input</figcaption></figure></li>
+  const { levels, at, before, entry } = mine();
+  return html`<ol class="film" aria-label="Levels"><li><figure><img class="crisp" src=${before} alt="Your picture"><figcaption>yours</figcaption></figure></li>${entry ? html`<li><figure><img class="crisp" src=${entry.src} alt="Your picture made small"><figcaption>${entry.width} × ${entry.height}</figcaption></figure></li>` : nothing}
     ${levels.map((l, k) => html`<li><button type="button" aria-current=${k === at ? "true" : nothing} aria-label="Level ${k + 1}: ${l.width} by ${l.height}" @click=${() => update("sharpen", { at: k })}><img class="crisp" src=${l.src} alt=""><span>${l.width} × ${l.height}</span></button>${button(`Draw level ${k + 1} again`, () => rerollLevel(k), { ico: "redo", hidden: true, kind: "quiet small" })}</li>`)}</ol>`;
 }
 

@@ -5,10 +5,10 @@ import { call, dataUrl, download, getBlob, getJson, postJson } from "./api.js";
 import * as equation from "./equation.js";
 import { addStop } from "./keep.js";
 import { button, choice, empty, grid, newest, report, soon } from "./parts.js";
+import { NOTHING } from "./pictures.js";
 import { chosenModel, redraw, samplers, say, state, update } from "./store.js";
 
 const PAGE = 60;
-const NOTHING = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="; // one clear pixel
 const HIDDEN = "step"; // latents kept only as steps through a neighbourhood
 const mine = () => state.shelf;
 const model = () => chosenModel(mine().model);
@@ -24,6 +24,8 @@ export const params = () => ({ model: model()?.name, ...equation.params() });
 
 export async function enter() {
   if (!mine()) load(new URLSearchParams());
+  if (mine().wanted && mine().wanted !== mine().model) load(new URLSearchParams({ model: mine().wanted })); // where the last picture was kept
+  mine().wanted = null;
   if (!model()) return;
   if (mine().stale) await fetchCards();
   equation.enter(model());

@@ -3,6 +3,7 @@
 import { html, nothing, svg } from "../vendor/lit-html.js";
 import { getJson } from "./api.js";
 import { button, empty, report } from "./parts.js";
+import { shown } from "./pictures.js";
 import { state, update } from "./store.js";
 
 const WIDE = 320;
@@ -46,7 +47,7 @@ function one(run) {
 function scrubber(run) {
   const at = Math.min(mine().at, run.grids.length - 1);
   const step = run.grids[at];
-  return html`<figure class="time"><img class="crisp" src="${run.url}/grids/${step}.png" alt="Fixed seeds at step ${step}"><figcaption><label for="step">The same seeds at step <span class="mono">${step}</span></label>
+  return html`<figure class="time"><img class="crisp" src=${shown(`${run.url}/grids/${step}.png`)} alt="Fixed seeds at step ${step}"><figcaption><label for="step">The same seeds at step <span class="mono">${step}</span></label>
     <input id="step" type="range" min="0" max=${run.grids.length - 1} .value=${String(at)} ?disabled=${run.grids.length < 2} @input=${(e) => update("training", { at: Number(e.target.value) })}></figcaption></figure>`;
 }
 

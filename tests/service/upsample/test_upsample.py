@@ -105,6 +105,8 @@ async def test_the_stream_shows_each_level_and_ends_with_the_answer(
     assert all(data["seed"] == 11 for data in levels)
     assert base64.b64decode(levels[-1]["b64_json"]) == whole.content
     assert streamed[-1][0] == "result"
+    entered = [data["size"] for name, data in streamed if name == "entry"]
+    assert entered == ([[16, 16]] if fields == FIXED else []), "a fixed bundle shows what it made of the picture first"
 
 
 async def test_noise_zero_is_one_picture_for_all_seeds(upsampler: httpx.AsyncClient, picture: bytes) -> None:
