@@ -126,7 +126,7 @@ async function learn() {
 export function view(thumb, reload) {
   const { result, at, stacks, trail } = mine();
   return html`<section class="equation" aria-label="Equation"><div class="bar"><h2>Equation</h2>${copyMenu(request())}</div>
-    <div class="terms">${stacks.map((stack, k) => stackView(stack, k, thumb))}<span class="sign" aria-hidden="true">=</span>
+    <div class="terms">${stacks.map((stack, k) => stackView(stack, k, thumb))}<span class="sign equals" aria-hidden="true">=</span>
       <figure class="result">${result ? html`<img class=${result.data[0].width < 48 ? "crisp" : ""} src=${dataUrl(result.data[at])} alt=${`Result of ${result.expression}`}>` : html`<p class="hint">Press + and − on cards below, or drag them here.</p>`}</figure>
       ${result ? html`<div class="around">${grid({ id: "around", label: "Neighbourhood of the result; Enter walks", at, size: "three",
         items: result.data.map((entry, k) => ({ ...toItem(entry, k === result.result_index ? "result" : "near"), mark: k === result.result_index ? "middle" : "" })),

@@ -111,9 +111,12 @@ function content(close) {
 }
 
 let last = null;
+let seen = null; // the view that was drawn last
 function draw() {
   const had = document.activeElement;
   render(frame(), document.getElementById("app"));
+  if (seen !== state.view) document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // narrow screens
+  seen = state.view;
   document.title = `${VIEWS.find(([id]) => id === state.view)[1]} · Ganymede`;
   if (state.ready && location.hash === written) address(state.view, view().params?.() ?? {}); // else a link was followed and is still to be read
   view().drawn?.();

@@ -34,7 +34,7 @@ function card(m) {
   const sharpens = m.upsampling ? ` · sharpens ${m.upsampling.kind === "any-size" ? "pictures of any size" : `from ${(m.upsampling.start_sizes ?? []).join(" or ")} pixels`}` : "";
   return html`<li class="panel model ${m.preview ? "" : "bare"}">${m.preview ? html`<img src=${shown(m.preview)} alt="Sample sheet of ${m.name}" loading="lazy">` : nothing}<div>
     <h2>${m.name}${m.name === state.defaultModel ? html` <span class="badge">default</span>` : nothing}</h2><p>${m.description}</p>
-    <dl class="facts"><div><dt>Kind</dt><dd>${m.family.toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
+    <dl class="facts"><div><dt>Kind</dt><dd>${m.family.replaceAll("_", " ").toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
       <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${m.image.channels === 1 ? "grey" : "colour"}</dd></div>
       ${m.labels ? html`<div><dt>Labels</dt><dd>${m.labels.join(", ")}</dd></div>` : nothing}
       ${m.scores.map((s) => html`<div><dt title=${s.protocol}>${s.name}</dt><dd><span class="mono">${s.value.toLocaleString("en", { maximumFractionDigits: 4 })}</span></dd></div>`)}
