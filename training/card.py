@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from models.manifest import Manifest
+from models.manifest import Cut, Level, Manifest
 from training.recipe_tables import DataTable
 
 
@@ -24,6 +24,7 @@ def card(manifest: Manifest) -> str:
         _data(manifest, data),
         _training(manifest),
         _scores(manifest),
+        _alone(manifest),
         _limits(data),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -76,6 +77,41 @@ def _scores(manifest: Manifest) -> str:
         return ""
     rows = [f"| {score.name} | {score.value:.4g} | {score.protocol} |" for score in manifest.scores]
     return "\n".join(["## Scores", "", "| score | value | how it was measured |", "|---|---|---|", *rows])
+
+
+def _alone(manifest: Manifest) -> str:
+    """The lines that make a picture of a seed with plain onnxruntime; none for a bundle that only enlarges."""
+    if not manifest.samples:
+        return ""
+    draw = "standard_normal({})" if manifest.latent.distribution == "standard_normal" else "uniform(-1, 1, {})"
+    lines = [
+        "import numpy, onnxruntime",
+        "from PIL import Image",
+        "",
+        "seed = 42",
+        f'latent = numpy.random.RandomState(seed).{draw.format(manifest.latent.size)}.astype("float32")',
+    ]
+    start = 0
+    for level, cut in zip(manifest.levels, manifest.latent.cuts, strict=True):
+        lines += _level_lines(manifest, level, start, cut)
+        start += cut.size
+    lines += [
+        'pixels = numpy.clip(numpy.rint((picture[0] + 1) * 127.5), 0, 255).astype("uint8").transpose(1, 2, 0)',
+        'Image.fromarray(pixels.squeeze()).save(f"{seed}.png")',
+    ]
+    return "\n".join(["## Without Ganymede", "", "```python", *lines, "```"])
+
+
+def _level_lines(manifest: Manifest, level: Level, start: int, cut: Cut) -> list[str]:
+    shape = ", ".join(map(str, (1, *cut.shape)))
+    feeds = [f'"noise": latent[{start}:{start + cut.size}].reshape({shape})']
+    if level.previous is not None:
+        feeds.insert(0, '"previous": picture')
+    if level.label and manifest.labels:
+        count = len(manifest.labels)
+        feeds.append(f'"label": numpy.eye({count}, dtype="float32")[[seed % {count}]]')
+    session = f'onnxruntime.InferenceSession("{level.files.onnx}")'
+    return [f"picture = {session}.run(None, {{{', '.join(feeds)}}})[0]"]
 
 
 def _limits(data: DataTable) -> str:

@@ -63,7 +63,9 @@ def test_a_job_whose_worker_died_is_tried_again(browser: Browser, bundle_folder:
         workers = [worker(tmp_path, bundle_folder, **settings)]
         try:
             job = httpx.post(
-                f"{address}/project?model=tiny&steps=40&restarts=1", content=photograph(16), headers={"Prefer": "respond-async"}
+                f"{address}/project?model=tiny&steps=40&restarts=1",
+                content=photograph(16),
+                headers={"Prefer": "respond-async"},
             ).json()["id"]
             wait_for_state(address, job, "running")
             workers[0].kill()
