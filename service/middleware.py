@@ -58,8 +58,12 @@ class Gate:
             return
         state: State = self._state_of()
         visit = _Visit(scope, send)
-        with about(request_id=visit.request_id):
+        parent = header_of(scope, b"traceparent").decode("latin-1")
+        traced = state.tracing.request(scope["method"], scope["path"], parent)
+        with about(request_id=visit.request_id), traced as span:
+            visit.traceparent = state.tracing.traceparent()
             await self._pass_on(scope, receive, visit, state)
+            span.answered(visit.route, visit.status or 499)
 
     async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
         state.in_flight += 1
@@ -108,11 +112,19 @@ class _Visit:
         self._scope, self._send = scope, send
         self._started = time.perf_counter()
         self.status = 0
+        self.traceparent: str | None = None
+
+    @property
+    def route(self) -> str:
+        """The template of the path that was asked for."""
+        return getattr(self._scope.get("route"), "path", "none")
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = with_security(message["headers"], self.request_id)
+            if self.traceparent is not None:
+                message["headers"].append((b"traceparent", self.traceparent.encode()))
         await self._send(message)
 
     async def fail(self, error: ServiceError, scope: Scope, receive: Receive) -> None:
@@ -122,7 +134,7 @@ class _Visit:
         await problem_response(error, scope["path"])(scope, receive, self.send)
 
     def report(self, state: State) -> None:
-        route = getattr(self._scope.get("route"), "path", "none")
+        route = self.route
         took = time.perf_counter() - self._started
         state.metrics.add("requests", route=route, status=str(self.status or 499))
         state.metrics.observe("request_seconds", took, route=route)

@@ -29,6 +29,7 @@ from service.redis.connect import check_server, connect
 from service.redis.embedded import EmbeddedRedis
 from service.redis_keys import RedisKeys
 from service.settings import Settings
+from service.tracing import Tracing, open_tracing
 from service.uploads import Decoder
 
 log = logging.getLogger("ganymede.state")
@@ -53,6 +54,7 @@ class State:
     jobs: JobQueue
     keyring: KeyRing | None
     limiter: RateLimiter
+    tracing: Tracing
     runner: JobRunner | None = None
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -70,7 +72,8 @@ async def build_state(settings: Settings) -> State:
     catalogue = Catalogue(settings.bundles, _opener(settings, device, has_engine), settings.default_model)
     await asyncio.to_thread(catalogue.refresh)
     inline = device == "cpu" and settings.engine_threads == 1
-    engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline) if has_engine else None
+    tracing = open_tracing(settings.role)
+    engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline, tracing) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
     redis, close_redis = await open_redis(settings)
     keys = RedisKeys("{" + settings.redis_namespace + "}")
@@ -83,7 +86,7 @@ async def build_state(settings: Settings) -> State:
     keyring = KeyRing(settings.api_keys_file) if settings.api_keys_file else None
     state = State(
         settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads,
-        jobs, keyring, RateLimiter(redis, keys),
+        jobs, keyring, RateLimiter(redis, keys), tracing,
     )  # fmt: skip
     metrics.follow("in_flight_requests", lambda: state.in_flight)
     state.closers += [close_redis, uploads.close, jobs.close]
@@ -158,6 +161,7 @@ async def close_state(state: State) -> None:
     if state.engine is not None:
         await asyncio.to_thread(state.engine.close)
     state.encoders.shutdown(wait=False, cancel_futures=True)
+    await asyncio.to_thread(state.tracing.close)
 
 
 def resolve_device(settings: Settings) -> str:

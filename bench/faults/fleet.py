@@ -41,11 +41,15 @@ class Fleet:
         return [self.api, *self.workers, self.redis]
 
     def __enter__(self) -> "Fleet":
-        self.start_redis()
-        self.start_api()
-        for _ in range(self.wanted):
-            self.add_worker()
-        self.wait_for_workers()
+        try:
+            self.start_redis()
+            self.start_api()
+            for _ in range(self.wanted):
+                self.add_worker()
+            self.wait_for_workers()
+        except BaseException:  # what did start must not stay behind
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

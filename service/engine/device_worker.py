@@ -19,6 +19,7 @@ from service.engine.batcher import Batch, Batcher, Piece, Ticket
 from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
 from service.metrics import Metrics
+from service.tracing import Trace, Tracing
 
 INLINE_S = 0.05
 """A lane whose full batch takes longer than this is never computed in the event loop."""
@@ -38,6 +39,7 @@ class LevelWork:
     future: "asyncio.Future[Array]"
     loop: asyncio.AbstractEventLoop
     remaining: int
+    trace: Trace = None
     result: Array | None = None
 
     def inputs(self) -> tuple[Array | None, Array | None, Array | None]:
@@ -48,8 +50,9 @@ class LevelWork:
 class DeviceWorker:
     """Owns the batcher and every runtime call of one device."""
 
-    def __init__(self, metrics: Metrics, inline: bool = False) -> None:
+    def __init__(self, metrics: Metrics, inline: bool = False, tracing: Tracing | None = None) -> None:
         self._metrics = metrics
+        self.tracing = tracing or Tracing()
         self._thread_has_it = not inline
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn_due = False
@@ -181,7 +184,11 @@ class DeviceWorker:
 
     def _observe(self, batch: Batch, started: float) -> None:
         took = time.monotonic() - started
-        name = batch.pieces[0].ticket.payload.model.bundle.name
+        first: LevelWork = batch.pieces[0].ticket.payload
+        name = first.model.bundle.name
+        self.tracing.batch(
+            first.model.reference, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces]
+        )
         rate = batch.count / max(took, 1e-6)
         full_s = took * max(1.0, batch.pieces[0].ticket.max_batch / batch.count)
         before_s = self._full_batch_s.get(batch.lane, full_s)
@@ -193,6 +200,11 @@ class DeviceWorker:
             self._metrics.observe("queue_wait_seconds", started - piece.ticket.arrived)
             if piece.ticket.cancelled:
                 self._metrics.add("wasted_compute_seconds", took * (piece.stop - piece.start) / batch.count)
+
+
+def trace_of(piece: Piece) -> tuple[Trace, float | None]:
+    """Where the request of a piece belongs, and when it began to wait; None for pieces after its first."""
+    return piece.ticket.payload.trace, piece.ticket.arrived if piece.start == 0 else None
 
 
 def run_batch(batch: Batch) -> Array:

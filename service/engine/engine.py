@@ -13,6 +13,7 @@ from service.engine.device_worker import DeviceWorker, LevelWork
 from service.engine.model import FREE, Model
 from service.errors import OverloadedError, UnavailableError
 from service.metrics import Metrics
+from service.tracing import Tracing
 
 OnLevel = Callable[[int, Array], Awaitable[None]]
 
@@ -20,11 +21,18 @@ OnLevel = Callable[[int, Array], Awaitable[None]]
 class Engine:
     """One device. `queue_pictures` bounds what may wait; `max_batch` is the largest batch; `inline`: see DeviceWorker."""
 
-    def __init__(self, metrics: Metrics, max_batch: int, queue_pictures: int, inline: bool = False) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        max_batch: int,
+        queue_pictures: int,
+        inline: bool = False,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._metrics = metrics
         self._max_batch = max_batch
         self._queue_pictures = queue_pictures
-        self._worker = DeviceWorker(metrics, inline)
+        self._worker = DeviceWorker(metrics, inline, tracing)
         self._judging = asyncio.Lock()
 
     @property
@@ -89,7 +97,8 @@ class Engine:
         shape = None if previous is None else previous.shape[1:]
         loop = asyncio.get_running_loop()
         used_label = label if model.manifest.levels[level].label else None
-        work = LevelWork(model, level, previous, noise, used_label, loop.create_future(), loop, count)
+        here = self._worker.tracing.here()
+        work = LevelWork(model, level, previous, noise, used_label, loop.create_future(), loop, count, here)
         ticket = Ticket(
             lane=(model.reference, level, shape),
             count=count,

@@ -115,6 +115,8 @@ class Webhooks:
         """Id (the same at every try, so that the receiver can drop repeats), time and signature."""
         now = int(time.time())
         headers = {"content-type": "application/json", "webhook-id": f"job_{job.id}", "webhook-timestamp": str(now)}
+        if job.trace is not None:
+            headers["traceparent"] = job.trace
         if self._secret is not None:
             headers["webhook-signature"] = sign(self._secret, headers["webhook-id"], now, self.body_of(job))
         return headers

@@ -65,8 +65,9 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
     left_s = None if job.deadline is None else time.monotonic() + (job.deadline - time.time())
     context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id)
     body = row.request.model_validate_json(job.payload)
-    result = await row.run(context, body, job.attachments)
-    return await asyncio.to_thread(pack, result)
+    with state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at):
+        result = await row.run(context, body, job.attachments)
+        return await asyncio.to_thread(pack, result)
 
 
 async def merge(job: Job, parts: list[bytes]) -> bytes:
@@ -99,6 +100,7 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
         cost=OPERATIONS[operation].cost(body),
         deadline=None if left_s is None else time.time() + left_s,
         request_id=context.request_id,
+        trace=context.state.tracing.traceparent(),
         transient=True,
     )
     learn(job_id=job.id)

@@ -109,6 +109,7 @@ async def _accept(
         webhook=delivery.webhook,
         model=getattr(fixed, "model", None),
         request_id=context.request_id,
+        trace=state.tracing.traceparent(),
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
         chunks=chunks_of(state, operation, fixed) if wish.asynchronous else (),
     )

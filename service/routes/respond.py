@@ -28,11 +28,12 @@ async def respond(request: Request, result: Result, media: str, delivery: Delive
     state: State = request.app.state.ganymede
     started = time.perf_counter()
     base = state.settings.public_url or ""
-    if media == "image/png" and pixels_of(result) <= INLINE_PIXELS:
-        response = represent(result, media, delivery, base)
-    else:
-        loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
+    with state.tracing.span("encode", format=media):
+        if media == "image/png" and pixels_of(result) <= INLINE_PIXELS:
+            response = represent(result, media, delivery, base)
+        else:
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(state.encoders, represent, result, media, delivery, base)
     state.metrics.observe("encode_seconds", time.perf_counter() - started, format=media)
     return response
 
