@@ -34,7 +34,7 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """The record of one job. Times are Unix seconds; only a worker is handed `payload` and `attachments`."""
+    """The record of one job. Times are Unix seconds; only a worker is handed `payload`, `part` and `attachments`."""
 
     id: str
     op: str
@@ -60,6 +60,7 @@ class Job:
     merging: bool = False
     dead: bool = False
     payload: bytes = b""
+    part: bytes = b""
     attachments: dict[str, bytes] = field(default_factory=dict)
 
     @property

@@ -82,9 +82,9 @@ class JobQueue:
         """Accept a job; once this returns it is in Redis' log and will end, whatever is killed meanwhile.
 
         `cost` is in pictures; `deadline` in Unix seconds; `fingerprint` is what must be equal for the same
-        `idempotency_key` (default: payload and attachments); `chunks` are (cost, payload) of the parts that other
-        workers may take; `meta` is kept for whoever asks for the result; a `transient` job is not listed and is
-        forgotten soon after its end.
+        `idempotency_key` (default: payload and attachments); `chunks` are (cost, part) of the parts that other workers
+        may take, `part` saying which one it is; `meta` is kept for whoever asks for the result; a `transient` job is not
+        listed and is forgotten soon after its end.
 
         Raises OverloadedError when the queue is full or the deadline cannot be met, InvalidValueError when the key was
         used for another body, StorageFullError and UnavailableError for the store.

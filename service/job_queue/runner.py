@@ -301,8 +301,9 @@ class JobRunner:
                 if time.monotonic() - last_s < PROGRESS_EVERY_S:
                     return
                 last_s = time.monotonic()
+            whose = job.id if name == "progress" else job.parent or job.id  # the queue counts the parts by itself
             try:
-                await self.queue.note(job.id, name, data)
+                await self.queue.note(whose, name, data)
             except (*AWAY, ResponseError) as error:
                 log.debug("event of job %s dropped: %s", job.id, error)
 
@@ -324,7 +325,8 @@ def _job_of_order(order: list[Any]) -> Job:
     fields = {**_pairs(inherited), **_pairs(own)}
     attachments = {name[2:].decode(): data for name, data in fields.items() if name.startswith(b"a:")}
     job = job_from_hash(job_id.decode(), _pairs(record))
-    return replace(job, attempts=int(attempt), payload=fields.get(b"payload", b""), attachments=attachments)
+    payload, part = fields.get(b"payload", b""), fields.get(b"part", b"")
+    return replace(job, attempts=int(attempt), payload=payload, part=part, attachments=attachments)
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -11,7 +11,7 @@ from service.job_queue.prelude import PRELUDE
 
 # Why atomic: the Idempotency-Key, the limit and the place in the queue must be decided before anyone else's are.
 # ARGV: prefix, id, lane, caller, cost, limit, idempotency digest, body digest, its TTL, listed, deadline,
-#       then three counted lists: job fields, input fields (payload, attachments), chunks (cost, payload)
+#       then three counted lists: job fields, input fields (payload, attachments), chunks (cost, part)
 # Returns {1, id} accepted, {0, id} the same job as before, {-1} full, {-2} key used for another body, {-3} too late
 ENQUEUE = """
 local id, lane, caller, cost, idem, deadline = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[7], ARGV[11]
@@ -56,7 +56,7 @@ if c2 < c1 then join(id, lane, caller, cost) return {1, id} end
 redis.call('HSET', job, 'chunks', (c2 - c1 + 1) / 2)
 for i = c1, c2, 2 do
   local chunk = id .. '.' .. (i - c1) / 2
-  redis.call('HSET', P .. 'input:' .. chunk, 'payload', ARGV[i + 1])
+  redis.call('HSET', P .. 'input:' .. chunk, 'part', ARGV[i + 1])  -- the rest of its input is its parent's
   redis.call('HSET', P .. 'job:' .. chunk, 'state', 'queued', 'attempts', 0, 'lane', lane, 'caller', caller,
     'created', t, unpack(ARGV, f1, f2))
   redis.call('HSET', P .. 'job:' .. chunk, 'cost', ARGV[i], 'parent', id, 'deadline', deadline)

@@ -88,6 +88,13 @@ async def arithmetic(context: Context, request: ArithmeticRequest, attachments: 
     return dataclasses.replace(pictures, extra={**pictures.extra, **extra}, notes=notes)
 
 
+def around(request: ArithmeticRequest) -> int:
+    """Pictures that can be made apart: the neighbourhood. What keeps its result or draws an equation is one piece."""
+    if request.neighbourhood is None or request.save_as is not None or request.layout == "equation":
+        return 1
+    return 1 + request.neighbourhood.n
+
+
 def tree_of(terms: list[WeightedTerm]) -> Node:
     """The expression a list of terms stands for."""
     parts = tuple((1 if term.weight >= 0 else -1, _weighted(term)) for term in terms)
@@ -125,7 +132,7 @@ async def _pictures(context: Context, model: Model, request: ArithmeticRequest, 
     pictures = await generate(
         context,
         model,
-        wants,
+        context.mine(wants),
         truncation=request.truncation,
         scale=request.scale,
         op="arithmetic",

@@ -1,9 +1,9 @@
 """What every operation is given: the running state, who asks, until when, and where to report."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -12,6 +12,8 @@ from service.state import State
 
 Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
 Attachments = Mapping[str, bytes]
+Part = tuple[int, int]  # pictures start … stop-1 of a request
+T = TypeVar("T")
 
 
 async def silent(event: str, data: dict[str, Any]) -> None:
@@ -23,9 +25,17 @@ def same(request: Any) -> Any:
     return request
 
 
+def one(request: Any) -> int:
+    """A request whose pictures cannot be made apart."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Context:
-    """One call of an operation. `deadline` is a time.monotonic(); events: progress, level, frame, log."""
+    """One call of an operation. `deadline` is a time.monotonic(); events: progress, level, frame, log.
+
+    `part`: only these pictures of the request are to be computed; other workers compute the others (`parts.py`).
+    """
 
     state: State
     caller: str = ""
@@ -33,6 +43,16 @@ class Context:
     emit: Emit = silent
     bulk: bool = False
     request_id: str = ""
+    part: Part | None = None
+
+    @property
+    def first(self) -> int:
+        """Number of the first picture that this call computes."""
+        return 0 if self.part is None else self.part[0]
+
+    def mine(self, pictures: Sequence[T]) -> Sequence[T]:
+        """What this call computes of everything that the request asks for."""
+        return pictures if self.part is None else pictures[slice(*self.part)]
 
     def left_s(self) -> float | None:
         """Seconds to the deadline; None without one."""
@@ -41,11 +61,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Operation:
-    """A row of the operations table. `cost` estimates the pictures a request computes, for admission and auto-jobs."""
+    """A row of the operations table. `cost` estimates the pictures a request computes, for admission and auto-jobs.
+
+    `pictures`: how many a request makes that can be made apart from each other; 1 for one that is not split. An operation
+    that splits takes `context.mine` of its list, and everything else in its result is the same for every part.
+    """
 
     name: str
     request: type[BaseModel]
     run: Callable[[Context, Any, Attachments], Awaitable[Result]]
     cost: Callable[[Any], int]
     pin: Callable[[Any], Any] = same  # what a repeated attempt must not decide anew, such as a random seed
-    split: Callable[[Any, int], list[Any]] | None = None  # into requests for at most so many pictures, in order
+    pictures: Callable[[Any], int] = one

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -52,7 +53,7 @@ async def interpolate(context: Context, request: InterpolateRequest, attachments
     check_result_pixels(context.state.settings, model, request.frames, request.scale)
     pairs = zip(request.stops, nodes, strict=True)
     stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
-    wants = _wants(model, request, stops)
+    wants = context.mine(_wants(model, request, stops))
     images, compute_ms = await _frames(context, model, request, wants)
     return Pictures(
         model.reference,
@@ -105,7 +106,7 @@ def _labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> li
 
 
 async def _frames(
-    context: Context, model: Model, request: InterpolateRequest, wants: list[Want]
+    context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want]
 ) -> tuple[Array, float]:
     """Pictures of all frames. Groups keep their order, so a stream shows the walk as it is made."""
     started, loop_time = asyncio.get_running_loop().time(), asyncio.get_running_loop().time
@@ -122,17 +123,17 @@ async def _frames(
             bulk=context.bulk,
         )
         made.append(images)
-        await _report(context, start, images, len(wants))
+        await _report(context, start, images, len(wants), request.frames)
     return np.concatenate(made), (loop_time() - started) * 1e3
 
 
-async def _report(context: Context, start: int, images: Array, total: int) -> None:
+async def _report(context: Context, start: int, images: Array, total: int, frames: int) -> None:
     await context.emit("progress", {"done": start + len(images), "total": total, "unit": "frames"})
     if context.emit is silent:
         return
     pngs = await asyncio.to_thread(lambda: [encode(pixels, "png") for pixels in to_pixels(images)])
     for k, png in enumerate(pngs):
-        data = {"index": start + k, "total": total, "b64_json": base64.b64encode(png).decode()}
+        data = {"index": context.first + start + k, "total": frames, "b64_json": base64.b64encode(png).decode()}
         await context.emit("frame", data)
 
 

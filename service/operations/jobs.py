@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +21,8 @@ from service.job_queue.job import Job, JobError, JobState
 from service.job_queue.runner import Emit, Hooks, JobRunner
 from service.logs import learn
 from service.operations.base import Attachments, Context
-from service.operations.results import Pictures, Result, pack, unpack
+from service.operations.parts import cut_up, merged, part_of
+from service.operations.results import Result, pack, unpack
 from service.operations.table import OPERATIONS
 from service.state import State
 
@@ -42,11 +41,8 @@ def payload_of(body: BaseModel) -> bytes:
 
 
 def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, bytes]]:
-    """(pictures, payload) of the parts that several workers may take; empty when it is one piece of work."""
-    row, size = OPERATIONS[operation], state.settings.job_chunk_pictures
-    if row.split is None or row.cost(body) <= size:
-        return []
-    return [(row.cost(part), payload_of(part)) for part in row.split(body, size)]
+    """(pictures, part) of the parts that several workers may take; empty when it is one piece of work."""
+    return cut_up(OPERATIONS[operation], body, state.settings.job_chunk_pictures)
 
 
 def start_runner(state: State) -> None:
@@ -63,7 +59,8 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
     if row is None:
         raise JobError(NotFoundError(f"this worker does not know the operation {job.op!r}").problem(f"/jobs/{job.id}"))
     left_s = None if job.deadline is None else time.monotonic() + (job.deadline - time.time())
-    context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id)
+    part = part_of(job.part)
+    context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id, part)
     body = row.request.model_validate_json(job.payload)
     with state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at):
         result = await row.run(context, body, job.attachments)
@@ -71,18 +68,8 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
 
 
 async def merge(job: Job, parts: list[bytes]) -> bytes:
-    """The parts of a split job as one result, in order."""
-    return await asyncio.to_thread(lambda: pack(merge_pictures([unpack(part) for part in parts])))
-
-
-def merge_pictures(parts: Sequence[Result]) -> Pictures:
-    """All pictures in order; times add up, notes are kept once."""
-    pictures = [part for part in parts if isinstance(part, Pictures)]
-    first = pictures[0]
-    names = {name for part in pictures for name in part.timing_ms}
-    timing = {name: sum(part.timing_ms.get(name, 0.0) for part in pictures) for name in names}
-    notes = tuple(dict.fromkeys(note for part in pictures for note in part.notes))
-    return replace(first, pictures=tuple(p for part in pictures for p in part.pictures), timing_ms=timing, notes=notes)
+    """The parts of a split job as one result, in order. Raises ConflictError when they do not belong together."""
+    return await asyncio.to_thread(lambda: pack(merged([unpack(part) for part in parts])))
 
 
 async def run_elsewhere(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:

@@ -83,16 +83,6 @@ def pin_seed(request: SampleRequest) -> SampleRequest:
     return request.model_copy(update={"seed": _first_seed(request)})
 
 
-def split_sample(request: SampleRequest, pictures: int) -> list[SampleRequest]:
-    """Requests for at most `pictures` each that together make the same pictures in the same order."""
-    if request.latents is not None:
-        parts = [request.latents[at : at + pictures] for at in range(0, len(request.latents), pictures)]
-        return [request.model_copy(update={"latents": part}) for part in parts]
-    seeds = request.seeds or seed_range(_first_seed(request), request.n)
-    groups = [list(seeds[at : at + pictures]) for at in range(0, len(seeds), pictures)]
-    return [request.model_copy(update={"seeds": group, "seed": None, "n": 1}) for group in groups]
-
-
 async def _kept(context: Context, model: Model, want: Want, request: SampleRequest, result: Pictures) -> Pictures:
     """Keep the latent as it was shown, truncation included, so that its picture is the one in this answer."""
     shown = truncate(want.vector, request.truncation)
@@ -105,8 +95,8 @@ async def _kept(context: Context, model: Model, want: Want, request: SampleReque
 
 async def _wants(context: Context, model: Model, request: SampleRequest) -> list[Want]:
     if request.latents is not None:
-        return [await _latent(context, model, item, request.label) for item in request.latents]
-    seeds = request.seeds or seed_range(_first_seed(request), request.n)
+        return [await _latent(context, model, item, request.label) for item in context.mine(request.latents)]
+    seeds = context.mine(request.seeds or seed_range(_first_seed(request), request.n))
     vectors = draw(model.manifest.latent, seeds)
     return [Want(v, s, label_index(model, request.label, s)) for v, s in zip(vectors, seeds, strict=True)]
 

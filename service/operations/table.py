@@ -1,24 +1,28 @@
 """The operations, one row each. A new feature is operations/<name>.py, routes/<name>.py and a row here."""
 
-from service.operations.arithmetic import ArithmeticRequest, arithmetic
+from operator import attrgetter
+
+from service.operations.arithmetic import ArithmeticRequest, arithmetic, around
 from service.operations.base import Operation
 from service.operations.directions import DirectionRequest, direction
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.judge import JudgeRequest, classify, features
 from service.operations.project import ProjectRequest, project_picture
-from service.operations.sample import SampleRequest, pin_seed, sample, split_sample
+from service.operations.sample import SampleRequest, pin_seed, sample
 from service.operations.upsample import UpsampleRequest, pin_upsample, upsample
+
+_count, _frames, _variants = attrgetter("count"), attrgetter("frames"), attrgetter("variants")
 
 OPERATIONS: dict[str, Operation] = {
     row.name: row
     for row in (
-        Operation("sample", SampleRequest, sample, lambda request: request.count, pin=pin_seed, split=split_sample),
-        Operation("arithmetic", ArithmeticRequest, arithmetic, cost=lambda request: request.count),
-        Operation("direction", DirectionRequest, direction, cost=lambda request: request.count),
-        Operation("interpolate", InterpolateRequest, interpolate, cost=lambda request: request.frames),
-        Operation("upsample", UpsampleRequest, upsample, lambda request: request.cost, pin=pin_upsample),
+        Operation("sample", SampleRequest, sample, _count, pin_seed, _count),
+        Operation("arithmetic", ArithmeticRequest, arithmetic, _count, pictures=around),
+        Operation("direction", DirectionRequest, direction, _count),
+        Operation("interpolate", InterpolateRequest, interpolate, _frames, pictures=_frames),
+        Operation("upsample", UpsampleRequest, upsample, lambda request: request.cost, pin_upsample, _variants),
         Operation("classify", JudgeRequest, classify, cost=lambda request: 1),
         Operation("features", JudgeRequest, features, cost=lambda request: 1),
-        Operation("project", ProjectRequest, project_picture, cost=lambda request: request.count),
+        Operation("project", ProjectRequest, project_picture, _count),
     )
 }

@@ -71,7 +71,7 @@ class Work:
     model: Model
     request: UpsampleRequest
     plan: Plan
-    seeds: list[int]
+    seeds: Sequence[int]
     label: int | None
 
 
@@ -87,7 +87,7 @@ async def upsample(context: Context, request: UpsampleRequest, attachments: Atta
     check_pixels(context.state.settings, chosen, request.variants)
     _check_level_seeds(request, chosen)
     label = None if request.label is None else label_index(model, request.label)
-    work = Work(context, model, request, chosen, _seeds(request), label)
+    work = Work(context, model, request, chosen, context.mine(_seeds(request)), label)
     entry, alpha, notes = await asyncio.to_thread(entry_picture, model.manifest, chosen, decoded)
     started = time.perf_counter()
     source = hashlib.sha256(attachments["image"]).hexdigest()[:16]
@@ -284,5 +284,5 @@ async def _report(work: Work, shown: list[Picture], first: int, index: int) -> N
     for k, picture in enumerate(shown):
         png = await loop.run_in_executor(pool, encode, picture.pixels, "png", picture.recipe, work.request.metadata)
         height, width, _ = picture.pixels.shape
-        data = {"level": index, "index": first + k, "seed": picture.seed, "size": [height, width]}
+        data = {"level": index, "index": work.context.first + first + k, "seed": picture.seed, "size": [height, width]}
         await work.context.emit("level", {**data, "b64_json": base64.b64encode(png).decode()})
