@@ -35,8 +35,8 @@ async def _count(state: State, key: ApiKey) -> None:
     with as_service_errors():
         wait_s = await state.limiter.wait_s(key.name, key.per_minute)
     if wait_s > 0:
-        state.metrics.add("rejected", reason="rate")
-        raise OverloadedError(f"API key {key.name!r} may send {key.per_minute} requests a minute", retry_after_s=wait_s)
+        detail = f"API key {key.name!r} may send {key.per_minute} requests a minute"
+        raise OverloadedError(detail, retry_after_s=wait_s, reason="rate")
 
 
 def is_open(path: str) -> bool:

@@ -14,11 +14,15 @@ from typing import Any, ClassVar
 
 
 class ServiceError(Exception):
-    """Root of the tree. `detail` is a sentence for the caller; `errors` points into the request for 422."""
+    """Root of the tree. `detail` is a sentence for the caller; `errors` points into the request for 422.
+
+    `reason` names a refusal in the metrics; None for what is the request's own fault and for failures.
+    """
 
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     slug: ClassVar[str] = "internal"
+    reason: str | None = None
 
     def __init__(
         self,
@@ -58,12 +62,14 @@ class UnauthorizedError(ServiceError):
     """No API key, or an unknown one."""
 
     status, title, slug = 401, "API key needed", "unauthorized"
+    reason = "key"
 
 
 class ForbiddenError(ServiceError):
     """The key is known but its scopes do not cover this."""
 
     status, title, slug = 403, "Not allowed", "forbidden"
+    reason = "scope"
 
 
 class NotFoundError(ServiceError):
@@ -94,6 +100,7 @@ class TooLargeError(ServiceError):
     """More bytes, pixels or pictures than the limits allow."""
 
     status, title, slug = 413, "Too large", "too-large"
+    reason = "size"
 
 
 class UnsupportedPictureError(ServiceError):
@@ -113,9 +120,9 @@ class OverloadedError(ServiceError):
 
     status, title, slug = 429, "Too many requests", "overloaded"
 
-    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+    def __init__(self, detail: str, *, retry_after_s: float, reason: str = "queue") -> None:
         super().__init__(detail, headers={"Retry-After": str(max(1, round(retry_after_s + 0.5)))})
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.reason = retry_after_s, reason
 
 
 class ClientClosedError(ServiceError):
@@ -134,15 +141,18 @@ class UnavailableError(ServiceError):
     """Loading, draining, or the store is away."""
 
     status, title, slug = 503, "Unavailable", "unavailable"
+    reason = "unavailable"
 
 
 class DeadlineError(ServiceError):
     """The caller's deadline passed before the answer was there."""
 
     status, title, slug = 504, "Deadline passed", "deadline"
+    reason = "deadline"
 
 
 class StorageFullError(ServiceError):
     """Disk or Redis memory is full; nothing that was accepted is lost."""
 
     status, title, slug = 507, "Storage full", "storage-full"
+    reason = "storage"

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from service.errors import ServiceError
+
 FAST = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 FILL = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -20,7 +22,7 @@ TABLE: dict[str, tuple[type, str, tuple[str, ...], tuple[float, ...] | None]] = 
     "batch_pictures": (Histogram, "Pictures in one batch", ("model",), FILL),
     "compute_seconds": (Histogram, "Time of one batch in the runtime", ("model",), FAST),
     "encode_seconds": (Histogram, "Time to encode one answer", ("format",), FAST),
-    "rejected": (Counter, "Requests refused", ("reason",), None),
+    "rejected": (Counter, "Requests refused; by queue, rate, deadline, size, key, scope, storage", ("reason",), None),
     "cancelled": (Counter, "Pictures dropped because nobody waits for them", ("reason",), None),
     "wasted_compute_seconds": (Counter, "Compute spent on pictures nobody took", (), None),
     "waiting_pictures": (Gauge, "Pictures waiting for the engine", (), None),
@@ -62,6 +64,11 @@ class Metrics:
     def follow(self, name: str, value: Callable[[], float]) -> None:
         """A gauge that is read when it is asked for."""
         self._of(name, {}).set_function(value)
+
+    def refused(self, error: ServiceError) -> None:
+        """Count a refusal by its reason; other errors are in `requests` by their status."""
+        if error.reason is not None:
+            self.add("rejected", reason=error.reason)
 
     def text(self) -> bytes:
         """The exposition format."""

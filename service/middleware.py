@@ -73,6 +73,7 @@ class Gate:
             await admit(scope, state)
             await self._app(scope, _limited(receive, limit), visit.send)
         except ServiceError as error:
+            state.metrics.refused(error)
             await visit.fail(error, scope, receive)
         except Exception:
             log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])

@@ -33,6 +33,7 @@ def problem_response(error: ServiceError, instance: str) -> JSONResponse:
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
+    request.app.state.ganymede.metrics.refused(error)
     return problem_response(error, request.url.path)
 
 

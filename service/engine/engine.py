@@ -49,7 +49,6 @@ class Engine:
         """Refuse in microseconds what would not fit the queue. Raises OverloadedError with a Retry-After from the rate."""
         waiting = self._worker.waiting
         if waiting and waiting + count > self._queue_pictures:
-            self._metrics.add("rejected", reason="queue")
             wait_s = (waiting + count - self._queue_pictures) / max(self._worker.rate, 1.0)
             raise OverloadedError(f"{waiting} pictures are waiting; try again later", retry_after_s=wait_s)
 

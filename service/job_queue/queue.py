@@ -114,6 +114,7 @@ class JobQueue:
             raise OverloadedError(
                 f"{load.waiting_pictures} pictures wait; this request would miss its deadline",
                 retry_after_s=load.seconds_for_pictures(max(cost, load.waiting_pictures)),
+                reason="deadline",
             )
         raise OverloadedError(
             f"the queue is full ({self.settings.max_jobs} jobs)",

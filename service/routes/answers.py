@@ -113,6 +113,7 @@ async def _finish(
         result = await run(context, operation, body, attachments)
         await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery))
     except ServiceError as error:
+        context.state.metrics.refused(error)
         await context.emit("error", error.problem(f"urn:ganymede:request:{context.request_id}"))
     except Exception:
         await context.emit("error", ServiceError("the request failed").problem(""))

@@ -22,14 +22,25 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", responses={503: PROBLEMS[503]}, summary="It can take work")
 async def readyz(request: Request) -> Response:
-    """200 when bundles are loaded and it is not draining; 503 with a Retry-After otherwise."""
+    """200 when bundles are loaded, it is not draining and a worker's store answers; 503 with a Retry-After otherwise."""
     state: State = request.app.state.ganymede
     checks: dict[str, Any] = {"models": len(state.catalogue.all()), "draining": state.draining}
-    if state.draining or not state.catalogue.ready or not state.catalogue.all():
+    if (lacking := lacking_of(state)) is not None:
         problem = {"type": "urn:ganymede:problem:unavailable", "title": "Unavailable", "status": 503}
-        body = {**problem, "detail": "draining" if state.draining else "no bundle is loaded", "instance": "/readyz"}
+        body = {**problem, "detail": lacking, "instance": "/readyz"}
         return JSONResponse(body, 503, {"Retry-After": "2"}, media_type="application/problem+json")
     return JSONResponse({"status": "ready", **checks})
+
+
+def lacking_of(state: State) -> str | None:
+    """Why no work should be sent here; None when it may. A worker needs the store: its work comes from there."""
+    if state.draining:
+        return "draining"
+    if not state.catalogue.ready or not state.catalogue.all():
+        return "no bundle is loaded"
+    if state.settings.role == "worker" and state.runner is not None and not state.runner.heart.steady_s():
+        return "the store cannot be reached"
+    return None
 
 
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics")
