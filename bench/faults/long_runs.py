@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.faults.fleet import Fleet, cpu_s, kill, rss_mib
 from bench.faults.scenarios import AWAY, Row, accept_jobs, all_end, differ
+from service.settings import SHIPPED_BUNDLES
 
 SOAK_BUNDLES = ("fashion32", "faces64", "mnist-gan")
 
@@ -20,7 +21,7 @@ async def chaos(minutes: float, rate: float) -> Row:
     kills: Counter[str] = Counter()
     accepted: dict[int, str] = {}
     immediate: Counter[str] = Counter()
-    with Fleet(workers=2) as fleet:
+    with Fleet(workers=2, bundles=str(SHIPPED_BUNDLES / "fashion32")) as fleet:
         end = time.monotonic() + 60 * minutes
         async with httpx.AsyncClient(base_url=fleet.url, timeout=20) as client:
 
@@ -54,7 +55,7 @@ async def chaos(minutes: float, rate: float) -> Row:
 
             await asyncio.gather(jobs(), visitors(), murder())
             fleet.revive()
-            found = await all_end(fleet, accepted)
+            found = await all_end(fleet, accepted, limit_s=600)
             wrong = await differ(client, accepted, 8)
     note = f"kills {dict(kills)}; immediate requests {dict(immediate)}"
     name = f"chaos, {minutes:g} min, {rate:g} requests/s"
