@@ -89,6 +89,7 @@ async def build_state(settings: Settings) -> State:
         jobs, keyring, RateLimiter(redis, keys), tracing,
     )  # fmt: skip
     metrics.follow("in_flight_requests", lambda: state.in_flight)
+    metrics.follow("waiting_pictures", lambda: engine.waiting if engine is not None else 0)
     state.closers += [close_redis, uploads.close, jobs.close]
     _count_models(state)
     if settings.webhook_hosts:

@@ -36,6 +36,8 @@ class Heartbeat:
         self._stop = threading.Event()
         self._turned = time.monotonic()
         self._since: float | None = None
+        self.away = False
+        """Whether the last beat did not reach Redis."""
         self._thread: threading.Thread | None = None
         self._turning: asyncio.Task[None] | None = None
 
@@ -77,9 +79,9 @@ class Heartbeat:
     def _try(self, redis: Redis, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._beat(redis, loop)
-            self._since = self._since or time.monotonic()
+            self._since, self.away = self._since or time.monotonic(), False
         except AWAY:
-            self._since = None
+            self._since, self.away = None, True
         except ResponseError as error:  # full: leases are renewed all the same, only the list of workers is not
             log.debug("heartbeat: %s", error)
         except RuntimeError:  # the loop is closed: the worker is gone

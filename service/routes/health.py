@@ -38,7 +38,7 @@ def lacking_of(state: State) -> str | None:
         return "draining"
     if not state.catalogue.ready or not state.catalogue.all():
         return "no bundle is loaded"
-    if state.settings.role == "worker" and state.runner is not None and not state.runner.heart.steady_s():
+    if state.settings.role == "worker" and state.runner is not None and state.runner.heart.away:
         return "the store cannot be reached"
     return None
 
