@@ -59,11 +59,12 @@ async def answer_plain(scope: Scope, receive: Receive, send: Send, body: SampleR
     computed = time.perf_counter()
     pixels = magnify(to_pixels(images)[0], body.scale)
     recipe = recipe_of(model, want, body.truncation, body.scale, "sample")
-    if pixels.shape[0] * pixels.shape[1] <= INLINE_PIXELS:
-        data = encode(pixels, "png", recipe, body.metadata)
-    else:
-        loop = asyncio.get_running_loop()
-        data = await loop.run_in_executor(state.encoders, encode, pixels, "png", recipe, body.metadata)
+    with state.tracing.span("encode", format="image/png"):
+        if pixels.shape[0] * pixels.shape[1] <= INLINE_PIXELS:
+            data = encode(pixels, "png", recipe, body.metadata)
+        else:
+            loop = asyncio.get_running_loop()
+            data = await loop.run_in_executor(state.encoders, encode, pixels, "png", recipe, body.metadata)
     encoded = time.perf_counter()
     state.metrics.observe("encode_seconds", encoded - computed, format="image/png")
     timing = f"compute;dur={(computed - started) * 1e3:.2f}, encode;dur={(encoded - computed) * 1e3:.2f}"

@@ -95,7 +95,7 @@ async def test_a_failure_names_its_request(
         OPERATIONS, "sample", OPERATIONS["sample"].__class__(**{**vars(OPERATIONS["sample"]), "run": broken})
     )
     async with client_with() as client:
-        answer = await client.post("/sample", json={"seed": 1}, headers={"x-request-id": "visit-9"})
+        answer = await client.post("/sample", json={"n": 2}, headers={"x-request-id": "visit-9"})
         counted = (await client.get("/metrics")).text
     assert (answer.status_code, answer.headers["x-request-id"]) == (500, "visit-9")
     assert answer.headers["content-type"] == "application/problem+json"
