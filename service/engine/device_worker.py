@@ -186,9 +186,7 @@ class DeviceWorker:
         took = time.monotonic() - started
         first: LevelWork = batch.pieces[0].ticket.payload
         name = first.model.bundle.name
-        self.tracing.batch(
-            first.model.reference, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces]
-        )
+        self.tracing.batch(name, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces])
         rate = batch.count / max(took, 1e-6)
         full_s = took * max(1.0, batch.pieces[0].ticket.max_batch / batch.count)
         before_s = self._full_batch_s.get(batch.lane, full_s)
