@@ -43,7 +43,7 @@ def head(rows: list[Row]) -> str:
             "results whose pixels differ from an undisturbed request's, of so many compared.",
             "",
             f"{len(os.sched_getaffinity(0))} cores ({platform.machine()}), last run on {find_server().name}. The machine was",
-            "shared: each row says under which load average it was measured, and its times are upper bounds.",
+            "shared: each row says under which load average (of 15 minutes) it was measured, and its times are upper bounds.",
             "",
             *[f"| {line} |" if "---" not in line else f"|{line}|" for line in lines],
             "",
