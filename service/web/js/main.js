@@ -87,7 +87,7 @@ function frame() {
       <div class="tools">${button("Keys", () => update("", { dialog: "keys" }), { ico: "key", hidden: true, kind: "quiet", keys: "?" })}
         ${button("Light or dark", nextTheme, { ico: "moon", hidden: true, kind: "quiet", keys: "T" })}<a class="button quiet" href="/docs">API</a></div></header>
     <main id="main" tabindex="-1" class="view-${state.view}">${state.failed ? failed() : state.ready ? view().view() : html`<p class="loading">Loading …</p>`}</main>
-    ${state.toast ? html`<div class="toast ${state.toast.kind}" role=${state.toast.kind === "error" ? "alert" : nothing}>${state.toast.text}</div>` : nothing}
+    ${state.toast ? html`<section class="toast ${state.toast.kind}" aria-label="Notice" role=${state.toast.kind === "error" ? "alert" : nothing}>${state.toast.text}</section>` : nothing}
     ${dialog()}`;
 }
 
