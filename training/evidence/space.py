@@ -46,14 +46,6 @@ def features(classifier: Classifier, images: Images) -> NDArray[np.float64]:
     return np.asarray(torch.cat(rows).double().numpy())
 
 
-def class_score(classifier: Classifier, images: Images) -> float:
-    """exp E KL(p(y|x) || p(y)) of the classifier's softmax: the Inception score's formula in our space, `cls_score`."""
-    logits = torch.from_numpy(classifier.logits(images)).double()
-    chances = logits.softmax(1)
-    spread = chances * (chances.log() - chances.mean(0, keepdim=True).log())
-    return float(spread.sum(1).mean().exp())
-
-
 def frechet(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """|m1-m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two sets of features (Heusel et al. 2017, equation 6)."""
     difference = one.mean(0) - other.mean(0)
