@@ -193,12 +193,14 @@ class PyramidTable(Table):
     discriminator: Literal["plain", "strided"] = "strided"
     discriminator_width: int = Field(48, ge=1)
     patches: bool = False  # the strided judge scores places, not the picture as a whole
+    spectral_norm: bool = True  # of the strided judge; so few bounded layers say little: anchors must be weak, or it off
     dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
     init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
     init_discriminator: float = Field(0.0, ge=0)
     generated_share: float = Field(
         0.0, ge=0, le=1
     )  # of a batch, low pictures made by the coarser levels; 0 is the paper
+    generated_from: float = Field(0.0, ge=0, lt=1)  # share of the steps after which they are; first they are too poor
     label_dropout: float = Field(0.0, ge=0, lt=1)  # of a batch, labels hidden, so that "no label" means something
     consistency: float = Field(0.0, ge=0)  # weight of |d(picture) - previous|: colours stay
     pixel: float = Field(0.0, ge=0)  # weight of |picture - real|, for upsamplers that must be right as well as sharp

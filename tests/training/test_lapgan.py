@@ -97,10 +97,12 @@ def test_levels_of_the_paper_learn_without_each_other() -> None:
 
 
 def test_mixing_in_generated_low_pictures() -> None:
-    """The share the recipe asks for is made by the coarser levels, the rest is real, and the two are told apart."""
-    algorithm, batch = make("lapgan-modern")
+    """Late in a run the coarser levels make the share the recipe asks for; the rest is real, and the two are told apart."""
+    algorithm, batch = make("lapgan-modern", "run.steps=10")
     pictures = algorithm.pyramid.pictures(batch.pictures)
-    mixed = algorithm._level_batch(1, pictures, None, StepRandom(0, 0))
+    early = algorithm._level_batch(1, pictures, None, StepRandom(0, 5))
+    assert torch.equal(early.previous, pictures[0])
+    mixed = algorithm._level_batch(1, pictures, None, StepRandom(0, 6))
     assert mixed.previous is not None
     assert mixed.matched is not None
     assert mixed.matched.tolist() == [0.0] * 4 + [1.0] * 4

@@ -172,13 +172,17 @@ class Lapgan(Algorithm):
             return LevelBatch(pictures[1], pictures[0])
         if index == 0:
             return LevelBatch(pictures[0], labels=labels)
-        count = round(self.recipe.pyramid.generated_share * len(pictures[0]))
+        count = self._generated_count(len(pictures[0]), random.step)
         if not count:
             return LevelBatch(pictures[index], pictures[index - 1], labels=labels)
         made = self._generated(index, count, labels, random)
         previous = torch.cat([made, pictures[index - 1][count:]])
         matched = (torch.arange(len(previous), device=previous.device) >= count).float()
         return LevelBatch(pictures[index], previous, matched, labels)
+
+    def _generated_count(self, pictures: int, step: int) -> int:
+        table, steps = self.recipe.pyramid, self.recipe.run.steps
+        return round(table.generated_share * pictures) if step >= table.generated_from * steps else 0
 
     def _generated(self, index: int, count: int, labels: Tensor | None, random: StepRandom) -> Tensor:
         """What the levels below `index` make of fresh noise: the pictures this level will meet when sampling."""

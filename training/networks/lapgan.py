@@ -197,7 +197,7 @@ class PlainDiscriminator(nn.Module):
 
 
 class StridedDiscriminator(nn.Module):
-    """Picture l+h -> 4x4 stride 2 down to about 4x4 -> logit + class projection; spectral norm throughout.
+    """Picture l+h -> 4x4 stride 2 down to about 4x4 -> logit + class projection; spectral norm throughout or nowhere.
 
     `patches` scores every place and averages: a judge of texture, for pictures that are crops of larger ones.
     """
@@ -207,17 +207,18 @@ class StridedDiscriminator(nn.Module):
         width = width or table.discriminator_width
         halvings = max(1, (size // 4).bit_length() - 1)
         widths = [min(width * 2**k, 4 * width) for k in range(halvings)]
+        bound = spectral_norm if table.spectral_norm else _as_it_is
         layers: list[nn.Module] = []
         if halvings == 1:  # at 8x8 a look at full resolution costs next to nothing
-            layers = [spectral_norm(nn.Conv2d(channels, widths[0], 3, 1, 1)), nn.LeakyReLU(0.2)]
+            layers = [bound(nn.Conv2d(channels, widths[0], 3, 1, 1)), nn.LeakyReLU(0.2)]
         first = widths[0] if layers else channels
         for inputs, outputs in zip([first, *widths[:-1]], widths, strict=True):
-            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            layers += [bound(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
         self.body, self.patches = nn.Sequential(*layers), table.patches
         side = size // 2**halvings
         self.feature_size = widths[-1] * (1 if self.patches else side * side)
-        self.head = spectral_norm(nn.Linear(self.feature_size, 1))
-        self.embedding = spectral_norm(nn.Linear(labels, self.feature_size, bias=False)) if labels else None
+        self.head = bound(nn.Linear(self.feature_size, 1))
+        self.embedding = bound(nn.Linear(labels, self.feature_size, bias=False)) if labels else None
 
     def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
         """Judgement on the SUM of low-pass and residual [N, C, S, S] given one-hot [N, K]."""
@@ -227,3 +228,7 @@ class StridedDiscriminator(nn.Module):
         if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018
             logit = logit + (features * self.embedding(label)).sum(1)
         return Judgement(logit, features)
+
+
+def _as_it_is(layer: nn.Module) -> nn.Module:
+    return layer

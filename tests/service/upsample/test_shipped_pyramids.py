@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import httpx
 import numpy as np
@@ -77,7 +78,7 @@ async def test_one_seed_is_one_picture_alone_and_in_company(server: httpx.AsyncC
 def test_every_level_adds_detail_and_no_colour(name: str) -> None:
     """A level's picture has more contrast than its plain enlargement, and reduces to about what it was given."""
     pictures = chain(read_bundle(EXPORTS / name), range(64), [k % 10 for k in range(64)])
-    for coarse, fine in zip(pictures, pictures[1:], strict=False):
+    for coarse, fine in pairwise(pictures):
         plain, side = pyramid.enlarge(coarse, *fine.shape[2:]), coarse.shape[2]
         assert energy(fine) > 1.05 * energy(plain)
         assert np.abs(pyramid.reduce(fine, side, side) - coarse).mean() < 0.08
