@@ -149,14 +149,19 @@ class Lapgan(Algorithm):
         table, data, latent = self.recipe.pyramid, self.data, self.recipe.latent
         size, labels = self.sizes[0], len(data.classes)
         generator: nn.Module
-        judge: nn.Module
         if table.base == "full":
             generator = FullBaseGenerator(table, size, data.channels, latent.size, labels)
-            judge = FullDiscriminator(table, size, data.channels, labels)
         else:
             generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
-            judge = StridedDiscriminator(table, size, data.channels, labels, table.base_discriminator_width)
+        judge = self._base_judge(size)
         return TrainedLevel(self.setting, size, (latent.size,), generator, judge)
+
+    def _base_judge(self, size: int) -> nn.Module:
+        table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
+        kind = table.base if table.base_discriminator == "as base" else table.base_discriminator
+        if kind == "full":
+            return FullDiscriminator(table, size, channels, labels)
+        return StridedDiscriminator(table, size, channels, labels, table.base_discriminator_width)
 
     def _residual_level(self, index: int) -> TrainedLevel:
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
