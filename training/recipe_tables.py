@@ -184,7 +184,6 @@ class PyramidTable(Table):
     start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
     base: Literal["full", "convolutional"] = "convolutional"  # coarsest pair: fully connected (paper) or a small DCGAN
     base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
-    base_discriminator: Literal["full", "convolutional", "as base"] = "as base"  # the coarsest judge
     base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its judge
     base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
     residual: Literal["plain", "subpixel"] = "subpixel"  # plain: the paper's; subpixel: 3x3s at the coarse size

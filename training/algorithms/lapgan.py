@@ -158,8 +158,7 @@ class Lapgan(Algorithm):
 
     def _base_judge(self, size: int) -> nn.Module:
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
-        kind = table.base if table.base_discriminator == "as base" else table.base_discriminator
-        if kind == "full":
+        if table.base == "full":
             return FullDiscriminator(table, size, channels, labels)
         return StridedDiscriminator(table, size, channels, labels, table.base_discriminator_width)
 
