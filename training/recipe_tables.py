@@ -193,7 +193,9 @@ class PyramidTable(Table):
     discriminator: Literal["plain", "strided"] = "strided"
     discriminator_width: int = Field(48, ge=1)
     patches: bool = False  # the strided judge scores places, not the picture as a whole
-    spectral_norm: bool = True  # of the strided judge; so few bounded layers say little: anchors must be weak, or it off
+    spectral_norm: bool = (
+        True  # of the strided judge; so few bounded layers say little: anchors must be weak, or it off
+    )
     dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
     init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
     init_discriminator: float = Field(0.0, ge=0)
