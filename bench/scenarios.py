@@ -36,8 +36,7 @@ def capacity(server: Running, path: str, bundle: str, seconds: float) -> float:
 
 def run_mixed(work: Path, bundles: Path, bundle: str, cores: int, seconds: float) -> None:
     """Goodput: pictures answered a second at the highest rate whose p99 stays under the bound, all targets in turn."""
-    targets: list[Target] = [GANYMEDE, *(r for r in RIVALS if (rival_home(r.name) / "bin" / "python").exists())]
-    for target in targets:
+    for target in _rivals_and_we():
         with target.start(bundles, bundle, work, cores) as server:
             best = capacity(server, target.path, bundle, seconds)
             pictures_each = 0.85 + 0.13 * 16 + 0.02 * 64
@@ -46,6 +45,12 @@ def run_mixed(work: Path, bundles: Path, bundle: str, cores: int, seconds: float
                 tally = drive_open(server.port, mixed(target.path, bundle, 1), rate, 1.0, seconds, seed=1)
                 within = tally.percentile(0.99) <= P99_BOUND_S
                 say(target.name, share=share, pictures_per_s=tally.pictures_per_s, within_bound=within, **cuts(tally))
+
+
+def _rivals_and_we() -> list[Target]:
+    """Ours and the installed rivals; GANYMEDE_BENCH_RIVALS names some of them, separated by spaces."""
+    wanted = os.environ.get("GANYMEDE_BENCH_RIVALS", " ".join(r.name for r in RIVALS)).split()
+    return [GANYMEDE, *(r for r in RIVALS if r.name in wanted and (rival_home(r.name) / "bin" / "python").exists())]
 
 
 def run_overload(work: Path, bundles: Path, bundle: str, cores: int, seconds: float) -> None:
