@@ -23,6 +23,8 @@ from service.tracing import Trace, Tracing
 
 INLINE_S = 0.05
 """A lane whose full batch takes longer than this is never computed in the event loop."""
+STILL_TURNS = 2
+"""Turns of the event loop without a new picture before a batch that is not full is computed: a request takes two."""
 INLINE_BATCHES = 4
 """With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
@@ -57,6 +59,7 @@ class DeviceWorker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn_due = False
         self._max_batch = 1
+        self._seen = self._still = 0
         self._full_batch_s: dict[Hashable, float] = {}
         self._batcher = Batcher(self._dropped)
         self._wake = threading.Condition()
@@ -127,10 +130,24 @@ class DeviceWorker:
             self._turn_due = True
             loop.call_soon(self._turn)
 
+    def _more_come(self) -> bool:
+        """Whether a batch that is not full grew in the last turns of the event loop: reading first wastes nothing here."""
+        waiting = self._batcher.waiting
+        self._still = 0 if waiting > self._seen else self._still + 1
+        self._seen = waiting
+        if waiting < self._max_batch and self._still < STILL_TURNS:
+            return True
+        self._still = self._seen = 0
+        return False
+
     def _turn(self) -> None:
         """In the event loop, after everything that had already arrived: one batch."""
         with self._wake:
             self._turn_due = False
+            if self._more_come():
+                self._turn_due = True
+                self._loop.call_soon(self._turn)  # type: ignore[union-attr]
+                return
             batch = None if self._thread_has_it or not self._is_light() else self._batcher.next(time.monotonic())
         if batch is not None:
             self._compute(batch, self._loop)
