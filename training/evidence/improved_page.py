@@ -99,8 +99,13 @@ def _bundles(facts: Facts) -> Iterator[str]:
     for score in SHOWN:
         cells = [f"{column[score]['value']:.4g}" if score in column else "–" for column in columns.values()]
         yield f"| {score} | {' | '.join(cells)} |"
-    first = next(iter(columns.values()))
-    yield f"\nProtocol of cls_score: {first['cls_score']['protocol']}.\n"
+    for name in PAPER_SSL:
+        if name not in columns:
+            yield f"\nScores of {name} as it is now: {MISSING}."
+    yield "\nProtocol of cls_score (the id is the classifier's file; each was trained from the same recipe):\n"
+    for name, column in columns.items():
+        yield f"- {name}: {column['cls_score']['protocol']}"
+    yield ""
     for name in columns:
         yield f"Samples of {name} (first column) and their nearest training pictures: ![neighbours]({name}-neighbours.png)\n"
 
