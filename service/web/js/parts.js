@@ -56,7 +56,8 @@ export function grid({ id, label, items, at, pick, act, size = "", drag, extra }
     const node = e.currentTarget;
     const columns = getComputedStyle(node).gridTemplateColumns.split(" ").length;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
-    if (step && !e.ctrlKey && !e.metaKey) go(node, focus + step);
+    const here = [...node.children].findIndex((tile) => tile.contains(document.activeElement)); // `focus` is as old as the last frame
+    if (step && !e.ctrlKey && !e.metaKey) go(node, (here < 0 ? focus : here) + step);
     else if (e.key === "Home") go(node, 0);
     else if (e.key === "End") go(node, items.length - 1);
     else return;

@@ -37,9 +37,16 @@ async function fetchCards(cursor) {
     const page = await getJson(`/latents?${query}`, { signal: newest("shelf") });
     const cards = page.data.filter((card) => !card.tags.includes(HIDDEN));
     const all = cursor ? [...mine().cards, ...cards] : cards;
-    update("shelf", { cards: all, next: page.next_cursor, stale: false, at: Math.max(0, Math.min(mine().at, all.length - 1)), ready: true });
+    const same = all.findIndex((card) => card.id === current()?.id); // a new card moves the others: the one in focus stays it
+    update("shelf", { cards: all, next: page.next_cursor, stale: false, at: same >= 0 ? same : Math.max(0, Math.min(mine().at, all.length - 1)), ready: true });
+    requestAnimationFrame(refocus); // after the redraw
     await paint(cards);
   } catch (error) { report(error); }
+}
+
+function refocus() {
+  const node = document.getElementById("cards");
+  if (node?.contains(document.activeElement)) node.children[mine().at]?.querySelector("button").focus();
 }
 
 /** The pictures of many cards in one request; cards of another version of the bundle stay without. */
@@ -85,6 +92,8 @@ async function starters() {
   } catch (error) { report(error); }
 }
 
+/** By identity, not by place: the list may have changed since it was drawn. */
+const pick = (card) => update("shelf", { at: Math.max(0, mine().cards.findIndex((c) => c.id === card.id)) });
 const put = (sign) => () => { if (current()) equation.put(current().name, sign); };
 const toWalk = () => { if (current()) addStop(current().name, model()); };
 export const keys = { "+": put(1), "=": put(1), "-": put(-1), "−": put(-1), w: toWalk, Delete: remove, s: () => equation.save(fetchCards), d: () => equation.fetchResult() };
@@ -95,10 +104,10 @@ export function view() {
   return html`<h1 class="unseen">Shelf</h1>${equation.view(thumb, fetchCards)}
     <section aria-label="Saved latents"><div class="bar"><h2>Shelf</h2><span class="row">${tools()}</span></div>
     ${items.length ? html`<div class="shelf">${grid({
-      id: "cards", label: "Saved latents", items, at: mine().at, pick: (k) => update("shelf", { at: k }), size: "always",
+      id: "cards", label: "Saved latents", items, at: mine().at, pick: (k) => pick(items[k].card), size: "always",
       drag: (e, item) => e.dataTransfer.setData("text/x-ganymede", item.card.name),
-      extra: (item, k) => html`<span class="signs"><button type="button" tabindex="-1" aria-label="Add ${item.card.name}" @click=${() => { update("shelf", { at: k }); equation.put(item.card.name, 1); }}>+</button>
-        <button type="button" tabindex="-1" aria-label="Subtract ${item.card.name}" @click=${() => { update("shelf", { at: k }); equation.put(item.card.name, -1); }}>−</button></span>` })}
+      extra: (item) => html`<span class="signs"><button type="button" tabindex="-1" aria-label="Add ${item.card.name}" @click=${() => { pick(item.card); equation.put(item.card.name, 1); }}>+</button>
+        <button type="button" tabindex="-1" aria-label="Subtract ${item.card.name}" @click=${() => { pick(item.card); equation.put(item.card.name, -1); }}>−</button></span>` })}
       ${current() ? about(current()) : nothing}</div>
       ${mine().next ? button("More", () => fetchCards(mine().next)) : nothing}`
     : mine().ready ? empty(mine().q ? "No name begins like this" : "The shelf is empty", "Press S on any picture of the Sample view, or begin with nine pictures drawn at random.", button("Nine pictures", starters, { ico: "dice", kind: "main" })) : nothing}</section>`;

@@ -59,7 +59,7 @@ def test_keys_of_sample(studio: Open) -> None:
         press(page, " ")
         said(page, "The seed is locked; press L to unlock it")
         press(page, "l", " ")
-        page.wait_for_function("() => !location.hash.includes('seed=100&')")
+        said(page, re.compile(r"9 pictures, seeds from (?!100$)\d+"))
         kept = seeds(page)
         page.locator("#sheet .tile button").first.focus()
         press(page, "ArrowRight", "End", "Home", "ArrowDown")
@@ -85,6 +85,7 @@ def test_keys_of_shelf(studio: Open, address: str) -> None:
         page.locator("#cards button[aria-label='card-32']").focus()
         press(page, "-")
         expect(page.locator(".expression")).to_have_text('"card-31" - "card-32"')
+        said(page, 'Result of "card-31" - "card-32"')
         expect(page.locator("#around .tile")).to_have_count(9)
         with page.expect_download():
             press(page, "d")
