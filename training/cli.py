@@ -92,7 +92,7 @@ def preview(
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest); runs only.")] = None,
 ) -> None:
-    """Write a picture sheet of fixed seeds from a run or a bundle."""
+    """Write a picture sheet of fixed seeds from a run or a bundle. Example: ganymede preview runs/000-faces64"""
     with explained():
         if (source / MANIFEST_NAME).is_file():
             write_preview(read_bundle(source), None, out)

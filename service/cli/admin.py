@@ -14,6 +14,7 @@ from rich.table import Table
 from models.errors import ModelsError
 from service.auth import SCOPES, ApiKey, KeyFileError, new_key, read_keys
 from service.cli.jobs import group
+from service.cli.remote import AsJson, show
 from service.cli.serve import fail, load_settings
 from service.errors import ServiceError
 from service.job_queue.job import Job
@@ -30,9 +31,12 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: make one, list them.")
 
 
 @group.command("dead")
-def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100) -> None:
-    """Jobs that used up their attempts, latest first, with the reason."""
+def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100, as_json: AsJson = False) -> None:
+    """Jobs that used up their attempts, latest first, with the reason. Example: ganymede jobs dead --json"""
     found = _on_queue(lambda queue: queue.dead(limit))
+    if as_json:
+        show([_described(job) for job in found], as_json, "")
+        return
     table = Table("job", "operation", "attempts", "ended", "reason", title=f"{len(found)} dead jobs")
     for job in found:
         table.add_row(job.id, job.op, str(job.attempts), _time(job), str((job.error or {}).get("detail", "")))
@@ -40,28 +44,31 @@ def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100) -> 
 
 
 @group.command("requeue")
-def requeue(job_id: Annotated[str, typer.Argument(help="Id of a dead job, or `all`.")]) -> None:
-    """Give a dead job its attempts back."""
+def requeue(
+    job_id: Annotated[str, typer.Argument(help="Id of a dead job, or `all`.")], as_json: AsJson = False
+) -> None:
+    """Give a dead job its attempts back. Example: ganymede jobs requeue all"""
 
-    async def again(queue: JobQueue) -> int:
+    async def again(queue: JobQueue) -> list[str]:
         ids = [job.id for job in await queue.dead(10_000)] if job_id == "all" else [job_id]
         for one in ids:
             await queue.requeue(one)
-        return len(ids)
+        return ids
 
-    typer.echo(f"requeued {_on_queue(again)} jobs")
+    requeued = _on_queue(again)
+    show({"requeued": requeued}, as_json, f"requeued {len(requeued)} jobs")
 
 
 @group.command("stats")
-def stats() -> None:
-    """How much waits, runs and has ended, and how fast it goes."""
+def stats(as_json: AsJson = False) -> None:
+    """How much waits, runs and has ended, and how fast it goes. Example: ganymede jobs stats"""
 
-    async def read(queue: JobQueue) -> list[str]:
+    async def read(queue: JobQueue) -> dict[str, float]:
         load = await queue.load()
-        lines = [f"{name}: {count:g}" for name, count in load.counts().items()]
-        return [*lines, f"workers: {load.workers}", f"pictures/s while busy: {load.pictures_per_s:.1f}"]
+        return {**load.counts(), "workers": load.workers, "pictures/s while busy": round(load.pictures_per_s, 1)}
 
-    typer.echo("\n".join(_on_queue(read)))
+    figures = _on_queue(read)
+    show(figures, as_json, "\n".join(f"{name}: {count:g}" for name, count in figures.items()))
 
 
 @keys.command("add")
@@ -71,7 +78,10 @@ def add_key(
     scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")] = None,
     per_minute: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = 600,
 ) -> None:
-    """Make a key, show it once, and add its hash to the file. A running server takes it up within a second."""
+    """Make a key, show it once, and add its hash to the file. A running server takes it up within a second.
+
+    Example: ganymede keys add ada --file keys.toml --scope sample
+    """
     scopes = scope or ["sample"]
     taken = {key.name for key in _read(file)} if file.exists() else set()
     if name in taken or set(scopes) - set(SCOPES) or '"' in name:
@@ -83,10 +93,11 @@ def add_key(
 
 
 @keys.command("list")
-def list_keys(file: Annotated[Path, typer.Option(help="Key file.")]) -> None:
-    """Names, scopes and limits; the keys themselves are stored nowhere."""
-    for key in _read(file):
-        typer.echo(f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.per_minute}/min")
+def list_keys(file: Annotated[Path, typer.Option(help="Key file.")], as_json: AsJson = False) -> None:
+    """Names, scopes and limits; the keys themselves are stored nowhere. Example: ganymede keys list --file keys.toml"""
+    found = _read(file)
+    rows = [{"name": key.name, "scopes": sorted(key.scopes), "per_minute": key.per_minute} for key in found]
+    show(rows, as_json, "\n".join(f"{r['name']}\t{','.join(r['scopes'])}\t{r['per_minute']}/min" for r in rows))
 
 
 def _private(path: str, flags: int) -> int:
@@ -117,6 +128,10 @@ def _on_queue(do: Callable[[JobQueue], Awaitable[T]]) -> T:
         return asyncio.run(main())
     except ServiceError as error:
         fail(error.detail)
+
+
+def _described(job: Job) -> dict[str, object]:
+    return {"id": job.id, "op": job.op, "attempts": job.attempts, "ended_at": job.ended_at, "error": job.error}
 
 
 def _time(job: Job) -> str:

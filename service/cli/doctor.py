@@ -106,7 +106,10 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (python, providers, torch, r
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at this machine: providers, Redis, port, data folder, bundles. Exit code 1 when something is wrong."""
+    """Look at this machine: providers, Redis, port, data folder, bundles. Exit code 1 when something is wrong.
+
+    Example: ganymede doctor --json
+    """
     settings = load_settings()
     findings = [check(settings) for check in CHECKS]
     if as_json:

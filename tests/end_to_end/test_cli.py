@@ -92,8 +92,20 @@ def test_every_command_is_there_with_an_example(run: Run) -> None:
     text = run("--help").stdout
     assert {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()} >= COMMANDS
     assert "Exit codes: 0" in " ".join(text.split())
-    for command in ("sample", "upsample", "bench"):
-        assert f"Example: ganymede {command}" in " ".join(run(command, "--help").stdout.split()), command
+    for command in ("sample", "upsample", "bench", "doctor", "preview", "jobs dead", "keys add"):
+        shown = " ".join(run(*command.split(), "--help").stdout.split())
+        assert f"Example: ganymede {command}" in shown, command
+
+
+def test_what_an_operator_asks_is_there_as_json(run: Run) -> None:
+    """Dead jobs, the queue's figures and the names of keys, for scripts; a key's secret is nowhere in the list."""
+    assert json.loads(run("jobs", "dead", "--json").stdout) == []
+    assert json.loads(run("jobs", "requeue", "all", "--json").stdout) == {"requeued": []}
+    assert json.loads(run("jobs", "stats", "--json").stdout)["workers"] >= 1
+    secret = run("keys", "add", "ada", "--file", "keys.toml").stdout.strip()
+    listed = run("keys", "list", "--file", "keys.toml", "--json").stdout
+    assert json.loads(listed) == [{"name": "ada", "scopes": ["sample"], "per_minute": 600}]
+    assert secret not in listed
 
 
 def test_doctor_reports(run: Run) -> None:
