@@ -97,7 +97,8 @@ def list_keys(file: Annotated[Path, typer.Option(help="Key file.")], as_json: As
     """Names, scopes and limits; the keys themselves are stored nowhere. Example: ganymede keys list --file keys.toml"""
     found = _read(file)
     rows = [{"name": key.name, "scopes": sorted(key.scopes), "per_minute": key.per_minute} for key in found]
-    show(rows, as_json, "\n".join(f"{r['name']}\t{','.join(r['scopes'])}\t{r['per_minute']}/min" for r in rows))
+    lines = [f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.per_minute}/min" for key in found]
+    show(rows, as_json, "\n".join(lines))
 
 
 def _private(path: str, flags: int) -> int:
