@@ -36,7 +36,10 @@ def test_views_theme_copy(studio: Open) -> None:
         for number, name in enumerate(names, 1):
             press(page, str(number))
             page.locator(f"main.view-{name}").wait_for()
-        press(page, "1", "c")
+        press(page, "1")
+        seeds(page)
+        page.wait_for_timeout(500)  # what coming back says is said before the copy
+        press(page, "c")
         said(page, "curl copied")
         press(page, "t")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
@@ -92,7 +95,10 @@ def test_keys_of_shelf(studio: Open, address: str) -> None:
             press(page, "d")
         press(page, "s")
         said(page, re.compile("Saved as result-"))
+        expect(page.locator("#cards button[aria-label^='result-']").first).to_be_visible()
+        page.wait_for_timeout(500)  # until the cards stand still
         page.locator("#cards button[aria-label='card-31']").focus()
+        expect(page.locator("#cards button[aria-label='card-31']")).to_have_attribute("aria-current", "true")
         press(page, "w")
         said(page, "Stop 1 of the walk: card-31")
         page.locator("#around .tile button[tabindex='0']").focus()
