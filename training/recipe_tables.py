@@ -158,6 +158,7 @@ class EmaTable(Table):
 
     images: int = Field(0, ge=0)  # half-life in pictures seen; 0 = off
     rampup: float = Field(0.05, ge=0)  # half-life is at most this share of the pictures seen so far
+    every: int = Field(1, ge=1)  # steps between two updates of the averages; many small steps of big nets need few
     standing_batches: int = Field(32, ge=0)  # batches that recompute BatchNorm statistics; 0 = keep running ones
 
 

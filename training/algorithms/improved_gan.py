@@ -67,7 +67,8 @@ class ImprovedGan(TwoPlayer):
         stats = self._move_classifier(mine, fake, random)
         stats |= self._match(theirs, fake)
         self._average(random.step)
-        self._average_classifier(random.step)
+        half_life = self.recipe.semi_supervised.average_images
+        self._average_into(self.average_classifier, self.discriminator, half_life, random.step)
         return stats
 
     def export_discriminator(self) -> nn.Module | None:
@@ -121,11 +122,6 @@ class ImprovedGan(TwoPlayer):
     def _allow_gradients(self, wanted: bool) -> None:
         for name, parameter in self.discriminator.named_parameters():
             parameter.requires_grad_(wanted and name not in self._fixed)
-
-    def _average_classifier(self, step: int) -> None:
-        half_life, batch = self.recipe.semi_supervised.average_images, self.recipe.run.batch
-        keep = ema.decay(half_life, self.recipe.ema.rampup, batch, (step + 1) * batch) if half_life else 0.0
-        ema.update(self.average_classifier, self.discriminator, keep)
 
 
 def _networks(

@@ -240,9 +240,15 @@ class TwoPlayer(Algorithm):
             history.remember()
 
     def _average(self, step: int) -> None:
+        self._average_into(self.average, self.generator, self.recipe.ema.images, step)
+
+    def _average_into(self, average: nn.Module, network: nn.Module, half_life: int, step: int) -> None:
+        """One update of an averaged copy, if this step has one; half-life in pictures, 0: a plain copy."""
         table, batch = self.recipe.ema, self.recipe.run.batch
-        keep = ema.decay(table.images, table.rampup, batch, (step + 1) * batch) if table.images else 0.0
-        ema.update(self.average, self.generator, keep)
+        done = step + 1
+        if done % table.every == 0 or done == self.recipe.run.steps:
+            keep = ema.decay(half_life, table.rampup, batch * table.every, done * batch) if half_life else 0.0
+            ema.update(average, network, keep)
 
     def _one_hot(self, labels: Tensor) -> Tensor:
         return nn.functional.one_hot(labels, self.classes).float()

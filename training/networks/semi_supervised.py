@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from training.networks.layers import Block, Projection, upsampling
 from training.networks.mlp import ToPicture
 from training.networks.noise import GaussianNoise
+from training.networks.scaled_linear import ScaledLinear
 from training.networks.start import initialise_linear
 from training.networks.weight_norm import WEIGHT, normalise
 from training.recipe_tables import SemiSupervisedTable, TechniqueTable
@@ -45,9 +46,9 @@ class MlpClassifier(nn.Module):
         widths = [channels * size * size, *table.discriminator]
         layers: list[nn.Module] = [GaussianNoise(technique.input_noise)]
         for inputs, outputs in pairwise(widths):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU(), GaussianNoise(table.hidden_noise)]
+            layers += [ScaledLinear(inputs, outputs), nn.ReLU(inplace=True), GaussianNoise(table.hidden_noise)]
         self.hidden, self.noise = nn.Sequential(*layers[:-1]), layers[-1]  # features are matched before their noise
-        self.head = nn.Linear(widths[-1], classes)
+        self.head = ScaledLinear(widths[-1], classes)
 
     def features(self, picture: Tensor) -> Tensor:
         """The last hidden layer [N, F]."""
@@ -131,7 +132,7 @@ class SoftplusGenerator(nn.Module):
             norm.weight.requires_grad_(False)
             layers += [nn.Linear(inputs, outputs, bias=False), norm, CentredSoftplus()]
         self.hidden = nn.Sequential(*layers)
-        self.output = nn.Linear(widths[-1], channels * size * size)
+        self.output = ScaledLinear(widths[-1], channels * size * size)
         self.picture = nn.Sequential(nn.Sigmoid(), ToPicture(size, channels))
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
