@@ -28,6 +28,13 @@ CASES: dict[str, dict[str, Any]] = {
     "dcgan virtual": {"generator": {"norm": "virtual"}},
     "dcgan weight norm": {"discriminator": {"norm": "weight"}},
     "ssl": {"algorithm": "improved_gan", "semi_supervised": SSL, "technique": {"feature_matching": "squared"}},
+    "ssl bf16 seldom averaged": {
+        "algorithm": "improved_gan",
+        "semi_supervised": SSL,
+        "technique": {"feature_matching": "squared", "input_noise": 0.3},
+        "ema": {"images": 100, "every": 3},
+        "run": {**RUN, "precision": "bf16"},
+    },
     "ssl convolutional": {
         "algorithm": "improved_gan",
         "semi_supervised": CONVOLUTIONAL,
@@ -159,3 +166,22 @@ def test_a_semi_supervised_recipe_needs_kept_labels() -> None:
     """The algorithm and data.labelled belong together; feature matching is what drives its generator."""
     with pytest.raises(RecipeError, match="belong together"):
         from_tree({"name": "t", "algorithm": "improved_gan", "data": {"labels": "class"}})
+
+
+def test_averages_move_when_the_recipe_says_and_at_the_end() -> None:
+    """ema.every=3: untouched after two steps, moved by the third, and by the last step of the run."""
+    algorithm, pictures = make("ssl bf16 seldom averaged")
+
+    def averages() -> list[torch.Tensor]:
+        state = algorithm.state_dict()
+        return [state[part]["head.bias" if part == "average_classifier" else "output.bias"].clone() for part in names]
+
+    names = ("average", "average_classifier")
+    first = averages()
+    move(algorithm, pictures, range(2))
+    assert all(map(torch.equal, first, averages()))
+    move(algorithm, pictures, range(2, 3))
+    third = averages()
+    assert not any(map(torch.equal, first, third))
+    move(algorithm, pictures, range(19, 20))  # the last of 20
+    assert not any(map(torch.equal, third, averages()))

@@ -77,9 +77,18 @@ class ImprovedGan(TwoPlayer):
 
     def _before_step(self, batch: Batch, random: StepRandom) -> None:
         super()._before_step(batch, random)
-        if random.step == 0 and isinstance(self.generator, SoftplusGenerator):
-            self.generator.start_from_data(batch.pictures)
+        if random.step == 0:
+            self._start_generator(batch, random)
             self.parallel.broadcast(self.generator)
+
+    def _start_generator(self, batch: Batch, random: StepRandom) -> None:
+        if isinstance(self.generator, SoftplusGenerator):
+            self.generator.start_from_data(batch.pictures)
+        elif isinstance(self.generator, StridedGenerator):
+            prior = self.recipe.latent
+            self.generator.start_from_noise(
+                random.latents("start", len(batch.pictures), prior.size, prior.distribution)
+            )
 
     def _parts(self) -> dict[str, Any]:
         return super()._parts() | {"average_classifier": self.average_classifier}

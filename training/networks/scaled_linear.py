@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from training.networks.weight_norm import WEIGHT
+
 
 class ScaledLinear(nn.Linear):
     """nn.Linear until it is weight-normalised, and again when it is evaluated or exported."""
@@ -20,15 +22,15 @@ class ScaledLinear(nn.Linear):
         """[N, inputs] -> [N, outputs]."""
         if not (self.training and parametrize.is_parametrized(self, "weight")):
             return super().forward(x)
-        parts = self.parametrizations.weight
-        return cast(Tensor, _Scaled.apply(x, parts.original1, parts.original0, self.bias))
+        gain, direction = (self.get_parameter(f"{WEIGHT}.original{index}") for index in (0, 1))
+        return cast(Tensor, _Scaled.apply(x, direction, gain, self.bias))  # type: ignore[no-untyped-call]
 
 
 class _Scaled(torch.autograd.Function):
     """Products in autocast's type where it is on; lengths, gains and the direction's gradient in float32."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, v: Tensor, gain: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, v: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
         kind = x.device.type
         low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else v.dtype
         x_low, v_low = x.to(low), v.to(low)
@@ -40,7 +42,7 @@ class _Scaled(torch.autograd.Function):
         return torch.addcmul(bias.to(low), raw, scale.to(low))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x_low, v_low, v, raw, length, scale = ctx.saved_tensors
         for_x, for_v, for_gain, for_bias = ctx.needs_input_grad
         scaled = grad * scale.to(grad.dtype)

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.networks import weight_norm
 from training.networks.layers import Block, Projection, upsampling
 from training.networks.mlp import ToPicture
 from training.networks.noise import GaussianNoise
@@ -26,6 +27,7 @@ from training.recipe_tables import SemiSupervisedTable, TechniqueTable
 
 SLOPE = 0.2
 CONTRAST = 4.0  # length of each pixel's weights at the start: logits then spread by about 2, as ink and paper need
+FAINT = 0.1  # deviation of the first CIFAR samples before their tanh, as released
 DARKEST = 0.02  # a pixel that is always 0 or 1 in the data starts this far from it
 
 
@@ -153,10 +155,10 @@ class StridedGenerator(nn.Module):
     def __init__(self, table: SemiSupervisedTable, size: int, channels: int, noise: int) -> None:
         super().__init__()
         widths = table.generator
-        self.project = Block(Projection(noise, widths[0]), nn.BatchNorm2d(widths[0]), nn.ReLU())
+        self.project = Block(Projection(noise, widths[0]), _centring(widths[0]), nn.ReLU())
         self.blocks = nn.Sequential(
             *(
-                Block(upsampling(inputs, outputs, "deconv", 5, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+                Block(upsampling(inputs, outputs, "deconv", 5, bias=False), _centring(outputs), nn.ReLU())
                 for inputs, outputs in pairwise(widths)
             )
         )
@@ -168,6 +170,21 @@ class StridedGenerator(nn.Module):
         """See the class; the label is not used."""
         picture: Tensor = self.output(self.blocks(self.project(noise)))
         return picture
+
+    @torch.no_grad()
+    def start_from_noise(self, noise: Tensor) -> None:
+        """The output's gains and biases: before the tanh, mean 0 and deviation 0.1 for noise [N, Z]."""
+        weight_norm.start_from_data(self, noise)
+        for layer in weight_norm.normalised_layers(self):
+            layer.get_parameter(f"{WEIGHT}.original0").mul_(FAINT)
+            layer.get_parameter("bias").mul_(FAINT)
+
+
+def _centring(channels: int) -> nn.BatchNorm2d:
+    """BatchNorm whose gain stays 1, as released: the ReLU and the next layer's weights take any scale."""
+    norm = nn.BatchNorm2d(channels)
+    norm.weight.requires_grad_(False)
+    return norm
 
 
 class ClassifierGraph(nn.Module):
@@ -184,11 +201,13 @@ class ClassifierGraph(nn.Module):
 
 
 def start_generator(network: SoftplusGenerator | StridedGenerator, generator: torch.Generator) -> None:
-    """Glorot for linear layers, N(0, .05) for convolutions; the MNIST network's last layer is weight-normalised."""
+    """Glorot for linear layers, N(0, .05) for convolutions; the last layer of either network is weight-normalised."""
     initialise_linear(network, generator)
     _normal(network, (nn.ConvTranspose2d,), 0.05, generator)
     if isinstance(network, SoftplusGenerator):
         normalise(network.output).get_parameter(f"{WEIGHT}.original0").data.fill_(CONTRAST)
+    else:
+        normalise(network.output[0])
 
 
 def start_classifier(network: nn.Module, deviation: float, generator: torch.Generator) -> None:

@@ -17,7 +17,7 @@ SMALLEST_SPREAD = 1e-6  # a channel that never varies on the first batch keeps a
 
 def normalise(layer: nn.Module, fixed_gain: bool = False) -> nn.Module:
     """The linear or convolutional layer, weight-normalised per output channel; `fixed_gain` does not learn g."""
-    normal: nn.Module = weight_norm(layer, dim=0)
+    normal: nn.Module = weight_norm(layer, dim=1 if isinstance(layer, nn.ConvTranspose2d) else 0)
     if fixed_gain:
         _gain(normal).requires_grad_(False)
     return normal
@@ -58,7 +58,7 @@ def _rescale(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tenso
     shape = (1, -1) + (1,) * (out.dim() - 2)
     mean, spread = out.mean(axes), out.std(axes, correction=0).clamp_min(SMALLEST_SPREAD)
     gain, bias = _gain(layer), layer.bias
-    gain.div_(spread.view(-1, *(1,) * (gain.dim() - 1)))
+    gain.div_(spread.view(gain.shape))
     if isinstance(bias, nn.Parameter):
         bias.copy_((bias - mean) / spread)
     else:

@@ -10,6 +10,7 @@ from training.networks.semi_supervised import (
     CentredSoftplus,
     MlpClassifier,
     SoftplusGenerator,
+    StridedGenerator,
     normalise_classifier,
     start_classifier,
     start_generator,
@@ -81,6 +82,22 @@ def test_long_weights_turn_slowly() -> None:
         return float(1 - nn.functional.cosine_similarity(before[0], network.head.weight[0].detach(), dim=0))
 
     assert turned(0.1) < 0.2 * turned(0.01)
+
+
+def test_the_first_cifar_samples_are_faint_and_their_layers_are_as_released() -> None:
+    """Before the tanh mean 0 and deviation 0.1; only the output has a learnt gain, one for each colour."""
+    network = StridedGenerator(SemiSupervisedTable(generator=(8, 8, 8)), 32, 3, 20)
+    start_generator(network, torch.Generator().manual_seed(0))
+    noise = torch.rand(64, 20, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    network.start_from_noise(noise)
+    drawn = network(noise).detach().atanh()
+    assert torch.allclose(drawn.mean((0, 2, 3)), torch.zeros(3), atol=1e-3)
+    assert torch.allclose(drawn.std((0, 2, 3)), torch.full((3,), 0.1), atol=1e-3)
+    gains = [norm.weight for norm in network.modules() if isinstance(norm, nn.BatchNorm2d)]
+    assert not any(gain.requires_grad for gain in gains)
+    learnt = network.get_parameter("output.0.parametrizations.weight.original0")
+    assert learnt.requires_grad
+    assert learnt.numel() == 3
 
 
 def test_the_fused_optimiser_moves_channels_last_weights_as_the_plain_one_does() -> None:
