@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
+from service.express import Express
 from service.middleware import Gate
 from service.operations.jobs import start_runner
 from service.operations.judge import JudgeRequest
@@ -34,6 +35,7 @@ from service.routes import (
     web,
 )
 from service.routes.documented import name_parts
+from service.routes.lane import Lane
 from service.routes.plain import answer_plain, is_plain
 from service.settings import Settings
 from service.state import State, build_state, close_state
@@ -85,7 +87,10 @@ def build_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
+        app.state.lane = app.state.express = None
         if state.engine is not None:
+            app.state.lane = Lane(state, state.engine)
+            app.state.express = Express(state, app.state.lane) if settings.role != "worker" else None
             start_runner(state)
         try:
             yield
@@ -119,3 +124,9 @@ def state_of(app: FastAPI) -> State:
     """The running state of an application."""
     state: State = app.state.ganymede
     return state
+
+
+def express_of(app: FastAPI) -> Express | None:
+    """The short way of an application; None before it started and where it has no engine."""
+    express: Express | None = getattr(app.state, "express", None)
+    return express

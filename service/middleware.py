@@ -34,6 +34,14 @@ _SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in SECU
 RawHeaders = list[tuple[bytes, bytes]]
 
 
+def lines_of(headers: RawHeaders) -> bytes:
+    """Headers as they travel."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
+SECURITY_LINES = lines_of(_SECURITY_RAW)
+
+
 def with_security(headers: RawHeaders, request_id: str) -> RawHeaders:
     """The headers of an answer with its request id, and the security headers it does not set itself."""
     names = {name for name, _ in headers}
@@ -135,18 +143,19 @@ class _Visit:
         await problem_response(error, scope["path"])(scope, receive, self.send)
 
     def report(self, state: State) -> None:
-        route = self.route
-        took = time.perf_counter() - self._started
-        state.metrics.add("requests", route=route, status=str(self.status or 499))
-        state.metrics.observe("request_seconds", took, route=route)
-        if log.isEnabledFor(logging.INFO):
-            log.info(
-                "%s %s %s",
-                self._scope["method"],
-                self._scope["path"],
-                self.status or 499,
-                extra={"duration_ms": round(took * 1e3, 2), "status": self.status or 499},
-            )
+        path = self._scope["path"]
+        report(state, self._scope["method"], path, self.route, self.status or 499, self._started, self.request_id)
+
+
+def report(state: State, method: str, path: str, route: str, status: int, started: float, request_id: str) -> None:
+    """Count a request that ended, and log it where machines read the log. `started` is a time.perf_counter()."""
+    took = time.perf_counter() - started
+    state.metrics.add("requests", route=route, status=str(status))
+    state.metrics.observe("request_seconds", took, route=route)
+    if log.isEnabledFor(logging.INFO):
+        with about(request_id=request_id):
+            extra = {"duration_ms": round(took * 1e3, 2), "status": status}
+            log.info("%s %s %s", method, path, status, extra=extra)
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -7,8 +7,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from service.app import build_app, state_of
-from service.one_write import OneWriteProtocol
+from service.app import build_app, express_of, state_of
+from service.express_protocol import protocol_of
 from service.process_group import children_of, process_count
 from service.settings import Settings
 from service.state import resolve_device
@@ -86,7 +86,7 @@ def run(settings: Settings, listener: socket.socket, ready: Callable[[], object]
     app = build_app(settings)
     config = uvicorn.Config(
         app,
-        http=OneWriteProtocol,
+        http=protocol_of(lambda: express_of(app)),
         ws="none",
         access_log=False,
         log_config=None,

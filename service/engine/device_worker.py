@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -29,6 +30,19 @@ INLINE_BATCHES = 4
 """With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
 
+class Waiter(Protocol):
+    """Who waits for pictures: an asyncio.Future, or whatever else hears of its result in the event loop, once."""
+
+    def done(self) -> bool:
+        """Whether it wants to hear no more."""
+
+    def set_result(self, result: Array, /) -> object:
+        """The pictures [n, c, h, w]."""
+
+    def set_exception(self, exception: Exception, /) -> object:
+        """There will be none."""
+
+
 @dataclass(eq=False)
 class LevelWork:
     """Inputs of one level of one request, where its results go, and who waits for them."""
@@ -38,7 +52,7 @@ class LevelWork:
     previous: Array | None
     noise: Array | None
     label: Array | None
-    future: "asyncio.Future[Array]"
+    future: Waiter
     loop: asyncio.AbstractEventLoop
     remaining: int
     trace: Trace = None

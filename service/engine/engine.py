@@ -9,12 +9,13 @@ import numpy as np
 from models.latents import cut
 from models.runtimes.base import Array, Judgement, one_hot
 from service.engine.batcher import Ticket
-from service.engine.device_worker import DeviceWorker, LevelWork
+from service.engine.device_worker import DeviceWorker, LevelWork, Waiter
 from service.engine.model import FREE, Model
 from service.errors import OverloadedError, UnavailableError
 from service.metrics import Metrics
 from service.tracing import Tracing
 
+Inputs = tuple[Array | None, Array | None, Array | None]
 OnLevel = Callable[[int, Array], Awaitable[None]]
 
 
@@ -92,28 +93,58 @@ class Engine:
         bulk: bool = False,
     ) -> Array:
         """One level of a request, in whatever batches it shares with others. Cancelling the caller frees its place."""
+        future: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
+        inputs = (previous, noise, label)
+        ticket = self._ticket(model, level, inputs, future, caller=caller, deadline=deadline, bulk=bulk)
+        self._worker.submit(ticket)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._worker.cancel(ticket)
+            raise
+
+    def start(
+        self, model: Model, vector: Array, label: Array | None, waiter: Waiter, *, caller: str, deadline: float
+    ) -> Ticket:
+        """One picture of a model with one level from a flat latent [1, size], without a task; `waiter` hears of it.
+
+        Raises OverloadedError as `admit` does.
+        """
+        self.admit(1)
+        inputs = (None, cut(model.manifest.latent, vector)[0], label)
+        ticket = self._ticket(model, 0, inputs, waiter, caller=caller, deadline=deadline, bulk=False)
+        self._worker.submit(ticket)
+        return ticket
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Nobody waits for what `start` began."""
+        self._worker.cancel(ticket)
+
+    def _ticket(
+        self,
+        model: Model,
+        level: int,
+        inputs: Inputs,
+        waiter: Waiter,
+        *,
+        caller: str,
+        deadline: float | None,
+        bulk: bool,
+    ) -> Ticket:
+        previous, noise, label = inputs
         count = len(next(x for x in (noise, previous) if x is not None))
-        shape = None if previous is None else previous.shape[1:]
-        loop = asyncio.get_running_loop()
         used_label = label if model.manifest.levels[level].label else None
-        here = self._worker.tracing.here()
-        work = LevelWork(model, level, previous, noise, used_label, loop.create_future(), loop, count, here)
-        ticket = Ticket(
-            lane=(model.reference, level, shape),
+        loop, here = asyncio.get_running_loop(), self._worker.tracing.here()
+        return Ticket(
+            lane=(model.reference, level, None if previous is None else previous.shape[1:]),
             count=count,
             caller=caller,
-            payload=work,
+            payload=LevelWork(model, level, previous, noise, used_label, waiter, loop, count, here),
             arrived=time.monotonic(),
             deadline=deadline,
             bulk=bulk,
             max_batch=self._max_batch if model.buckets[level] == FREE else max(model.buckets[level], 1),
         )
-        self._worker.submit(ticket)
-        try:
-            return await work.future
-        except asyncio.CancelledError:
-            self._worker.cancel(ticket)
-            raise
 
     async def judge(self, model: Model, images: Array, label: Array | None = None) -> Judgement:
         """The discriminator's answer for images [n, c, h, w] in -1..1, one picture a call: company cannot matter."""

@@ -1,6 +1,7 @@
 """A bundle that is being served: verified, opened where an engine is, and proved independent of company."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from models.bundle import Bundle
 from models.manifest import Manifest
@@ -23,7 +24,7 @@ class Model:
         """What the bundle says of itself."""
         return self.bundle.manifest
 
-    @property
+    @cached_property
     def reference(self) -> str:
         """`name@digest`."""
         return self.bundle.reference

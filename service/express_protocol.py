@@ -1,0 +1,108 @@
+"""uvicorn's HTTP protocol with a turn-off: what may be plain is held until its body is there, then answered by Express.
+
+Everything else, and whatever Express gives back, is uvicorn's, as if nothing had been held.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from service.express import Errand, Express, Order
+from service.middleware import lines_of
+from service.one_write import OneWriteProtocol
+
+
+class _NobodyWaits:
+    """uvicorn wakes a cycle's task by this; a held request has no task."""
+
+    def set(self) -> None:
+        """Nothing to wake."""
+
+
+class Held:
+    """A request whose body is being read, or that Express is answering; to uvicorn it looks like a cycle of its own."""
+
+    message_event = _NobodyWaits()
+
+    def __init__(self, order: Order, before: Any, keep_alive: bool) -> None:
+        self.order, self.before, self.keep_alive = order, before, keep_alive
+        self.response_complete = self.disconnected = False
+        self.body = bytearray()
+
+
+class ExpressProtocol(OneWriteProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, express: Callable[[], Express | None], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._express = express()
+        self._held: Held | None = None
+        self._errand: Errand | None = None
+
+    def on_headers_complete(self) -> None:
+        """Hold what may be plain, unless an answer is still being made on this connection."""
+        idle = self.cycle is None or self.cycle.response_complete
+        order = None
+        if self._express is not None and idle:
+            order = self._express.order(self.parser.get_method(), self.url, self.headers)
+        if order is None:
+            super().on_headers_complete()
+            return
+        keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        self.cycle = self._held = Held(order, self.cycle, keep_alive)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Keep it, or let uvicorn have it."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.body += body
+
+    def on_message_complete(self) -> None:
+        """Everything is there: let Express answer, or uvicorn after all."""
+        held, self._held = self._held, None
+        if held is None:
+            super().on_message_complete()
+            return
+        assert self._express is not None
+        caller = self.client[0] if self.client else ""
+        errand = self._express.take(held.order, bytes(held.body), caller, partial(self._answer, held))
+        if errand is None:
+            self._give_back(held)
+        elif not held.response_complete:
+            self._errand = errand
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A picture nobody waits for any more leaves the queue."""
+        if self._errand is not None:
+            self._errand.hang_up()
+        super().connection_lost(exc)
+
+    def _give_back(self, held: Held) -> None:
+        """The ordinary way, from the head on."""
+        self.cycle = held.before
+        super().on_headers_complete()
+        self.cycle.keep_alive = self.cycle.keep_alive and held.keep_alive  # a drain may have begun meanwhile
+        super().on_body(bytes(held.body))
+        super().on_message_complete()
+
+    def _answer(self, held: Held, status: int, head: bytes, body: bytes) -> None:
+        """Send; `self.cycle` may by now be a later request that was sent before this answer."""
+        held.response_complete, self._errand = True, None
+        closing = b"" if held.keep_alive else b"connection: close\r\n"
+        common = lines_of(self.server_state.default_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], common, head, closing, b"\r\n", body)))
+        if not held.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+
+def protocol_of(express: Callable[[], Express | None]) -> Any:
+    """The protocol for uvicorn's configuration; `express` is asked at each connection."""
+
+    def connect(*args: Any, **options: Any) -> ExpressProtocol:
+        return ExpressProtocol(*args, express=express, **options)
+
+    return connect

@@ -1,0 +1,245 @@
+"""Plain requests answered at the protocol: the same answers as the framework's, and everything uvicorn does around them."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from service.app import build_app, express_of
+from service.auth import new_key
+from service.express_protocol import ExpressProtocol, protocol_of
+from service.settings import Settings
+from tests.service.test_quick import BODIES, VARYING
+
+ACCEPTS = ["image/png", "*/*", "image/webp", "application/json", "text/plain"]
+
+
+class Wire(asyncio.Transport):
+    """A client's end of a connection to an application in this process."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__()
+        config = uvicorn.Config(
+            app, http=protocol_of(lambda: express_of(app)), ws="none", access_log=False, log_config=None
+        )
+        config.load()
+        self.data, self.closed = b"", False
+        self.protocol: ExpressProtocol = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=config, server_state=ServerState(), app_state={}
+        )
+        self.protocol.connection_made(self)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("10.0.0.1", 1), "sockname": ("10.0.0.2", 80)}.get(name, default)
+
+    def write(self, data: Any) -> None:
+        self.data += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def say(self, body: bytes, *lines: str, version: str = "1.1", path: str = "/sample") -> bytes:
+        """Bytes of a POST with JSON."""
+        head = [f"POST {path} HTTP/{version}", "Host: x", *lines, f"Content-Length: {len(body)}"]
+        if not any(line.lower().startswith("content-type") for line in lines):
+            head.append("Content-Type: application/json")
+        return "\r\n".join([*head, "", ""]).encode() + body
+
+    def tell(self, data: bytes) -> None:
+        """Let the server read this."""
+        self.protocol.data_received(data)
+
+    async def hear(self) -> tuple[int, dict[str, str], bytes]:
+        """The next whole answer: status, headers, body."""
+        async with asyncio.timeout(60):
+            while b"\r\n\r\n" not in self.data:
+                await asyncio.sleep(0.001)
+            head, _, rest = self.data.partition(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            length = int(headers.get("content-length", 0))
+            while len(rest) < length:
+                await asyncio.sleep(0.001)
+                rest = self.data.partition(b"\r\n\r\n")[2]
+            self.data = rest[length:]
+            return int(first.split()[1]), headers, rest[:length]
+
+    async def ask(self, body: bytes, *lines: str, **options: Any) -> tuple[int, dict[str, str], bytes]:
+        """Say and hear."""
+        self.tell(self.say(body, *lines, **options))
+        return await self.hear()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+async def opened(bundle_folder: Path, tmp_path: Path) -> AsyncIterator[Open]:
+    """`app = await opened(queue_pictures=4)`: an application whose lifespan has begun."""
+    ends: list[Any] = []
+
+    async def open_app(**options: Any) -> Any:
+        defaults = {"bundles": (bundle_folder,), "data_dir": tmp_path / "data", "threads": 1, "default_model": "tiny"}
+        app = build_app(Settings(**{**defaults, **options}))
+        lifespan = app.router.lifespan_context(app)
+        await lifespan.__aenter__()
+        ends.append(lifespan)
+        return app
+
+    yield open_app
+    for lifespan in ends:
+        await lifespan.__aexit__(None, None, None)
+
+
+def rides_of(app: Any) -> list[bytes]:
+    """A list that grows by each request that Express answers."""
+    taken, take = [], app.state.express.take
+
+    def spy(order: Any, body: bytes, *rest: Any) -> Any:
+        errand = take(order, body, *rest)
+        taken.extend([body] if errand is not None else [])
+        return errand
+
+    app.state.express.take = spy
+    return taken
+
+
+def lasting(headers: dict[str, str]) -> dict[str, str]:
+    """Headers that two answers to one question share; the length of JSON changes with its id."""
+    return {name: value for name, value in headers.items() if name not in VARYING | {"content-length"}}
+
+
+async def test_both_ways_answer_the_same(opened: Open) -> None:
+    """Status, headers and bytes are those of the framework's route, for good requests and for every kind of bad one."""
+    app = await opened()
+    taken, wire = rides_of(app), Wire(app)
+    for body in BODIES:
+        for accept in ACCEPTS if body == BODIES[0] else ACCEPTS[:1]:
+            short = await wire.ask(body, f"Accept: {accept}")
+            long = await wire.ask(body, f"Accept: {accept}", "Content-Type: application/json; charset=utf-8")
+            assert short[0] == long[0]
+            assert short[2] == long[2] or short[1]["content-type"] == "application/json"
+            kept = [
+                {k: v for k, v in headers.items() if k not in VARYING | {"content-length"}}
+                for _, headers, _ in (short, long)
+            ]
+            assert kept[0] == kept[1]
+    assert {BODIES[0], BODIES[2]} == set(taken)
+
+
+async def test_a_request_is_counted_logged_and_named(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller's id comes back, the route is counted, and the log line says both."""
+    app = await opened()
+    taken = rides_of(app)
+    with caplog.at_level(logging.INFO, "ganymede.requests"):
+        status, headers, _ = await Wire(app).ask(b'{"seed": 7}', "X-Request-ID: abc-1")
+    assert (status, headers["x-request-id"], len(taken)) == (200, "abc-1", 1)
+    assert headers["ganymede-seed"] == "7"
+    assert 'route="/sample",status="200"} 1.0' in app.state.ganymede.metrics.text().decode()
+    assert caplog.messages == ["POST /sample 200"]
+    assert app.state.ganymede.in_flight == 0
+    made = await Wire(app).ask(b'{"seed": 7}', "X-Request-ID: not a good id")
+    assert len(made[1]["x-request-id"]) == 32
+
+
+async def test_pieces_pipelines_and_neighbours(opened: Open) -> None:
+    """A body in pieces, two requests in one packet, other endpoints on the same connection: each is answered, in order."""
+    app = await opened()
+    taken, wire = rides_of(app), Wire(app)
+    whole = wire.say(b'{"seed": 3}')
+    wire.tell(whole[:-4])
+    wire.tell(whole[-4:])
+    assert (await wire.hear())[1]["ganymede-seed"] == "3"
+    wire.tell(b"".join(wire.say(b'{"seed": %d}' % seed) for seed in range(4)))
+    assert [(await wire.hear())[1]["ganymede-seed"] for _ in range(4)] == ["0", "1", "2", "3"]
+    wire.tell(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + wire.say(b'{"seed": 9}'))
+    assert (await wire.hear())[0] == 200
+    assert (await wire.hear())[1]["ganymede-seed"] == "9"
+    assert (await wire.ask(b'{"seed": 5, "n": 2}'))[0] == 200
+    assert (await wire.ask(b'{"seed": 6}'))[1]["ganymede-seed"] == "6"
+    assert b'{"seed": 5, "n": 2}' not in taken
+    assert b'{"seed": 6}' in taken
+    assert not wire.closed
+
+
+@pytest.mark.parametrize("lines", [("Connection: close",), ()])
+async def test_a_connection_that_shall_end_ends(opened: Open, lines: tuple[str, ...]) -> None:
+    """`Connection: close` and HTTP/1.0 close it after the answer."""
+    app = await opened()
+    wire = Wire(app)
+    _, headers, _ = await wire.ask(b'{"seed": 1}', *lines, version="1.1" if lines else "1.0")
+    assert headers["connection"] == "close"
+    assert wire.closed
+
+
+async def test_a_drain_answers_what_has_arrived(opened: Open) -> None:
+    """A shutdown during a request lets it finish, says `close`, and closes; so does one while its body is being read."""
+    app = await opened()
+    for pieces in ((b'{"seed": 1}',), (b'{"se', b'ed": 1}')):
+        wire = Wire(app)
+        wire.tell(wire.say(b"".join(pieces))[: -len(pieces[-1])])
+        if len(pieces) == 2:
+            wire.protocol.shutdown()
+        wire.tell(pieces[-1])
+        wire.protocol.shutdown()
+        status, headers, _ = await wire.hear()
+        assert (status, headers["connection"], wire.closed) == (200, "close", True)
+
+
+async def test_who_hangs_up_frees_a_place(opened: Open) -> None:
+    """Nobody computes for a closed connection, and nothing is left waiting or in flight."""
+    app = await opened()
+    state, wire = app.state.ganymede, Wire(app)
+    wire.tell(wire.say(b'{"seed": 1}'))
+    assert state.engine.waiting == 1
+    wire.protocol.connection_lost(None)
+    assert (state.engine.waiting, state.in_flight, wire.data) == (0, 0, b"")
+    assert 'route="/sample",status="499"} 1.0' in state.metrics.text().decode()
+
+
+async def test_too_much_is_refused_at_once(opened: Open) -> None:
+    """429 as problem+json with Retry-After, before the event loop turns once; counted as a refusal."""
+    app = await opened(queue_pictures=2)
+    wires = [Wire(app) for _ in range(4)]
+    for seed, wire in enumerate(wires):
+        wire.tell(wire.say(b'{"seed": %d}' % seed))
+    answers = [await wire.hear() for wire in wires]
+    assert [status for status, _, _ in answers] == [200, 200, 429, 429]
+    _, headers, body = answers[-1]
+    assert headers["content-type"] == "application/problem+json"
+    assert int(headers["retry-after"]) >= 1
+    assert json.loads(body)["type"] == "urn:ganymede:problem:overloaded"
+    assert 'reason="queue"} 2.0' in app.state.ganymede.metrics.text().decode()
+
+
+async def test_keys_are_asked_for(opened: Open, tmp_path: Path) -> None:
+    """With keys every request passes the gate; the right key gets the same picture by the awaited ride."""
+    token, table = new_key("reader", ["sample"], 600)
+    (tmp_path / "keys.toml").write_text(table)
+    app = await opened(api_keys_file=tmp_path / "keys.toml")
+    taken = rides_of(app)
+    assert (await Wire(app).ask(b'{"seed": 1}'))[0] == 401
+    status, headers, body = await Wire(app).ask(b'{"seed": 1}', f"Authorization: Bearer {token}")
+    assert (status, headers["ganymede-seed"], body[:4]) == (200, "1", b"\x89PNG")
+    assert not taken
+
+
+async def test_a_late_picture_is_504(opened: Open) -> None:
+    """A device that does not come back does not leave anybody waiting."""
+    app = await opened(timeout_s=0.2)
+    app.state.ganymede.engine.start = lambda *_, **__: None
+    status, headers, _ = await Wire(app).ask(b'{"seed": 1}')
+    assert (status, headers["content-type"]) == (504, "application/problem+json")
