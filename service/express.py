@@ -23,7 +23,6 @@ from service.problems import MEDIA_TYPE
 from service.routes.lane import Drawn, Lane, Ride
 from service.routes.plain import headers_of, wants_png
 from service.state import State
-from service.tracing import Tracing
 
 log = logging.getLogger("ganymede.requests")
 PATH, MOST_BYTES = "/sample", 4096
@@ -49,7 +48,7 @@ class Express:
     def __init__(self, state: State, lane: Lane) -> None:
         self._state, self._lane = state, lane
         self._most = min(MOST_BYTES, state.settings.max_body_bytes)
-        self.is_open = state.keyring is None and type(state.tracing) is Tracing
+        self.is_open = state.keyring is None and not state.tracing.is_on
 
     def order(self, method: bytes, url: bytes, headers: RawHeaders) -> Order | None:
         """What the head asks for, if it may be plain."""

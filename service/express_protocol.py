@@ -3,6 +3,7 @@
 Everything else, and whatever Express gives back, is uvicorn's, as if nothing had been held.
 """
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.express import Errand, Express, Order
 from service.middleware import lines_of
+from service.neighbours import Seat
 from service.one_write import OneWriteProtocol
 
 
@@ -33,13 +35,32 @@ class Held:
 
 
 class ExpressProtocol(OneWriteProtocol):
-    """One connection."""
+    """One connection. With a `seat` a fresh one may go to a neighbour; one that came from there is `settled`."""
 
-    def __init__(self, *args: Any, express: Callable[[], Express | None], **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        express: Callable[[], Express | None],
+        seat: Seat | None = None,
+        settled: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
-        self._express = express()
+        self._express, self._seat, self._settled = express(), seat, settled
+        self._gone = False
         self._held: Held | None = None
         self._errand: Errand | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep the connection, or give it to a neighbour who has fewer: then nothing of it happens here."""
+        if self._seat is not None and not self._settled:
+            self._gone = self._seat.hand_over(transport.get_extra_info("socket").fileno())
+        if self._gone:
+            transport.abort()
+            return
+        if self._seat is not None:
+            self._seat.opened()
+        super().connection_made(transport)
 
     def on_headers_complete(self) -> None:
         """Hold what may be plain, unless an answer is still being made on this connection."""
@@ -76,6 +97,10 @@ class ExpressProtocol(OneWriteProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A picture nobody waits for any more leaves the queue."""
+        if self._gone:
+            return
+        if self._seat is not None:
+            self._seat.closed()
         if self._errand is not None:
             self._errand.hang_up()
         super().connection_lost(exc)
@@ -99,10 +124,6 @@ class ExpressProtocol(OneWriteProtocol):
         self.on_response_complete()
 
 
-def protocol_of(express: Callable[[], Express | None]) -> Any:
+def protocol_of(express: Callable[[], Express | None], seat: Seat | None = None) -> Any:
     """The protocol for uvicorn's configuration; `express` is asked at each connection."""
-
-    def connect(*args: Any, **options: Any) -> ExpressProtocol:
-        return ExpressProtocol(*args, express=express, **options)
-
-    return connect
+    return partial(ExpressProtocol, express=express, seat=seat)

@@ -28,6 +28,8 @@ def exporter() -> SpanExporter:
 class OpenTelemetry(Tracing):
     """Spans of one process. `OTEL_SERVICE_NAME` goes before the role's name."""
 
+    is_on = True
+
     def __init__(self, role: str) -> None:
         name = Resource.create().attributes.get(SERVICE_NAME, "unknown_service")
         own = {SERVICE_NAME: f"ganymede-{role}"} if str(name).startswith("unknown_service") else {}

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
+from service.neighbours import Neighbours, Seat
 from service.redis.embedded import EmbeddedRedis
 from service.settings import Settings
 from service.supervisor import Child
@@ -17,16 +19,19 @@ PR_SET_PDEATHSIG = 1
 Ready = Callable[[], None]
 
 
-def children_of(settings: Settings, serve_one: Callable[[Settings, Ready], None]) -> list[Child]:
-    """The children in the order of starting. `serve_one(settings, ready)` runs one server until it is drained."""
-    found = []
+ServeOne = Callable[[Settings, Ready, Seat], None]
+
+
+def children_of(settings: Settings, serve_one: ServeOne) -> list[Child]:
+    """The children in the order of starting. `serve_one(settings, ready, seat)` runs one server until it is drained."""
+    found, neighbours = [], Neighbours(process_count(settings))
     if settings.redis_url is None:
         embedded = EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_appendfsync)
         settings = settings.model_copy(update={"redis_url": embedded.url})
         found.append(Child("redis", lambda ready: keep_redis(embedded, ready)))
     for index in range(process_count(settings)):
-        own = share_of(settings, index)
-        found.append(Child(f"server {index}", lambda ready, own=own: _tied(serve_one, own, ready)))  # type: ignore[misc]
+        run = partial(_tied, serve_one, share_of(settings, index), Seat(neighbours, index))
+        found.append(Child(f"server {index}", run, ended=partial(neighbours.mark_away, index)))
     return found
 
 
@@ -66,9 +71,9 @@ def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
     asyncio.run(keep())
 
 
-def _tied(serve_one: Callable[[Settings, Ready], None], settings: Settings, ready: Ready) -> None:
+def _tied(serve_one: ServeOne, settings: Settings, seat: Seat, ready: Ready) -> None:
     die_with_parent()
-    serve_one(settings, ready)
+    serve_one(settings, ready, seat)
 
 
 def die_with_parent() -> None:

@@ -29,7 +29,10 @@ class ChildFailedError(Exception):
 
 @dataclass
 class Child:
-    """One kind of child. `run(ready)` is called in the fork and must call `ready()` once it serves."""
+    """One kind of child. `run(ready)` is called in the fork and must call `ready()` once it serves.
+
+    `ended` is called in the supervisor when it died.
+    """
 
     name: str
     run: Callable[[Callable[[], None]], None]
@@ -39,6 +42,7 @@ class Child:
     due: float = 0.0
     ready: int = -1
     was_ready: bool = False
+    ended: Callable[[], None] = lambda: None
 
 
 class Supervisor:
@@ -127,6 +131,7 @@ class Supervisor:
                 self._note_death(child)
 
     def _note_death(self, child: Child) -> None:
+        child.ended()
         now = time.monotonic()
         young = now - child.started < YOUNG_S
         child.delay_s = min(SLOWEST_S, max(0.25, child.delay_s * 2)) if young else 0.0

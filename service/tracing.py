@@ -30,6 +30,8 @@ _SPAN = nullcontext()
 class Tracing:
     """Traces nothing. `open_telemetry.OpenTelemetry` does."""
 
+    is_on = False
+
     def request(self, method: str, path: str, traceparent: str) -> AbstractContextManager[Visit]:
         """A request from its first byte to its last; continues the caller's trace when `traceparent` is valid."""
         return _VISIT

@@ -160,8 +160,7 @@ class Lane:
         began, body = time.perf_counter(), ride.body
         try:
             recipe = recipe_of(ride.model, ride.want, body.truncation, body.scale, "sample")
-            with self._state.tracing.span("encode", format="image/png"):
-                png = encode(magnify(pixels, body.scale), "png", recipe, body.metadata)
+            png = encode(magnify(pixels, body.scale), "png", recipe, body.metadata)
         except Exception:  # one picture that cannot be written must not take its neighbours with it
             log.exception("a picture could not be encoded")
             ride.reply.failed(ServiceError("the picture could not be encoded"))

@@ -1,4 +1,7 @@
-"""The plain case of POST /sample over ASGI, for requests that need the gate: a lane's ride, awaited and sent."""
+"""The plain case of POST /sample over ASGI, for requests that need the gate: a lane's ride, awaited and sent.
+
+Traced requests take the ordinary way: a ride has no context of its own to hang spans on.
+"""
 
 import asyncio
 from typing import Any
@@ -46,7 +49,8 @@ def headers_of(picture: Drawn) -> RawHeaders:
 def is_plain(scope: Scope, body: Any) -> bool:
     """Whether a valid request is the plain case. Raises what `foresee` raises."""
     lane: Lane | None = scope["app"].state.lane
-    if lane is None or not isinstance(body, SampleRequest) or not wants_png(scope["headers"]):
+    traced = scope["app"].state.ganymede.tracing.is_on
+    if lane is None or traced or not isinstance(body, SampleRequest) or not wants_png(scope["headers"]):
         return False
     return lane.model_for(body) is not None
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -49,6 +50,41 @@ def test_two_processes_give_the_same_bytes_survive_a_kill_and_drain(tmp_path: Pa
         process.terminate()
         assert process.wait(timeout=40) == 0
         assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
+
+
+def test_connections_are_even_and_stay(tmp_path: Path, bundle_folder: Path) -> None:
+    """Eight kept connections: four for each of two processes, however the kernel spread them; all of them answer."""
+    with running(tmp_path, bundle_folder, "--processes", "2") as (process, address):
+        port = int(address.rsplit(":", 1)[1])
+        connections = []
+        for seed in range(8):
+            connections.append(socket.create_connection(("127.0.0.1", port), 60))
+            assert _picture(connections[-1], seed)
+        counts = sorted(len(connections_of(pid) & established(port)) for pid in servers_of(process.pid))
+        assert counts[-2:] == [4, 4]
+        assert all(_picture(connection, 99) for connection in connections)
+        for connection in connections:
+            connection.close()
+
+
+def established(port: int) -> set[str]:
+    """Inodes of the server's ends of connections to a port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def connections_of(pid: int) -> set[str]:
+    """Inodes of a process's sockets."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+
+
+def _picture(connection: socket.socket, seed: int) -> bool:
+    body = b'{"model":"tiny","seed":%d}' % seed
+    head = b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    connection.sendall(head % len(body) + body)
+    answer = connection.recv(1 << 16)
+    return answer.startswith(b"HTTP/1.1 200") and b"IEND" in answer
 
 
 def _answers(address: str, body: dict[str, object], known: set[bytes]) -> bool:

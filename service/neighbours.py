@@ -1,0 +1,133 @@
+"""Even connections over the processes of a group: who has more than a neighbour hands a fresh connection over.
+
+The kernel spreads connections by a hash, and few long-lived ones land unevenly: of four, both of two processes get two
+in three cases of eight. A table in shared memory says how many connections each process has; every cell has one writer,
+so that nothing is locked and nothing drifts. A socket of a fresh connection travels over a unix socket (SCM_RIGHTS).
+"""
+
+import asyncio
+import mmap
+import socket
+from collections.abc import Callable
+
+AWAY = -1
+"""What the table says of a process that takes nothing: not there yet, draining, or dead."""
+Adopt = Callable[[socket.socket], object]
+
+
+class Neighbours:
+    """The table and the sockets of a group; made before its processes are forked."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        cells = count * (2 + count)
+        self._table = memoryview(mmap.mmap(-1, 4 * cells)).cast("i")
+        self.sockets = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
+        for pair in self.sockets:
+            for end in pair:
+                end.setblocking(False)
+        for index in range(count):
+            self.mark_away(index)
+
+    def mark_away(self, index: int) -> None:
+        """Nobody hands anything to this process until it takes its seat."""
+        self._table[index] = AWAY
+
+    def open_at(self, index: int) -> int:
+        """Connections a process has, or AWAY."""
+        return self._table[index]
+
+    def set_open(self, index: int, value: int) -> None:
+        """Written by that process alone."""
+        self._table[index] = value
+
+    def handed_to(self, index: int) -> int:
+        """Connections that were ever handed to a process."""
+        start = 2 * self.count + index
+        return sum(self._table[start :: self.count])
+
+    def count_handed(self, by: int, to: int) -> None:
+        """Written by the giver alone."""
+        self._table[2 * self.count + by * self.count + to] += 1
+
+    def set_adopted(self, index: int, value: int) -> None:
+        """Written by the taker alone."""
+        self._table[self.count + index] = value
+
+    def adopted_by(self, index: int) -> int:
+        """Connections a process ever took over."""
+        return self._table[self.count + index]
+
+    def load(self, index: int) -> int:
+        """Connections of a process, those on their way to it included."""
+        return self.open_at(index) + self.handed_to(index) - self.adopted_by(index)
+
+
+class Seat:
+    """One process among its neighbours. All calls are made in its event loop's thread."""
+
+    def __init__(self, neighbours: Neighbours, index: int) -> None:
+        self._all, self._index = neighbours, index
+        self._inbox = neighbours.sockets[index][0]
+        self._adopt: Adopt | None = None
+
+    def take(self, adopt: Adopt) -> None:
+        """From now on connections may come; `adopt` gets the socket of each."""
+        self._adopt = adopt
+        self._empty()  # what a predecessor that died left behind
+        self._all.set_adopted(self._index, self._all.handed_to(self._index))
+        self._all.set_open(self._index, 0)
+        asyncio.get_running_loop().add_reader(self._inbox.fileno(), self._empty)
+
+    def leave(self) -> None:
+        """Take nothing any more; what is on its way is still taken."""
+        if self._adopt is not None:
+            self._all.mark_away(self._index)
+            self._empty()
+            asyncio.get_running_loop().remove_reader(self._inbox.fileno())
+            self._adopt = None
+
+    def hand_over(self, connection: int) -> bool:
+        """Give a fresh connection (its descriptor) to the neighbour with the fewest, if it has fewer than we; else keep it."""
+        target = self._emptiest()
+        if target is None:
+            return False
+        try:
+            socket.send_fds(self._all.sockets[target][1], [b"+"], [connection])
+        except OSError:  # its inbox is full
+            return False
+        self._all.count_handed(self._index, target)
+        return True
+
+    def opened(self) -> None:
+        """A connection is ours."""
+        self._move(1)
+
+    def closed(self) -> None:
+        """One of ours ended."""
+        self._move(-1)
+
+    def _move(self, by: int) -> None:
+        here = self._all.open_at(self._index)
+        if here != AWAY:
+            self._all.set_open(self._index, here + by)
+
+    def _emptiest(self) -> int | None:
+        own = self._all.load(self._index)
+        if self._all.open_at(self._index) <= 0:
+            return None
+        others = [k for k in range(self._all.count) if k != self._index and self._all.open_at(k) != AWAY]
+        target = min(others, key=self._all.load, default=None)
+        # with many connections a small difference is not worth a hop
+        return target if target is not None and own > self._all.load(target) * 9 // 8 else None
+
+    def _empty(self) -> None:
+        while True:
+            try:
+                _, descriptors, _, _ = socket.recv_fds(self._inbox, 1, 1)
+            except OSError:
+                return
+            for descriptor in descriptors:
+                self._all.set_adopted(self._index, self._all.adopted_by(self._index) + 1)
+                if self._adopt is not None:
+                    self._adopt(socket.socket(fileno=descriptor))
