@@ -144,6 +144,7 @@ class Engine:
             deadline=deadline,
             bulk=bulk,
             max_batch=self._max_batch if model.buckets[level] == FREE else max(model.buckets[level], 1),
+            padded=model.buckets[level] != FREE,
         )
 
     async def judge(self, model: Model, images: Array, label: Array | None = None) -> Judgement:

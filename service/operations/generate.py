@@ -1,10 +1,11 @@
 """The common second half: latents and labels in, Pictures with recipes out."""
 
+import asyncio
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from service.operations.results import Picture, Pictures
 from service.settings import Settings
 
 RECIPE_VERSION = 1
+INLINE_PICTURES = 64
+"""More pictures than this are drawn and described in a thread: a hop costs nothing then, and others are answered meanwhile."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,13 @@ class Want:
     label: int | None
     latent: str | None = None
     recipe: dict[str, Any] | None = None
+
+
+async def off_loop(pictures: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` gives, made in a thread when it is about many pictures."""
+    if pictures <= INLINE_PICTURES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def engine_of(context: Context) -> Engine:
@@ -65,7 +77,7 @@ async def generate(
         on_level=on_level,
     )
     compute_ms = (time.perf_counter() - started) * 1e3
-    pictures = describe(model, wants, images, truncation, scale, op)
+    pictures = await off_loop(len(wants), describe, model, wants, images, truncation, scale, op)
     return Pictures(model.reference, model.provider, pictures, {"compute": compute_ms}, columns=columns)
 
 

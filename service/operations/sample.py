@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from service.images.encode import encode
 from service.images.sheet import contact_sheet
 from service.latent_store.record import Origin
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import Want, check_result_pixels, generate, label_index, need_sampler
+from service.operations.generate import Want, check_result_pixels, generate, label_index, need_sampler, off_loop
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, from_name, from_values, keep, want_of
@@ -97,6 +98,10 @@ async def _wants(context: Context, model: Model, request: SampleRequest) -> list
     if request.latents is not None:
         return [await _latent(context, model, item, request.label) for item in context.mine(request.latents)]
     seeds = context.mine(request.seeds or seed_range(_first_seed(request), request.n))
+    return await off_loop(len(seeds), _drawn, model, request, seeds)
+
+
+def _drawn(model: Model, request: SampleRequest, seeds: Sequence[int]) -> list[Want]:
     vectors = draw(model.manifest.latent, seeds)
     return [Want(v, s, label_index(model, request.label, s)) for v, s in zip(vectors, seeds, strict=True)]
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.batcher import Batch, Batcher, Ticket
+from service.engine.batcher import GENTLE_S, Batch, Batcher, Ticket
 
 
 def ticket(count: int, caller: str = "a", lane: str = "l", **options: object) -> Ticket:
@@ -41,12 +41,15 @@ def test_every_picture_is_computed_exactly_once(tickets: list[tuple[int, str, st
 
 
 def test_singles_share_a_batch_with_a_sheet() -> None:
-    """A request for 16 and twenty for 1 need three batches, not twenty-one."""
+    """A request for 16 and twenty for 1 need four batches, not twenty-one; the singles are in the first two."""
     batcher = Batcher(lambda ticket, reason: None)
     batcher.add(ticket(16, "sheet"))
     for k in range(20):
         batcher.add(ticket(1, f"caller-{k}"))
-    assert [batch.count for batch in drain(batcher)] == [16, 16, 4]
+    batches = drain(batcher)
+    assert len(batches) == 4
+    singles = [{piece.ticket.caller for piece in batch.pieces} - {"sheet"} for batch in batches]
+    assert sum(len(callers) for callers in singles[:2]) == 20
 
 
 def test_a_request_for_500_does_not_make_a_single_wait() -> None:
@@ -59,6 +62,43 @@ def test_a_request_for_500_does_not_make_a_single_wait() -> None:
         batcher.add(single)
         served = [any(piece.ticket is single for piece in batcher.next(0.0).pieces) for _ in range(2)]  # type: ignore[union-attr]
         assert any(served)
+
+
+def test_big_pieces_are_short_while_small_requests_come() -> None:
+    """Half a batch at most, so that the next single waits less; full batches again when none came for a while."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(500, "same"))
+    assert counts(batcher, 0.0) == [16]
+    singles = [ticket(1, "same") for _ in range(4)]
+    for single in singles:
+        batcher.add(single)
+    first = batcher.next(0.0)
+    assert first is not None
+    assert {id(single) for single in singles} <= {id(piece.ticket) for piece in first.pieces}
+    assert sum(piece.stop - piece.start for piece in first.pieces if piece.ticket.count == 500) <= 8
+    assert counts(batcher, GENTLE_S / 2) == [8]
+    assert counts(batcher, GENTLE_S * 2) == [16]
+
+
+def test_another_bundles_big_pieces_are_short_too() -> None:
+    """A single to one bundle waits for the batch in hand of another."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(500, lane="big"))
+    batcher.add(ticket(1, lane="small"))
+    assert counts(batcher, 0.0) == [8]
+
+
+def test_padded_batches_are_filled() -> None:
+    """Where every call costs a full batch, a short one would only waste."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(500, padded=True))
+    batcher.add(ticket(1, lane="small"))
+    assert counts(batcher, 0.0) == [16]
+
+
+def counts(batcher: Batcher, now: float) -> list[int]:
+    batch = batcher.next(now)
+    return [batch.count] if batch else []
 
 
 def test_lanes_take_turns() -> None:
