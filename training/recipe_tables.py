@@ -193,6 +193,7 @@ class PyramidTable(Table):
     leak: float = Field(0.0, ge=0, lt=1)  # slope below zero of a subpixel net; strong anchors kill plain ReLUs
     discriminator: Literal["plain", "strided"] = "strided"
     discriminator_width: int = Field(48, ge=1)
+    head_convolutions: int = Field(0, ge=0)  # of the strided judge: 3x3s at its last side, before the head
     patches: bool = False  # the strided judge scores places, not the picture as a whole
     spectral_norm: bool = (
         True  # of the strided judge; so few bounded layers say little: anchors must be weak, or it off

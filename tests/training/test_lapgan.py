@@ -96,6 +96,14 @@ def test_levels_of_the_paper_learn_without_each_other() -> None:
         assert torch.equal(a, b)
 
 
+def test_the_penalty_counts_a_levels_own_moves() -> None:
+    """Every second move of each level, however seldom the level moves."""
+    algorithm, batch = make("cifar32-lapgan", "pyramid.every=[1,2,4]", "loss.r1_every=2")
+    stats = [step(algorithm, batch, number) for number in range(12)]
+    told = {size: [n for n, row in enumerate(stats) if f"level{size}_r1" in row] for size in (8, 16, 32)}
+    assert told == {8: [0, 2, 4, 6, 8, 10], 16: [0, 4, 8], 32: [0, 8]}
+
+
 def test_mixing_in_generated_low_pictures() -> None:
     """Late in a run the coarser levels make the share the recipe asks for; the rest is real, and the two are told apart."""
     algorithm, batch = make("lapgan-modern", "run.steps=10")

@@ -64,7 +64,7 @@ class Lapgan(Algorithm):
         labels = self._hide_some(batch.labels, random)
         stats: dict[str, Tensor] = {}
         for index, level in enumerate(self.levels):
-            if self._moves(level, index, random.step):
+            if level.moves(random.step) and self._trains(level):
                 stats |= level.step(self._level_batch(index, pictures, labels, random), random)
         return stats
 
@@ -154,7 +154,7 @@ class Lapgan(Algorithm):
         else:
             generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
         judge = self._base_judge(size)
-        return TrainedLevel(self.setting, size, (latent.size,), generator, judge)
+        return TrainedLevel(self.setting, size, (latent.size,), generator, judge, self._every(0))
 
     def _base_judge(self, size: int) -> nn.Module:
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
@@ -169,7 +169,8 @@ class Lapgan(Algorithm):
         judge_of = PlainDiscriminator if table.discriminator == "plain" else StridedDiscriminator
         enlarge = enlarger(table.operator, self.sizes[index - 1], size, channels)
         generator = ResidualLevel(enlarge, residual_of(table, size, channels, labels))
-        return TrainedLevel(self.setting, size, (1, size, size), generator, judge_of(table, size, channels, labels))
+        judge, every = judge_of(table, size, channels, labels), self._every(index - self.any_size)
+        return TrainedLevel(self.setting, size, (1, size, size), generator, judge, every)
 
     def _level_batch(self, index: int, pictures: list[Tensor], labels: Tensor | None, random: StepRandom) -> LevelBatch:
         if self.any_size:
@@ -197,10 +198,13 @@ class Lapgan(Algorithm):
         assert picture is not None
         return picture
 
-    def _moves(self, level: TrainedLevel, index: int, step: int) -> bool:
-        table = self.recipe.pyramid
-        chosen = not table.train or level.size in table.train
-        return chosen and step % (table.every[index] if table.every else 1) == 0
+    def _trains(self, level: TrainedLevel) -> bool:
+        chosen = self.recipe.pyramid.train
+        return not chosen or level.size in chosen
+
+    def _every(self, index: int) -> int:
+        every = self.recipe.pyramid.every
+        return every[index] if every else 1
 
     def _hide_some(self, labels: Tensor | None, random: StepRandom) -> Tensor | None:
         share = self.recipe.pyramid.label_dropout

@@ -44,9 +44,16 @@ class TrainedLevel:
     """Generator against discriminator at one size; knows nothing of the other levels."""
 
     def __init__(
-        self, setting: Setting, size: int, noise_shape: tuple[int, ...], generator: nn.Module, discriminator: nn.Module
+        self,
+        setting: Setting,
+        size: int,
+        noise_shape: tuple[int, ...],
+        generator: nn.Module,
+        discriminator: nn.Module,
+        every: int = 1,
     ) -> None:
         self.setting, self.recipe, self.size, self.noise_shape = setting, setting.recipe, size, noise_shape
+        self.every = every  # steps of the run between two moves of this level
         first = StepRandom(self.recipe.run.seed, 0)
         table = self.recipe.pyramid
         start(generator, table.init_generator, first.generator(f"{size}.generator"))
@@ -76,6 +83,10 @@ class TrainedLevel:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from `state_dict()`."""
         load_networks_state(self.parts(), state)
+
+    def moves(self, step: int) -> bool:
+        """Whether this level moves at a step of the run."""
+        return step % self.every == 0
 
     def noise(self, random: StepRandom, purpose: str, count: int) -> Tensor:
         """[count, *noise_shape] of the recipe's prior."""
@@ -133,7 +144,7 @@ class TrainedLevel:
             "real_accuracy": losses.accuracy(real_says, real=True),
             "fake_accuracy": losses.accuracy(fake_says, real=False),
         }
-        if table.r1_gamma and random.step % table.r1_every == 0:
+        if table.r1_gamma and random.step // self.every % table.r1_every == 0:  # of this level's own moves
             penalty = self._r1(batch)
             loss, stats["r1"] = loss + 0.5 * table.r1_gamma * table.r1_every * penalty, penalty.detach()
         self._descend(loss, self.discriminator_optimizer, self.discriminator)

@@ -214,6 +214,8 @@ class StridedDiscriminator(nn.Module):
         first = widths[0] if layers else channels
         for inputs, outputs in zip([first, *widths[:-1]], widths, strict=True):
             layers += [bound(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        for _ in range(table.head_convolutions):
+            layers += [bound(nn.Conv2d(widths[-1], widths[-1], 3, 1, 1)), nn.LeakyReLU(0.2)]
         self.body, self.patches = nn.Sequential(*layers), table.patches
         side = size // 2**halvings
         self.feature_size = widths[-1] * (1 if self.patches else side * side)
