@@ -21,7 +21,7 @@ from training.algorithms.base import (
 )
 from training.augment import augment
 from training.networks.dcgan import Judgement
-from training.networks.lapgan import ResidualLevel, SubpixelResidual
+from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual
 from training.precision import autocast
 from training.randomness import StepRandom, stream_seed
 from training.recipe_tables import Recipe, SgdTable
@@ -60,6 +60,8 @@ class TrainedLevel:
         if isinstance(generator, ResidualLevel) and isinstance(generator.residual, SubpixelResidual):
             generator.residual.begin_quietly()
         start(discriminator, table.init_discriminator, first.generator(f"{size}.discriminator"))
+        if isinstance(discriminator, StridedDiscriminator):
+            discriminator.begin_quietly()
         self.generator, self.discriminator = prepare(setting, generator), prepare(setting, discriminator)
         self.average = ema.averaged_copy(self.generator)
         players = self.recipe.optimizer

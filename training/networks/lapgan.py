@@ -231,6 +231,18 @@ class StridedDiscriminator(nn.Module):
             logit = logit + (features * self.embedding(label)).sum(1)
         return Judgement(logit, features)
 
+    def begin_quietly(self) -> None:
+        """Makes what classes add to the logit small: large at random, it must be unlearnt before pictures count."""
+        if self.embedding is not None:
+            with torch.no_grad():
+                _weight(self.embedding).mul_(0.01)
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    """The parameter behind a weight, spectral norm or not."""
+    name = "parametrizations.weight.original" if nn.utils.parametrize.is_parametrized(layer) else "weight"
+    return layer.get_parameter(name)
+
 
 def _as_it_is(layer: nn.Module) -> nn.Module:
     return layer
