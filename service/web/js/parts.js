@@ -1,6 +1,7 @@
 // Pieces every view uses: icons, a copy menu, a picture tile, a grid with one tab stop, sliders, notices.
 
 import { html, nothing, svg } from "../vendor/lit-html.js";
+import { repeat } from "../vendor/directives/repeat.js";
 import { dataUrl } from "./api.js";
 import { spellings } from "./copy.js";
 import { say, update } from "./store.js";
@@ -48,7 +49,7 @@ export async function copy(name, text) {
   }
 }
 
-/** A grid with one tab stop; arrows, Home and End move, Enter acts. Items are {key, src, name, caption, badge}. */
+/** A grid with one tab stop; arrows, Home and End move, Enter acts. Items are {key, src, name, caption, badge}; a tile stays its key's wherever it moves. */
 export function grid({ id, label, items, at, pick, act, size = "", drag, extra }) {
   const focus = Math.min(at ?? 0, items.length - 1);
   const go = (node, to) => { const next = Math.max(0, Math.min(items.length - 1, to)); pick(next); node.children[next]?.querySelector("button").focus(); };
@@ -63,7 +64,7 @@ export function grid({ id, label, items, at, pick, act, size = "", drag, extra }
     else return;
     e.preventDefault();
   };
-  return html`<ul class="grid ${size}" id=${id} aria-label=${label} @keydown=${keys}>${items.map((item, k) => html`
+  return html`<ul class="grid ${size}" id=${id} aria-label=${label} @keydown=${keys}>${repeat(items, (item) => item.key, (item, k) => html`
     <li class="tile ${item.mark ?? ""}"><button type="button" tabindex=${k === focus ? 0 : -1} aria-label=${item.name} aria-current=${k === at ? "true" : nothing}
       draggable=${drag ? "true" : "false"} @dragstart=${(e) => drag?.(e, item)} @focus=${() => k !== at && pick(k)} @click=${() => { pick(k); act?.(k); }}>
       <img src=${item.src} alt="" class=${pixelClass(item)} draggable="false"><span class="caption">${item.caption}</span></button>${extra?.(item, k) ?? nothing}</li>`)}</ul>`;

@@ -96,7 +96,6 @@ def test_keys_of_shelf(studio: Open, address: str) -> None:
         press(page, "s")
         said(page, re.compile("Saved as result-"))
         expect(page.locator("#cards button[aria-label^='result-']").first).to_be_visible()
-        page.wait_for_timeout(500)  # until the cards stand still
         page.locator("#cards button[aria-label='card-31']").focus()
         expect(page.locator("#cards button[aria-label='card-31']")).to_have_attribute("aria-current", "true")
         press(page, "w")
