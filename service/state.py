@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, distribution
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -69,13 +69,15 @@ async def build_state(settings: Settings) -> State:
     metrics = Metrics()
     has_engine = settings.role != "api"
     device = resolve_device(settings) if has_engine else "cpu"
-    catalogue = Catalogue(settings.bundles, _opener(settings, device, has_engine), settings.default_model)
-    await asyncio.to_thread(catalogue.refresh)
+    opener = _opener(settings, device, has_engine)
+    catalogue = Catalogue(settings.bundles, opener, settings.default_model, settings.cores if device == "cpu" else 1)
+    opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
+    redis, close_redis = await open_redis(settings)
+    await opening
     inline = device == "cpu" and settings.engine_threads == 1
     tracing = open_tracing(settings.role)
     engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline, tracing) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
-    redis, close_redis = await open_redis(settings)
     keys = RedisKeys("{" + settings.redis_namespace + "}")
     latents, directions = (
         LatentStore(redis, keys, quota_per_model=settings.max_latents_per_model, what=what)
@@ -184,12 +186,19 @@ def resolve_device(settings: Settings) -> str:
 
 def _refuse_two_runtimes() -> None:
     """The CPU and the GPU wheel overwrite each other's files: which one answers then is chance."""
-    installed = {str(found.metadata["Name"]).lower() for found in distributions()}
-    if {"onnxruntime", "onnxruntime-gpu"} <= installed:
+    if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
         raise RuntimeUnavailableError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other; "
             "pip uninstall both, then install ganymede[cpu] or ganymede[gpu]"
         )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _opener(settings: Settings, device: str, has_engine: bool) -> Callable[[Bundle], Model]:

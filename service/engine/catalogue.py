@@ -4,6 +4,7 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from models.bundle import MANIFEST_NAME, Bundle, read_bundle
@@ -16,10 +17,20 @@ PREFERRED_DEFAULT = "fashion32"
 
 
 class Catalogue:
-    """Models by name. `open_bundle` turns a verified bundle into a Model (with a runtime, or without in the api role)."""
+    """Models by name. `open_bundle` turns a verified bundle into a Model (with a runtime, or without in the api role).
 
-    def __init__(self, folders: tuple[Path, ...], open_bundle: Callable[[Bundle], Model], default: str | None) -> None:
+    `side_by_side`: how many may be opened at once.
+    """
+
+    def __init__(
+        self,
+        folders: tuple[Path, ...],
+        open_bundle: Callable[[Bundle], Model],
+        default: str | None,
+        side_by_side: int = 1,
+    ) -> None:
         self._folders = folders
+        self._side_by_side = side_by_side
         self._open = open_bundle
         self._default = default
         self._models: dict[Path, Model] = {}
@@ -61,10 +72,12 @@ class Catalogue:
         for folder in [folder for folder in self._seen if folder not in found]:
             self._forget(folder)
             changed.append(folder)
-        for folder in changed:
-            if folder in found:
-                self._seen[folder] = found[folder]
-                self._load(folder)
+        fresh = [folder for folder in changed if folder in found]
+        self._seen.update({folder: found[folder] for folder in fresh})
+        with ThreadPoolExecutor(max(1, min(self._side_by_side, len(fresh))), "ganymede-open") as openers:
+            opened = openers.map(self._opened, fresh)
+            for folder, model in zip(fresh, opened, strict=True):
+                self._keep(folder, model)
         self._names = {model.bundle.name: model for model in self._models.values()}
         self.ready = True
         return bool(changed)
@@ -84,12 +97,19 @@ class Catalogue:
                 inside = (p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith("."))
                 yield from (p for p in inside if (p / MANIFEST_NAME).exists())
 
-    def _load(self, folder: Path) -> None:
+    def _opened(self, folder: Path) -> Model | Exception:
+        """Verified and opened, in a thread of its own: hashing, loading and probing leave the interpreter free."""
         try:
-            bundle = read_bundle(folder)
-            self._check_name(folder, bundle)
-            model = self._open(bundle)
+            return self._open(read_bundle(folder))
         except Exception as error:  # a bundle is untrusted input: whatever it raises, the others keep serving
+            return error
+
+    def _keep(self, folder: Path, model: Model | Exception) -> None:
+        try:
+            if isinstance(model, Exception):
+                raise model
+            self._check_name(folder, model.bundle)
+        except Exception as error:
             self._refuse(folder, error)
             return
         self.refused.pop(folder.name, None)

@@ -8,10 +8,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 from redis.exceptions import ResponseError
 
 from service.errors import InvalidValueError
@@ -19,6 +18,9 @@ from service.job_queue.job import Job
 from service.job_queue.queue import JobQueue
 from service.logs import about_job
 from service.redis.failures import AWAY
+
+if TYPE_CHECKING:
+    import httpx  # loaded only where webhooks are sent: it is a tenth of the time a server takes to start
 
 log = logging.getLogger("ganymede.webhooks")
 
@@ -63,6 +65,8 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver what is due, for ever."""
+        import httpx
+
         async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
             while True:
                 try:
@@ -71,16 +75,16 @@ class Webhooks:
                     log.debug("webhooks wait: %s", error)
                 await asyncio.sleep(EVERY_S)
 
-    async def deliver_due(self, client: httpx.AsyncClient) -> None:
+    async def deliver_due(self, client: "httpx.AsyncClient") -> None:
         """One look at the list."""
         ids = await self._queue.run("due_webhooks", 16, DUE_AGAIN_S)
         await asyncio.gather(*[self._deliver(client, job_id.decode()) for job_id in ids])
 
-    async def _deliver(self, client: httpx.AsyncClient, job_id: str) -> None:
+    async def _deliver(self, client: "httpx.AsyncClient", job_id: str) -> None:
         with about_job(job_id):
             await self._try(client, job_id)
 
-    async def _try(self, client: httpx.AsyncClient, job_id: str) -> None:
+    async def _try(self, client: "httpx.AsyncClient", job_id: str) -> None:
         redis, keys = self._queue.redis, self._queue.keys
         record: Any = await redis.exists(keys.job(job_id))
         job = await self._queue.get(job_id) if record else None
@@ -94,8 +98,10 @@ class Webhooks:
         else:
             await redis.zadd(keys.name("webhooks"), {job_id: time.time() + PAUSES_S[tries - 1]})
 
-    async def _post(self, client: httpx.AsyncClient, job: Job, url: str) -> bool:
+    async def _post(self, client: "httpx.AsyncClient", job: Job, url: str) -> bool:
         """Whether it was taken. 410 means: stop calling."""
+        import httpx
+
         try:
             check_url(url, self._hosts)
             reply = await client.post(url, content=self.body_of(job), headers=self.headers_of(job))
