@@ -15,7 +15,7 @@ from service.errors import OverloadedError, UnavailableError
 from service.metrics import Metrics
 from service.tracing import Tracing
 
-Inputs = tuple[Array | None, Array | None, Array | None]
+Inputs = tuple[Array | None, Array | Callable[[], Array] | None, Array | None]
 OnLevel = Callable[[int, Array], Awaitable[None]]
 
 
@@ -95,7 +95,8 @@ class Engine:
         """One level of a request, in whatever batches it shares with others. Cancelling the caller frees its place."""
         future: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
         inputs = (previous, noise, label)
-        ticket = self._ticket(model, level, inputs, future, caller=caller, deadline=deadline, bulk=bulk)
+        count = len(next(x for x in (noise, previous) if x is not None))
+        ticket = self._ticket(model, level, inputs, count, future, caller=caller, deadline=deadline, bulk=bulk)
         self._worker.submit(ticket)
         try:
             return await future
@@ -104,15 +105,21 @@ class Engine:
             raise
 
     def start(
-        self, model: Model, vector: Array, label: Array | None, waiter: Waiter, *, caller: str, deadline: float
+        self,
+        model: Model,
+        noise: Callable[[], Array],
+        label: Array | None,
+        waiter: Waiter,
+        *,
+        caller: str,
+        deadline: float,
     ) -> Ticket:
-        """One picture of a model with one level from a flat latent [1, size], without a task; `waiter` hears of it.
+        """One picture of a model with one level, without a task; `waiter` hears of it. `noise` [1, *cut] is drawn with its batch.
 
         Raises OverloadedError as `admit` does.
         """
         self.admit(1)
-        inputs = (None, cut(model.manifest.latent, vector)[0], label)
-        ticket = self._ticket(model, 0, inputs, waiter, caller=caller, deadline=deadline, bulk=False)
+        ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, caller=caller, deadline=deadline, bulk=False)
         self._worker.submit(ticket)
         return ticket
 
@@ -125,6 +132,7 @@ class Engine:
         model: Model,
         level: int,
         inputs: Inputs,
+        count: int,
         waiter: Waiter,
         *,
         caller: str,
@@ -132,7 +140,6 @@ class Engine:
         bulk: bool,
     ) -> Ticket:
         previous, noise, label = inputs
-        count = len(next(x for x in (noise, previous) if x is not None))
         used_label = label if model.manifest.levels[level].label else None
         loop, here = asyncio.get_running_loop(), self._worker.tracing.here()
         return Ticket(

@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from models.bundle import Bundle
 from models.manifest import Manifest
 from models.runtimes import RuntimeKind, open_runtime
-from models.runtimes.base import Runtime
+from models.runtimes.base import Array, Runtime
 from models.runtimes.invariance import FREE, bucket_for
 
 
@@ -28,6 +30,11 @@ class Model:
     def reference(self) -> str:
         """`name@digest`."""
         return self.bundle.reference
+
+    @cached_property
+    def label_rows(self) -> Array | None:
+        """One-hot rows [k, k] of the labels; None for a bundle without."""
+        return None if self.manifest.labels is None else np.eye(len(self.manifest.labels), dtype=np.float32)
 
     def label_index(self, label: str | int | None) -> int | None:
         """Index of a label given by name or number; None stays None. Raises KeyError when the bundle has no such label."""

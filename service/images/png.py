@@ -15,6 +15,10 @@ Pixels = NDArray[np.uint8]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 SUB, UP = 1, 2
+_WIDE = np.zeros(64, np.float32)
+"""igzip's AVX code returns without clearing the upper halves of the vector registers. On Intel processors whatever uses the
+lower halves afterwards (drawing latents, Python's own floats) then takes up to three times as long, until some code clears
+them, as NumPy does after an operation on wide vectors: 0.3 us. Figures in docs/experiments.md."""
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -36,7 +40,9 @@ def png(pixels: Pixels, chunks: bytes = b"") -> bytes:
         data = isal_zlib.compress(_sub(rows, channels), 3)
     else:
         data = isal_zlib.compress(_up(rows), 1)
-    return b"".join((SIGNATURE, chunk(b"IHDR", header), chunks, chunk(b"IDAT", data), END))
+    file = b"".join((SIGNATURE, chunk(b"IHDR", header), chunks, chunk(b"IDAT", data), END))
+    np.negative(_WIDE, out=_WIDE)  # see there
+    return file
 
 
 def _enlarged(rows: Pixels) -> bool:

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from models.latents import draw, truncate
-from models.runtimes.base import Array, one_hot, to_pixels
+from models.latents import cut, draw, truncate
+from models.runtimes.base import Array, to_pixels
 from service.engine.batcher import Ticket
 from service.engine.engine import Engine
 from service.engine.model import Model
@@ -25,6 +25,8 @@ from service.routes.respond import INLINE_PIXELS
 from service.state import State
 
 log = logging.getLogger("ganymede.lane")
+UNSEEN = np.empty(0, np.float32)
+"""The latent of a ride: its seed says all of it, and the engine draws it."""
 SWEEP_S = 0.25
 """Seconds between two looks for rides past their deadline; the batcher drops those that it meets at once."""
 
@@ -112,14 +114,15 @@ class Lane:
     def start(self, model: Model, body: SampleRequest, caller: str, reply: Reply) -> Ride:
         """Begin. Raises OverloadedError when too much waits."""
         assert body.seed is not None
+        seed, latent, truncation = body.seed, model.manifest.latent, body.truncation
         now, timeout_s = time.monotonic(), self._state.settings.timeout_s
-        want = Want(draw(model.manifest.latent, (body.seed,)), body.seed, label_index(model, body.label, body.seed))
-        ride = Ride(self, model, body, want, reply, time.perf_counter(), now + timeout_s)
-        names = model.manifest.labels
+        label = label_index(model, body.label, seed)
+        ride = Ride(self, model, body, Want(UNSEEN, seed, label), reply, time.perf_counter(), now + timeout_s)
+        rows = model.label_rows
         ride.ticket = self.engine.start(
             model,
-            truncate(want.vector, body.truncation),
-            one_hot((want.label,), len(names)) if names else None,
+            lambda: cut(latent, truncate(draw(latent, (seed,)), truncation))[0],
+            None if rows is None or label is None else rows[label : label + 1],
             ride,
             caller=caller,
             deadline=ride.deadline,
