@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import report
 from bench.bundles import ensure
 from bench.rounds import Plan, run
-from bench.targets import GANYMEDE, NULL, ONE_PROCESS, RIVALS, Target, rival_home
+from bench.targets import AUTO, GANYMEDE, NULL, ONE_PROCESS, RIVALS, Target, rival_home
 from bench.workloads import standard
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     bundles = work / "bundles"
     bundles.mkdir(exist_ok=True)
-    big, small = (prepared(bundles, name, side) for name, side in (("faces64", 64), ("fashion32", 32)))
+    big, small = (prepared(bundles, name, side) for name, side in ((options.big, 64), (options.small, 32)))
     plan = Plan(bundles, work, options.processes, options.rounds, 1.5, options.seconds)
     chosen = [w for w in standard(big, small) if not options.only or any(word in w.name for word in options.only)]
     rounds = run(plan, targets(options.targets), chosen)
@@ -40,7 +40,8 @@ def prepared(bundles: Path, name: str, side: int) -> str:
 
 def targets(names: list[str]) -> list[Target]:
     """The targets asked for; without names, ours and every rival that is installed."""
-    known: dict[str, Target] = {"ganymede": GANYMEDE, "one": ONE_PROCESS, "null": NULL, **{r.name: r for r in RIVALS}}
+    ours: dict[str, Target] = {"ganymede": GANYMEDE, "auto": AUTO, "one": ONE_PROCESS, "null": NULL}
+    known = ours | {rival.name: rival for rival in RIVALS}
     if names:
         return [known[name] for name in names]
     return [GANYMEDE, ONE_PROCESS, *(r for r in RIVALS if (rival_home(r.name) / "bin" / "python").exists())]
@@ -52,8 +53,10 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are reported (5)")
     found.add_argument("--seconds", type=float, default=5.0, help="measured seconds of each run (5)")
     found.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes (one a core)")
-    found.add_argument("--targets", nargs="*", default=[], help="ganymede one null mosec fastapi litserve")
+    found.add_argument("--targets", nargs="*", default=[], help="ganymede auto one null mosec fastapi litserve")
     found.add_argument("--only", nargs="*", default=[], help="workloads whose name contains one of these words")
+    found.add_argument("--big", default="faces64", help="bundle of 64-pixel pictures (faces64)")
+    found.add_argument("--small", default="fashion32", help="bundle of 32-pixel pictures (fashion32)")
     found.add_argument("--work", help="folder for bundles and data (a temporary one)")
     found.add_argument("--write", action="store_true", help="put the table at the top of bench/RESULTS.md")
     return found

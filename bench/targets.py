@@ -72,6 +72,7 @@ def rival_home(name: str) -> Path:
 
 GANYMEDE = Ganymede("ganymede", options=("--processes", "0"))
 ONE_PROCESS = Ganymede("ganymede, one process", options=("--processes", "1"))
+AUTO = Ganymede("ganymede, auto", options=("--processes", "0"), environment=(("GANYMEDE_RUNTIME", "auto"),))
 NULL = Ganymede(
     "ganymede, null generator",
     options=("--processes", "1"),

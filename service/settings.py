@@ -51,7 +51,10 @@ class Settings(BaseSettings):
     bundle_poll_s: float = Field(2.0, gt=0, description="Seconds between two looks at the bundle folders.")
     api_keys_file: Path | None = Field(None, description="Hashed API keys; absent: no keys are asked for.")
     provider: Literal["auto", "cpu", "cuda"] = Field("auto", description="Execution provider.")
-    runtime: Literal["onnx", "torchscript", "fake"] = Field("onnx", description="Runtime that computes pictures.")
+    runtime: Literal["onnx", "openvino", "torchscript", "fake", "auto"] = Field(
+        "onnx",
+        description="Runtime that computes pictures; auto measures once a machine and bundle, see decision 31.",
+    )
     threads: int = Field(0, ge=0, le=256, description="Threads of the runtime; 0 means one a core.")
     max_batch: int = Field(16, ge=1, le=1024, description="Pictures computed at once.")
     queue_pictures: int = Field(8192, ge=1, description="Pictures waiting for the engine before 429.")
@@ -119,6 +122,11 @@ class Settings(BaseSettings):
     def engine_threads(self) -> int:
         """Threads of the runtime, resolved."""
         return self.threads or self.cores
+
+    @property
+    def choices_file(self) -> Path:
+        """What `runtime=auto` measured on this machine; shared by all its processes."""
+        return self.data_dir / "runtimes.json"
 
     @property
     def listens_publicly(self) -> bool:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
+from models.runtimes.choice import Choices
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from service.auth import KeyRing, RateLimiter
 from service.engine.catalogue import Catalogue
@@ -70,7 +71,8 @@ async def build_state(settings: Settings) -> State:
     has_engine = settings.role != "api"
     device = resolve_device(settings) if has_engine else "cpu"
     opener = _opener(settings, device, has_engine)
-    catalogue = Catalogue(settings.bundles, opener, settings.default_model, settings.cores if device == "cpu" else 1)
+    alone = device != "cpu" or settings.runtime == "auto"  # what is timed needs the processor for itself
+    catalogue = Catalogue(settings.bundles, opener, settings.default_model, 1 if alone else settings.cores)
     opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
     redis, close_redis = await open_redis(settings)
     await opening
@@ -169,7 +171,7 @@ async def close_state(state: State) -> None:
 
 def resolve_device(settings: Settings) -> str:
     """`cpu` or `cuda`. Raises RuntimeUnavailableError with one clear sentence when the provider asked for is not there."""
-    if settings.runtime != "onnx":
+    if settings.runtime not in ("onnx", "auto"):
         return "cpu" if settings.provider == "auto" else settings.provider
     _refuse_two_runtimes()
     have = available_providers()
@@ -204,7 +206,9 @@ def _is_installed(name: str) -> bool:
 def _opener(settings: Settings, device: str, has_engine: bool) -> Callable[[Bundle], Model]:
     if not has_engine:
         return Model
-    return lambda bundle: open_model(bundle, settings.runtime, device, settings.engine_threads, settings.max_batch)
+    choices = Choices(settings.choices_file)
+    threads, largest = settings.engine_threads, settings.max_batch
+    return lambda bundle: open_model(bundle, settings.runtime, device, threads, largest, choices)
 
 
 def _count_models(state: State) -> None:

@@ -1,4 +1,4 @@
-"""One runtime per export format, behind one protocol."""
+"""One runtime per library, behind one protocol; `models.runtimes.auto` chooses among them."""
 
 from typing import Literal, cast
 
@@ -6,10 +6,16 @@ from models.bundle import Bundle
 from models.runtimes.base import Runtime
 from models.runtimes.fake import FakeRuntime
 from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.torchscript import TorchScriptRuntime
 
-RuntimeKind = Literal["onnx", "torchscript", "fake"]
-RUNTIMES = {"onnx": OnnxRuntime, "torchscript": TorchScriptRuntime, "fake": FakeRuntime}
+RuntimeKind = Literal["onnx", "openvino", "torchscript", "fake"]
+RUNTIMES = {
+    "onnx": OnnxRuntime,
+    "openvino": OpenVinoRuntime,
+    "torchscript": TorchScriptRuntime,
+    "fake": FakeRuntime,
+}
 
 
 def open_runtime(

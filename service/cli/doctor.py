@@ -53,6 +53,16 @@ def torch(settings: Settings) -> Finding:
         return Finding("torch (optional)", True, "not installed; training and projection need ganymede[train]")
 
 
+def openvino(settings: Settings) -> Finding:
+    """OpenVINO is optional: a candidate of GANYMEDE_RUNTIME=auto."""
+    try:
+        return Finding("OpenVINO (optional)", True, importlib.metadata.version("openvino"))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            "OpenVINO (optional)", True, "not installed; GANYMEDE_RUNTIME=auto has it from ganymede[openvino]"
+        )
+
+
 def redis(settings: Settings) -> Finding:
     """Which Redis would be used."""
     if settings.redis_url:
@@ -102,7 +112,16 @@ def bundles(settings: Settings) -> Finding:
     return Finding("Bundles", bool(good) and not bad, "; ".join([found, *bad]), "set GANYMEDE_BUNDLES, or export one")
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (python, providers, torch, redis, port, data_folder, bundles)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (
+    python,
+    providers,
+    torch,
+    openvino,
+    redis,
+    port,
+    data_folder,
+    bundles,
+)
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -116,9 +135,9 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
     else:
         for finding in findings:
-            typer.echo(f"{'ok ' if finding.fine else 'BAD'} {finding.what:18} {finding.found}")
+            typer.echo(f"{'ok ' if finding.fine else 'BAD'} {finding.what:20} {finding.found}")
             if not finding.fine:
-                typer.echo(f"    {'':18} {finding.mend}")
+                typer.echo(f"    {'':20} {finding.mend}")
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)
 

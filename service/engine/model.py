@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from models.bundle import Bundle
 from models.manifest import Manifest
 from models.runtimes import RuntimeKind, open_runtime
+from models.runtimes.auto import open_auto
 from models.runtimes.base import Array, Runtime
+from models.runtimes.choice import Choices
 from models.runtimes.invariance import FREE, bucket_for
+from models.runtimes.onnx_runtime import PROVIDERS
 
 
 @dataclass(eq=False)
@@ -36,6 +40,12 @@ class Model:
         """One-hot rows [k, k] of the labels; None for a bundle without."""
         return None if self.manifest.labels is None else np.eye(len(self.manifest.labels), dtype=np.float32)
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What a recipe says of the model: its reference, and who computed it unless that was the reference provider."""
+        plain = self.provider in (PROVIDERS["cpu"], "none")
+        return {"model": self.reference} if plain else {"model": self.reference, "provider": self.provider}
+
     def label_index(self, label: str | int | None) -> int | None:
         """Index of a label given by name or number; None stays None. Raises KeyError when the bundle has no such label."""
         names = self.manifest.labels
@@ -58,9 +68,22 @@ class Model:
         return None if index is None or self.manifest.labels is None else self.manifest.labels[index]
 
 
-def open_model(bundle: Bundle, kind: RuntimeKind, device: str, threads: int, max_batch: int) -> Model:
-    """Open the graphs and run the probe. Raises ModelsError or the runtime's own error for a graph that does not run."""
-    runtime = open_runtime(bundle, kind, device, threads)
+def open_model(
+    bundle: Bundle,
+    kind: RuntimeKind | Literal["auto"],
+    device: str,
+    threads: int,
+    max_batch: int,
+    choices: Choices | None = None,
+) -> Model:
+    """Open the graphs and run the probe. Raises ModelsError or the runtime's own error for a graph that does not run.
+
+    `auto` needs `choices`, the memory of what was measured; on a GPU there is nothing to choose from and it is `onnx`.
+    """
+    if kind == "auto" and device == "cpu" and choices is not None:
+        runtime = open_auto(bundle, threads, max_batch, choices)
+    else:
+        runtime = open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)
     levels = range(len(bundle.manifest.levels))
     if device == "cuda":  # kernels are chosen by batch size there, so every call is padded to one of a few sizes
         buckets = tuple(max_batch for _ in levels)

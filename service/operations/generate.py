@@ -99,7 +99,7 @@ def describe(
 
 def recipe_of(model: Model, want: Want, truncation: float, scale: int, op: str) -> dict[str, Any]:
     """What makes the picture again: the model's digest, the seed or the latent itself, label and options."""
-    recipe: dict[str, Any] = {"version": RECIPE_VERSION, "op": op, "model": model.reference}
+    recipe: dict[str, Any] = {"version": RECIPE_VERSION, "op": op, **model.identity}
     if want.seed is not None:
         recipe["seed"] = want.seed
     else:

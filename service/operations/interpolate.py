@@ -158,5 +158,5 @@ def _recipe(model: Model, request: InterpolateRequest, stops: list[Found]) -> di
     """The walk as a whole: its stops as numbers, which is shorter than every frame's."""
     rows = [base64.b64encode(stop.vector.astype("<f4").tobytes()).decode() for stop in stops]
     walked = {k: getattr(request, k) for k in ("frames", "loop", "detail", "truncation", "scale")}
-    shared = {"version": 1, "op": "interpolate", "model": model.reference, "method": _method(model, request)}
+    shared = {"version": 1, "op": "interpolate", **model.identity, "method": _method(model, request)}
     return {**shared, **walked, "stops": rows, "items": []}

@@ -256,7 +256,7 @@ def _pictures(work: Work, images: Array, alpha: Alpha | None, source: str, index
 def _recipe(work: Work, seed: int, source: str, index: int) -> dict[str, Any]:
     """What makes the picture again from the same upload: `input` begins the sha256 of its bytes."""
     request, levels = work.request, index + 1
-    recipe: dict[str, Any] = {"version": 1, "op": "upsample", "model": work.model.reference, "input": source}
+    recipe: dict[str, Any] = {"version": 1, "op": "upsample", **work.model.identity, "input": source}
     recipe |= {"levels": levels, "factor": work.plan.steps[index].height // work.plan.height}
     recipe |= {"seed": seed} if request.level_seeds is None else {"level_seeds": request.level_seeds[:levels]}
     recipe |= {} if work.plan.any_size else {"start_size": work.plan.height}

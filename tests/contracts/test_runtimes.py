@@ -1,6 +1,7 @@
-"""One contract for every runtime: shapes, ranges, independence of company; ONNX and TorchScript agree."""
+"""One contract for every runtime: shapes, ranges, independence of company; they agree."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import Array, Runtime, from_pixels, one_hot, to_pixels
 from models.runtimes.invariance import FREE, bucket_for
 
-KINDS = pytest.mark.parametrize("kind", ["onnx", "torchscript", "fake"])
+KINDS = pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript", "fake"])
 NAMES = ["tiny", "tiny-labels", "tiny-lapgan"]
+
+
+@pytest.fixture(autouse=True)
+def _installed(request: pytest.FixtureRequest) -> None:
+    """OpenVINO is an extra: without it its cases are skipped."""
+    if "openvino" in getattr(request.node, "callspec", SimpleNamespace(params={})).params.values():
+        pytest.importorskip("openvino")
 
 
 def pictures(runtime: Runtime, folder: Path, seeds: list[int]) -> Array:
@@ -42,16 +50,16 @@ def test_a_picture_does_not_depend_on_company(bundle_folder: Path, kind: Runtime
     runtime.close()
 
 
+@pytest.mark.parametrize("other", ["torchscript", "openvino"])
 @pytest.mark.parametrize("name", NAMES)
-def test_onnx_and_torchscript_agree(bundle_folder: Path, name: str) -> None:
-    """Within one of 255 levels on 200 seeds, and 1e-4 in floats."""
+def test_runtimes_agree(bundle_folder: Path, name: str, other: RuntimeKind) -> None:
+    """With ONNX Runtime, within one of 255 levels on 200 seeds, and 1e-4 in floats."""
     folder = bundle_folder / name
     seeds = list(range(200))
-    onnx, script = (
-        pictures(open_runtime(read_bundle(folder), kind), folder, seeds) for kind in ("onnx", "torchscript")
-    )
-    assert np.abs(onnx - script).max() <= 1e-4
-    assert np.abs(to_pixels(onnx).astype(int) - to_pixels(script).astype(int)).max() <= 1
+    kinds: tuple[RuntimeKind, ...] = ("onnx", other)
+    onnx, theirs = (pictures(open_runtime(read_bundle(folder), kind), folder, seeds) for kind in kinds)
+    assert np.abs(onnx - theirs).max() <= 1e-4
+    assert np.abs(to_pixels(onnx).astype(int) - to_pixels(theirs).astype(int)).max() <= 1
 
 
 @KINDS

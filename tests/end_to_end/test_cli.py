@@ -83,7 +83,7 @@ def test_jobs_and_bench(run: Run) -> None:
 
 COMMANDS = set(
     "serve worker sample upsample arithmetic walk latents directions jobs models dataset train export evaluate preview "  # noqa: SIM905
-    "info doctor bench keys".split()
+    "info doctor runtimes bench keys".split()
 )
 
 
@@ -92,7 +92,7 @@ def test_every_command_is_there_with_an_example(run: Run) -> None:
     text = run("--help").stdout
     assert {line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()} >= COMMANDS
     assert "Exit codes: 0" in " ".join(text.split())
-    for command in ("sample", "upsample", "bench", "doctor", "preview", "jobs dead", "keys add"):
+    for command in ("sample", "upsample", "bench", "doctor", "runtimes", "preview", "jobs dead", "keys add"):
         shown = " ".join(run(*command.split(), "--help").stdout.split())
         assert f"Example: ganymede {command}" in shown, command
 
@@ -112,3 +112,17 @@ def test_doctor_reports(run: Run) -> None:
     """Every check has a line, and the JSON says what is fine."""
     found = json.loads(run("doctor", "--json").stdout)
     assert {"Python", "ONNX Runtime", "Redis", "Address", "Bundles"} <= {row["what"] for row in found}
+
+
+def test_runtimes_are_measured_and_remembered(run: Run) -> None:
+    """A table for people, rows for scripts; the second time nothing is measured."""
+    first = run("runtimes", "tiny", "--threads", "1")
+    assert first.returncode == 0, first.stderr
+    assert "verdict" in first.stdout
+    found = json.loads(run("runtimes", "tiny", "--threads", "1", "--json").stdout)
+    assert found["bundle"].startswith("tiny@")
+    assert len(found["levels"]) == 1
+    assert json.loads(run("runtimes", "tiny", "--threads", "1", "--json").stdout) == found
+    missing = run("runtimes", "nothing")
+    assert missing.returncode == 1
+    assert "there is no bundle" in missing.stderr

@@ -1,0 +1,44 @@
+"""What `auto` may choose from. The reference is tried by nobody: everything else is compared with it.
+
+What was measured not to win anywhere, or to leave the bound, is not here; docs/experiments.md names it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from models.bundle import Bundle
+from models.runtimes.base import Runtime
+from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.openvino_runtime import OpenVinoRuntime
+
+Opener = Callable[[Bundle, int], Runtime]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to compute a level. `open(bundle, threads)` may raise anything; whoever raises is left out."""
+
+    name: str
+    open: Opener
+
+
+REFERENCE = Candidate("onnx", lambda bundle, threads: OnnxRuntime(bundle, "cpu", threads))
+CANDIDATES: tuple[Candidate, ...] = (
+    Candidate("openvino-bf16", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="bf16")),
+    Candidate("openvino-f32", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="f32")),
+)
+LIBRARIES = ("numpy", "onnxruntime", "openvino")
+"""Packages whose version a measurement depends on."""
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what computes; a package that is not there has an empty one. Imports nothing."""
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

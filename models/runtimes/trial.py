@@ -1,0 +1,183 @@
+"""One level computed by a candidate beside the reference: the same picture, in any company, and faster?
+
+The order is from the cheapest refusal to the dearest: difference, time, independence of company.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.latents import cut, draw
+from models.manifest import Manifest
+from models.runtimes.base import Array, Runtime, one_hot
+from models.runtimes.candidates import REFERENCE, Candidate
+from models.runtimes.invariance import FREE, bucket_for, level_noise, probe_inputs
+
+Inputs = tuple[Array | None, Array | None, Array | None]
+
+LEVELS = 127.5
+"""A float picture spans -1..1, one step of 255 is 1/127.5 of that."""
+LIMIT = 0.75
+"""Largest difference to the reference at one level, in steps of 255; the last quarter is for pictures not looked at."""
+LIMIT_OF_ALL = 1.0
+"""The same after all levels in a row. At less than 1 no pixel rounds to more than one step away."""
+GAIN = 0.9
+"""A candidate wins with less than this share of the reference's time: less is not worth other bytes than everybody's."""
+SEEDS, BATCH = 64, 16
+"""Pictures compared, and how many at once."""
+START = 16
+"""Side of the pictures that are enlarged again and again."""
+TIMED_S = 0.05
+"""CPU seconds for which each of two is timed, in turns, at each of two batch sizes; three times at least."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found of a candidate at a level: largest difference in steps of 255, CPU ms of a lone picture and of a full batch.
+
+    `verdict`: `faster`, or why not. What was not measured is None.
+    """
+
+    level: int
+    candidate: str
+    verdict: str
+    difference: float | None = None
+    alone_ms: float | None = None
+    full_ms: float | None = None
+
+    @property
+    def cost_ms(self) -> float:
+        """One lone picture and one full batch, so that neither kind of caller pays for the other."""
+        return (self.alone_ms or 0.0) + (self.full_ms or 0.0)
+
+
+def try_level(
+    bundle: Bundle, level: int, reference: Runtime, candidate: Candidate, threads: int, max_batch: int
+) -> tuple[Row, ...]:
+    """The candidate's row and, when they were timed, the reference's of the same turns. Raises what the candidate raises."""
+    runtime = candidate.open(bundle, threads)
+    try:
+        return _try(bundle, level, reference, runtime, candidate.name, max_batch)
+    finally:
+        runtime.close()
+
+
+def _try(
+    bundle: Bundle, level: int, reference: Runtime, runtime: Runtime, name: str, max_batch: int
+) -> tuple[Row, ...]:
+    manifest = bundle.manifest
+    difference = level_difference(runtime, reference, manifest, level)
+    if difference > LIMIT:
+        return (Row(level, name, "another picture", difference),)
+    inputs = probe_inputs(manifest, level, max_batch)
+    times = [_in_turns(level, (reference, runtime), _rows(inputs, size)) for size in (1, max_batch)]
+    own = Row(level, name, "faster", difference, *(pair[1] * 1e3 for pair in times))
+    theirs = Row(level, REFERENCE.name, "reference", 0.0, *(pair[0] * 1e3 for pair in times))
+    if own.cost_ms > GAIN * theirs.cost_ms:
+        return _with(own, "not faster"), theirs
+    free = bucket_for(runtime, manifest, level, max_batch) == FREE
+    return (own if free else _with(own, "depends on company")), theirs
+
+
+def _with(row: Row, verdict: str) -> Row:
+    return Row(row.level, row.candidate, verdict, row.difference, row.alone_ms, row.full_ms)
+
+
+def level_difference(runtime: Runtime, reference: Runtime, manifest: Manifest, level: int) -> float:
+    """Largest difference at one level, given the reference's own pictures, in steps of 255."""
+    worst = 0.0
+    for inputs in _batches(manifest, reference, level):
+        worst = max(worst, _steps(runtime.run_level(level, *inputs), reference.run_level(level, *inputs)))
+    return worst
+
+
+def chain_difference(runtime: Runtime, reference: Runtime, manifest: Manifest) -> float:
+    """Largest difference at any level when each goes on from its own pictures, in steps of 255.
+
+    A level that takes any size is applied as often as the bundle allows.
+    """
+    worst = 0.0
+    for first in range(0, SEEDS, BATCH):
+        chains = (_chain(each, manifest, first) for each in (runtime, reference))
+        worst = max([worst, *(_steps(ours, theirs) for ours, theirs in zip(*chains, strict=True))])
+    return worst
+
+
+def _steps(ours: Array, theirs: Array) -> float:
+    return float(np.abs(np.clip(ours, -1, 1) - np.clip(theirs, -1, 1)).max()) * LEVELS
+
+
+def _batches(manifest: Manifest, reference: Runtime, level: int) -> Iterator[Inputs]:
+    """Inputs of one level for seeds 0..SEEDS-1: latents, labels in turn, and the pictures of the levels before."""
+    for first in range(0, SEEDS, BATCH):
+        if not manifest.samples:
+            yield _any_size(manifest, first)
+            continue
+        picture: Array | None = None
+        for before in range(level):
+            picture = reference.run_level(before, picture, *_noise_and_label(manifest, before, first))
+        yield (picture, *_noise_and_label(manifest, level, first))
+
+
+def _chain(runtime: Runtime, manifest: Manifest, first: int) -> Iterator[Array]:
+    if manifest.samples:
+        picture: Array | None = None
+        for level in range(len(manifest.levels)):
+            picture = runtime.run_level(level, picture, *_noise_and_label(manifest, level, first))
+            yield picture
+        return
+    factor, upsampling = manifest.levels[0].factor or 2, manifest.upsampling
+    picture, _, _ = _any_size(manifest, first)
+    assert picture is not None
+    picture = np.ascontiguousarray(picture[: BATCH // 4, :, :START, :START])  # it grows by the square of every step
+    reached = factor
+    while reached <= (upsampling.max_factor if upsampling else factor):
+        height, width = (side * factor for side in picture.shape[2:])
+        noise = np.random.RandomState(reached).standard_normal((len(picture), 1, height, width)).astype(np.float32)
+        picture = runtime.run_level(0, picture, noise, None)
+        yield picture
+        reached *= factor
+
+
+def _noise_and_label(manifest: Manifest, level: int, first: int) -> tuple[Array | None, Array | None]:
+    seeds = range(first, first + BATCH)
+    noise = np.ascontiguousarray(cut(manifest.latent, draw(manifest.latent, seeds))[level])
+    if not (manifest.levels[level].label and manifest.labels):
+        return noise, None
+    return noise, one_hot([seed % len(manifest.labels) for seed in seeds], len(manifest.labels))
+
+
+def _any_size(manifest: Manifest, seed: int) -> Inputs:
+    """Pictures of random pixels, which are harder than photographs: half of them smooth in one direction."""
+    info, rng = manifest.levels[0], np.random.RandomState(seed)
+    sides = info.previous or (32, 32)
+    pictures = rng.uniform(-1, 1, (BATCH, manifest.image.channels, *sides)).astype(np.float32)
+    pictures[::2] = np.sort(pictures[::2], axis=3)
+    return pictures, level_noise(manifest, info, 0, BATCH), None
+
+
+def _rows(inputs: Inputs, count: int) -> Inputs:
+    previous, noise, label = (None if x is None else np.ascontiguousarray(x[:count]) for x in inputs)
+    return previous, noise, label
+
+
+def _in_turns(level: int, runtimes: tuple[Runtime, ...], inputs: Inputs) -> list[float]:
+    """Best CPU seconds of each: what else runs on the machine matters little then, and the turns share what is left."""
+    best = [float("inf")] * len(runtimes)
+    for runtime in runtimes:
+        runtime.run_level(level, *inputs)  # the first call of a shape compiles
+    rounds, end = 0, time.process_time() + TIMED_S * len(runtimes)
+    while rounds < 3 or time.process_time() < end:
+        for k, runtime in enumerate(runtimes):
+            best[k] = min(best[k], _seconds(runtime, level, inputs))
+        rounds += 1
+    return best
+
+
+def _seconds(runtime: Runtime, level: int, inputs: Inputs) -> float:
+    started = time.process_time()
+    runtime.run_level(level, *inputs)
+    return time.process_time() - started
