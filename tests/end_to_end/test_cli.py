@@ -114,15 +114,16 @@ def test_doctor_reports(run: Run) -> None:
     assert {"Python", "ONNX Runtime", "Redis", "Address", "Bundles"} <= {row["what"] for row in found}
 
 
-def test_runtimes_are_measured_and_remembered(run: Run) -> None:
+def test_runtimes_are_measured_and_remembered(run: Run, bundle_folder: Path) -> None:
     """A table for people, rows for scripts; the second time nothing is measured."""
-    first = run("runtimes", "tiny", "--threads", "1")
+    words = ("runtimes", str(bundle_folder / "tiny"), "--threads", "1", "--data-dir", "measured")
+    first = run(*words)
     assert first.returncode == 0, first.stderr
     assert "verdict" in first.stdout
-    found = json.loads(run("runtimes", "tiny", "--threads", "1", "--json").stdout)
+    found = json.loads(run(*words, "--json").stdout)
     assert found["bundle"].startswith("tiny@")
     assert len(found["levels"]) == 1
-    assert json.loads(run("runtimes", "tiny", "--threads", "1", "--json").stdout) == found
+    assert json.loads(run(*words, "--json").stdout) == found
     missing = run("runtimes", "nothing")
     assert missing.returncode == 1
     assert "there is no bundle" in missing.stderr
