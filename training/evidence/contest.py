@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.bundle import Bundle
 from training import algorithms, samples
 from training.algorithms.base import Algorithm, Setting
 from training.classifier import Classifier, load_classifier, train_classifier
@@ -17,6 +18,7 @@ from training.data.dataset import Dataset, Sampler, load_dataset
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import from_classifier
 from training.precision import with_hardware
+from training.preview import draw_pictures
 from training.randomness import StepRandom
 from training.recipe import resolve
 from training.recipe_tables import DataTable, Recipe
@@ -98,6 +100,13 @@ def pictures_of(algorithm: Algorithm, seeds: range) -> tuple[Tensor, Tensor | No
     hot = [None] * len(latents) if labels is None else torch.split(labels, 100)
     parts = [algorithm.sample(part, label) for part, label in zip(torch.split(latents, 100), hot, strict=False)]
     return torch.cat(parts).float().clamp(-1, 1), None if labels is None else labels.argmax(1)
+
+
+def shipped(bundle: Bundle, judges: Jury) -> dict[str, Any]:
+    """What a label-conditional bundle's pictures of the same seeds score, classes in turn, drawn through ONNX Runtime."""
+    asked = torch.arange(SCORED) % len(bundle.manifest.labels or ())
+    made = draw_pictures(bundle, range(SCORED), asked.tolist(), batch=64)
+    return {"bundle": bundle.reference, **scores(torch.from_numpy(made).clamp(-1, 1), asked, judges)}
 
 
 def scores(made: Tensor, asked: Tensor | None, judges: Jury) -> dict[str, float]:
