@@ -39,12 +39,12 @@ def run(name: str, labels: int, seed: int, steps: int) -> dict[str, Any]:
 def check_cifar(seed: int = 0) -> dict[str, Any]:
     """A few steps of the CIFAR-10 recipe with its own networks and a small batch: that it runs, not what it reaches."""
     name, labels = CIFAR
-    sizes = [f"run.steps={CIFAR_STEPS}", f"run.batch={CIFAR_BATCH}", "run.channels_last=false"]
+    sizes = [f"run.steps={CIFAR_STEPS}", f"run.batch={CIFAR_BATCH}", "run.channels_last=false", "run.precision=float32"]
     return _trained_and_tested(with_hardware(resolve(name, [*sizes, *_choices(labels, seed)])), CIFAR_TESTED)
 
 
 def _choices(labels: int, seed: int) -> list[str]:
-    return [f"data.labelled={labels}", f"data.label_seed={seed}", f"run.seed={seed}", "run.precision=float32"]
+    return [f"data.labelled={labels}", f"data.label_seed={seed}", f"run.seed={seed}"]
 
 
 def _trained_and_tested(recipe: Recipe, limit: int) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Lengths:
     """Steps of the runs the evidence makes itself."""
 
     ablation: int = 300
-    few_labels: int = 800
+    few_labels: int = 2000
     cifar: int = 300
 
 
@@ -58,7 +58,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
     samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
     ablation_steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
-    label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 800,
+    label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 2000,
     cifar_steps: Annotated[int, typer.Option(help="Steps of the DCGAN whose CIFAR-10 features are probed.")] = 300,
     only: Annotated[str, typer.Option(help="Measure only facts whose key begins so, for example ablation.")] = "",
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
