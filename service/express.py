@@ -119,12 +119,14 @@ class Errand:
 
     def hang_up(self) -> None:
         """The client went away; nobody is answered."""
-        if self._ride is not None:
-            self._ride.cancel()
+        ride, self._ride = self._ride, None
+        if ride is not None:
+            ride.cancel()
         self._ended(499)
 
     def _answer(self, status: int, headers: RawHeaders, body: bytes) -> None:
         own = b"x-request-id: %b\r\n" % self._order.request_id.encode()
+        self._ride = None  # no cycle is left: what a request held is free at once, not when a collector comes by
         self._send(status, lines_of(headers) + own + SECURITY_LINES, body)
         self._ended(status)
 

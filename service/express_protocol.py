@@ -94,6 +94,7 @@ class ExpressProtocol(OneWriteProtocol):
             self._give_back(held)
         elif not held.response_complete:
             self._errand = errand
+        held.before = None  # else a connection would remember all of its requests
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A picture nobody waits for any more leaves the queue."""

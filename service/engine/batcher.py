@@ -3,7 +3,8 @@
 Work arrives as tickets (one level of one request: k pictures). Tickets of the same lane (bundle, level, shape) share
 batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a lane the
 callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; lanes take turns, a
-batch each. While small requests keep coming, big ones fill at most half a batch: who waits for one picture waits less.
+batch each. While small requests keep coming, big ones fill at most half a batch, those of hundreds a quarter: who waits for
+one picture waits less.
 """
 
 from collections import OrderedDict, deque
@@ -13,7 +14,10 @@ from itertools import chain
 from typing import Any
 
 GENTLE_S = 0.25
-"""How long after a small request the pieces of big ones stay short. Eight pictures cost as much each as sixteen."""
+"""How long after a small request the pieces of big ones stay short. Of eight, a picture costs as much as of sixteen; of four,
+a tenth more."""
+HUGE_BATCHES = 8
+"""A request that still waits for more full batches than this takes a quarter at a time."""
 
 
 @dataclass(eq=False)
@@ -140,8 +144,10 @@ class Batcher:
 
     def _kept_free(self, ticket: Ticket, now: float) -> int:
         """Places of a batch that a ticket may not take."""
-        gentle = now - self._small_came < GENTLE_S and not ticket.is_small and not ticket.padded
-        return ticket.max_batch // 2 if gentle else 0
+        if ticket.is_small or ticket.padded or now - self._small_came >= GENTLE_S:
+            return 0
+        part = 4 if ticket.waiting > HUGE_BATCHES * ticket.max_batch else 2
+        return ticket.max_batch - max(1, ticket.max_batch // part)
 
     def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:
         while queue:

@@ -118,8 +118,15 @@ class DeviceWorker:
         self._thread.join(timeout=30)
 
     def _serve(self) -> None:
-        while (batch := self._await_batch()) is not None:
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """A function of its own, so that a batch is not kept while the next one is awaited. False: the engine stops."""
+        batch = self._await_batch()
+        if batch is not None:
             self._compute(batch)
+        return batch is not None
 
     def _await_batch(self) -> Batch | None:
         """In the thread: the next batch that is its own; None when the engine stops."""

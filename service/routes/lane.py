@@ -88,8 +88,9 @@ class Ride:
 
     def cancel(self) -> None:
         """The client hung up: its place is free at once, and nobody is answered."""
-        if self.lane.end(self) and self.ticket is not None and self.images is None:
-            self.lane.engine.cancel(self.ticket)
+        ticket = self.ticket
+        if self.lane.end(self) and ticket is not None and self.images is None:
+            self.lane.engine.cancel(ticket)
 
 
 class Lane:
@@ -138,6 +139,9 @@ class Lane:
             return False
         ride.ended = True
         self._under_way.pop(ride, None)
+        ride.ticket = (
+            None  # the ticket knows the ride: a cycle would keep a batch's pictures until a collector comes by
+        )
         return True
 
     def computed(self, ride: Ride) -> None:

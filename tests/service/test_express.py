@@ -1,6 +1,7 @@
 """Plain requests answered at the protocol: the same answers as the framework's, and everything uvicorn does around them."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -214,8 +215,9 @@ async def test_too_much_is_refused_at_once(opened: Open) -> None:
     """429 as problem+json with Retry-After, before the event loop turns once; counted as a refusal."""
     app = await opened(queue_pictures=2)
     wires = [Wire(app) for _ in range(4)]
-    for seed, wire in enumerate(wires):
-        wire.tell(wire.say(b'{"seed": %d}' % seed))
+    with app.state.ganymede.engine._worker._wake:  # the device takes nothing meanwhile
+        for seed, wire in enumerate(wires):
+            wire.tell(wire.say(b'{"seed": %d}' % seed))
     answers = [await wire.hear() for wire in wires]
     assert [status for status, _, _ in answers] == [200, 200, 429, 429]
     _, headers, body = answers[-1]
@@ -223,6 +225,26 @@ async def test_too_much_is_refused_at_once(opened: Open) -> None:
     assert int(headers["retry-after"]) >= 1
     assert json.loads(body)["type"] == "urn:ganymede:problem:overloaded"
     assert 'reason="queue"} 2.0' in app.state.ganymede.metrics.text().decode()
+
+
+async def test_nothing_is_kept_of_an_answered_request(opened: Open) -> None:
+    """Without any collector: tickets and pictures do not outlive their answers; a connection forgets its requests."""
+    app = await opened()
+    wire = Wire(app)
+    await wire.ask(b'{"seed": 0}')
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(20):
+            await wire.ask(b'{"seed": %d}' % seed)
+        await wire.ask(b'{"seed": 1, "n": 2}')
+        await wire.ask(b'{"seed": 1}')
+        kinds = [type(one).__name__ for one in gc.get_objects()]
+    finally:
+        gc.enable()
+    # the last one may still be in a frame that is just ending
+    assert max(kinds.count(name) for name in ("Ride", "Errand", "LevelWork", "Ticket")) <= 1
+    assert kinds.count("Held") <= 2
 
 
 async def test_keys_are_asked_for(opened: Open, tmp_path: Path) -> None:
