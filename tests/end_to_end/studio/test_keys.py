@@ -19,7 +19,24 @@ def test_the_list_is_complete(studio: Open) -> None:
         visit(page)
         seeds(page)
         press(page, "?")
-        keys = ["1 – 7", "space", "[ and ]", "L", "arrows", "Enter", "S", "D", "W", "+ and −", "P", "R", "C", "T", "?", "Esc"]
+        keys = [
+            "1 – 7",
+            "space",
+            "[ and ]",
+            "L",
+            "arrows",
+            "Enter",
+            "S",
+            "D",
+            "W",
+            "+ and −",
+            "P",
+            "R",
+            "C",
+            "T",
+            "?",
+            "Esc",
+        ]
         expect(page.locator(".keys kbd")).to_have_text(keys, use_inner_text=True)
         press(page, "Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
