@@ -2,8 +2,9 @@
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,16 @@ QUIET = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(ABC):
     """One kind of server. `python` runs it; `module` is started with the port in GANYMEDE_BENCH_PORT."""
 
     name: str
     path: str = "/sample"
     ready: str = "/readyz"
 
-    @contextmanager
-    def start(self, bundles: Path, bundle: str, work: Path, cores: int) -> Iterator[Running]:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self, bundles: Path, bundle: str, work: Path, cores: int) -> AbstractContextManager[Running]:
+        """Running until the context ends; one process a core."""
 
 
 @dataclass(frozen=True)

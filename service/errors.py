@@ -12,6 +12,9 @@ ServiceError
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+UNFORESEEN = "something went wrong on our side; the log has the request id"
+"""What a caller is told of a failure that nobody foresaw; the traceback is the log's."""
+
 
 class ServiceError(Exception):
     """Root of the tree. `detail` is a sentence for the caller; `errors` points into the request for 422.

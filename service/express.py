@@ -4,7 +4,6 @@ Only for a process without keys and traces, which the gate sees to, and only for
 further wishes; anything else is given back and takes the ordinary way. Both give the same answers (a test compares them).
 """
 
-import json
 import logging
 import secrets
 import time
@@ -15,11 +14,11 @@ from pydantic import ValidationError
 
 from models.errors import ModelsError
 from service.engine.model import Model
-from service.errors import ServiceError
+from service.errors import UNFORESEEN, ServiceError
 from service.logs import about
 from service.middleware import REQUEST_ID, SECURITY_LINES, RawHeaders, lines_of, report
 from service.operations.sample import SampleRequest
-from service.problems import MEDIA_TYPE
+from service.problems import problem_response
 from service.routes.lane import Drawn, Lane, Ride
 from service.routes.plain import headers_of, wants_png
 from service.state import State
@@ -99,10 +98,10 @@ class Errand:
             self._ride = lane.start(model, request, caller, self)
         except ServiceError as error:
             self.failed(error)
-        except Exception:
+        except Exception:  # as in the gate: whatever it is, the client gets a problem and never a cut connection
             with about(request_id=self._order.request_id):
                 log.exception("unforeseen failure on POST %s", PATH)
-            self.failed(ServiceError("something went wrong on our side; the log has the request id"))
+            self.failed(ServiceError(UNFORESEEN))
 
     def drawn(self, picture: Drawn) -> None:
         """Answer 200."""
@@ -112,10 +111,8 @@ class Errand:
         """Answer with a problem."""
         known = error if isinstance(error, ServiceError) else ServiceError("the request failed")
         self._state.metrics.refused(known)
-        body = json.dumps(known.problem(PATH), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in known.headers.items()]
-        headers += [(b"content-length", b"%d" % len(body)), (b"content-type", MEDIA_TYPE.encode())]
-        self._answer(known.status, headers, body)
+        response = problem_response(known, PATH)
+        self._answer(response.status_code, response.raw_headers, bytes(response.body))
 
     def hang_up(self) -> None:
         """The client went away; nobody is answered."""

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admission import admit
-from service.errors import ClientClosedError, ServiceError, TooLargeError
+from service.errors import UNFORESEEN, ClientClosedError, ServiceError, TooLargeError
 from service.logs import about
 from service.problems import problem_response
 from service.state import State
@@ -87,9 +87,7 @@ class Gate:
             log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])
             if visit.status:  # half an answer cannot be taken back: the server cuts the connection
                 raise
-            await visit.fail(
-                ServiceError("something went wrong on our side; the log has the request id"), scope, receive
-            )
+            await visit.fail(ServiceError(UNFORESEEN), scope, receive)
         finally:
             state.in_flight -= 1
             visit.report(state)

@@ -139,9 +139,7 @@ class Lane:
             return False
         ride.ended = True
         self._under_way.pop(ride, None)
-        ride.ticket = (
-            None  # the ticket knows the ride: a cycle would keep a batch's pictures until a collector comes by
-        )
+        ride.ticket = None  # it knows the ride: a cycle would keep a batch's pictures until a collector comes by
         return True
 
     def computed(self, ride: Ride) -> None:

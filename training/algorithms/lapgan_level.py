@@ -21,7 +21,7 @@ from training.algorithms.base import (
 )
 from training.augment import augment
 from training.networks.dcgan import Judgement
-from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual
+from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual, free_weight
 from training.precision import autocast
 from training.randomness import StepRandom, stream_seed
 from training.recipe_tables import Recipe, SgdTable
@@ -236,12 +236,11 @@ def start(network: nn.Module, deviation: float, generator: torch.Generator) -> N
 def _start_layer(
     module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, deviation: float, generator: torch.Generator
 ) -> None:
-    parametrised = nn.utils.parametrize.is_parametrized(module)
-    weight = module.parametrizations.weight.original if parametrised else module.weight  # type: ignore[union-attr]
+    weight = free_weight(module)
     with torch.no_grad():
         if deviation:
-            weight.normal_(0.0, deviation, generator=generator)  # type: ignore[operator]
+            weight.normal_(0.0, deviation, generator=generator)
         else:
-            nn.init.kaiming_normal_(cast(Tensor, weight), 0.2, nonlinearity="leaky_relu", generator=generator)
+            nn.init.kaiming_normal_(weight, 0.2, nonlinearity="leaky_relu", generator=generator)
         if module.bias is not None:
             module.bias.zero_()

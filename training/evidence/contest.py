@@ -37,8 +37,9 @@ BRIEF = [
     "pyramid.base_discriminator_width=48",
     "pyramid.width=32",
     "pyramid.discriminator_width=32",
+    "pyramid.every=[1,4,6]",
+    "pyramid.generated_share=0",
 ]
-BRIEF += ["pyramid.every=[1,4,6]", "pyramid.generated_share=0"]
 CONTESTANTS: dict[str, tuple[str, list[str]]] = {
     "fully connected GAN": ("mnist-gan", [*ON_CIFAR, "data.labels=none"]),
     "DCGAN": ("dcgan-modern", [*ON_CIFAR, "generator.width=32", "discriminator.width=32"]),

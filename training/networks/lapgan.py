@@ -235,11 +235,11 @@ class StridedDiscriminator(nn.Module):
         """Makes what classes add to the logit small: large at random, it must be unlearnt before pictures count."""
         if self.embedding is not None:
             with torch.no_grad():
-                _weight(self.embedding).mul_(0.01)
+                free_weight(self.embedding).mul_(0.01)
 
 
-def _weight(layer: nn.Module) -> Tensor:
-    """The parameter behind a weight, spectral norm or not."""
+def free_weight(layer: nn.Module) -> nn.Parameter:
+    """The parameter behind a layer's weight, spectral norm or not."""
     name = "parametrizations.weight.original" if nn.utils.parametrize.is_parametrized(layer) else "weight"
     return layer.get_parameter(name)
 
