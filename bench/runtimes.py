@@ -21,7 +21,8 @@ from bench.processes import Running
 from bench.targets import AUTO, GANYMEDE
 from models.bundle import read_bundle
 from models.runtimes.auto import choose
-from models.runtimes.choice import Choice, Choices
+from models.runtimes.choice import Choice
+from models.runtimes.memory import Memory
 
 BATCH = 16
 SIDES = ((64, 2), (256, 2), (64, 8))
@@ -43,7 +44,7 @@ def main() -> None:
         )
         for name in names:
             started = time.perf_counter()
-            choice = choose(read_bundle(SHIPPED / name), 1, BATCH, Choices(work / "runtimes.json"), again=True)
+            choice = choose(read_bundle(SHIPPED / name), 1, BATCH, Memory(work / "runtimes.json"), again=True)
             print_rows(name, choice)
             print(f"| {name}: measured in {time.perf_counter() - started:.1f} s | {', '.join(choice.levels)} | | | | |")
         if options.rounds:

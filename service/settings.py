@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         description="Runtime that computes pictures; auto measures once a machine and bundle, see decision 31.",
     )
     threads: int = Field(0, ge=0, le=256, description="Threads of the runtime; 0 means one a core.")
-    max_batch: int = Field(16, ge=1, le=1024, description="Pictures computed at once.")
+    max_batch: int = Field(16, ge=1, le=1024, description="Pictures computed at once, at most.")
     queue_pictures: int = Field(8192, ge=1, description="Pictures waiting for the engine before 429.")
     encode_threads: int = Field(0, ge=0, le=64, description="Threads that encode pictures; 0 means one a core.")
     max_pictures: int = Field(1024, ge=1, le=100_000, description="Pictures in one request.")
@@ -124,8 +124,8 @@ class Settings(BaseSettings):
         return self.threads or self.cores
 
     @property
-    def choices_file(self) -> Path:
-        """What `runtime=auto` measured on this machine; shared by all its processes."""
+    def measurements_file(self) -> Path:
+        """What was measured of the bundles on this machine; shared by all its processes."""
         return self.data_dir / "runtimes.json"
 
     @property

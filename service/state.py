@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
-from models.runtimes.choice import Choices
+from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from service.auth import KeyRing, RateLimiter
 from service.engine.catalogue import Catalogue
@@ -206,9 +206,9 @@ def _is_installed(name: str) -> bool:
 def _opener(settings: Settings, device: str, has_engine: bool) -> Callable[[Bundle], Model]:
     if not has_engine:
         return Model
-    choices = Choices(settings.choices_file)
+    memory = Memory(settings.measurements_file)
     threads, largest = settings.engine_threads, settings.max_batch
-    return lambda bundle: open_model(bundle, settings.runtime, device, threads, largest, choices)
+    return lambda bundle: open_model(bundle, settings.runtime, device, threads, largest, memory)
 
 
 def _count_models(state: State) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from models.bundle import Bundle
 from models.runtimes.base import Array, Judgement, Runtime
 from models.runtimes.candidates import CANDIDATES, REFERENCE, Candidate
-from models.runtimes.choice import Choice, Choices, key_of
+from models.runtimes.choice import KIND, Choice, choice_of
 from models.runtimes.invariance import probe_inputs
+from models.runtimes.memory import Memory, key_of
 from models.runtimes.trial import LIMIT_OF_ALL, Row, chain_difference, try_level
 
 log = logging.getLogger("ganymede.runtimes")
@@ -43,7 +44,7 @@ def open_auto(
     bundle: Bundle,
     threads: int,
     max_batch: int,
-    memory: Choices,
+    memory: Memory,
     candidates: Sequence[Candidate] = CANDIDATES,
 ) -> Runtime:
     """The bundle on what was chosen for it here; measures first when nothing is remembered."""
@@ -59,15 +60,15 @@ def choose(
     bundle: Bundle,
     threads: int,
     max_batch: int,
-    memory: Choices,
+    memory: Memory,
     candidates: Sequence[Candidate] = CANDIDATES,
     again: bool = False,
 ) -> Choice:
     """The remembered choice, or a fresh one, which is then remembered. `again` measures in any case."""
-    key = key_of(bundle.digest, threads, max_batch)
+    key = key_of(KIND, bundle.digest, threads, max_batch)
     try:
         with memory.locked():
-            remembered = None if again else memory.get(key)
+            remembered = None if again else choice_of(memory.get(key))
             return remembered or _measured(bundle, threads, max_batch, memory, key, candidates)
     except OSError as error:
         log.warning("%s: nothing can be remembered (%s), so the reference is used", bundle.name, error.strerror)
@@ -75,13 +76,13 @@ def choose(
 
 
 def _measured(
-    bundle: Bundle, threads: int, max_batch: int, memory: Choices, key: str, candidates: Sequence[Candidate]
+    bundle: Bundle, threads: int, max_batch: int, memory: Memory, key: str, candidates: Sequence[Candidate]
 ) -> Choice:
     # Remembered first: a candidate that takes the process with it is not tried again at the next start.
-    memory.put(key, _all_on_reference(bundle))
+    memory.put(key, _all_on_reference(bundle).entry())
     started = time.perf_counter()
     choice = measure(bundle, threads, max_batch, candidates)
-    memory.put(key, choice)
+    memory.put(key, choice.entry())
     log.info("%s: %s chosen in %.1f s", bundle.name, ", ".join(choice.levels), time.perf_counter() - started)
     return choice
 

@@ -5,7 +5,6 @@ What was measured not to win anywhere, or to leave the bound, is not here; docs/
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from models.bundle import Bundle
 from models.runtimes.base import Runtime
@@ -28,17 +27,3 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate("openvino-bf16", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="bf16")),
     Candidate("openvino-f32", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="f32")),
 )
-LIBRARIES = ("numpy", "onnxruntime", "openvino")
-"""Packages whose version a measurement depends on."""
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what computes; a package that is not there has an empty one. Imports nothing."""
-    return {name: _version(name) for name in LIBRARIES}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""

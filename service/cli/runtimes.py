@@ -8,8 +8,10 @@ import typer
 
 from models.bundle import MANIFEST_NAME, Bundle, read_bundle
 from models.errors import ModelsError
-from models.runtimes.auto import choose
-from models.runtimes.choice import Choice, Choices
+from models.runtimes.auto import choose, compose
+from models.runtimes.choice import Choice
+from models.runtimes.memory import Memory
+from models.runtimes.proof import Proof, proof_of
 from models.runtimes.trial import Row
 from service.cli.remote import AsJson, note, show
 from service.cli.serve import fail, load_settings
@@ -23,16 +25,27 @@ def runtimes(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the server that shall remember it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Candidates of GANYMEDE_RUNTIME=auto for a bundle: difference, speed, winner. What is measured is remembered.
+    """Candidates of GANYMEDE_RUNTIME=auto for a bundle: difference, speed, winner, pictures at once. It is remembered.
 
     Example: ganymede runtimes photo-x2 --threads 1
     """
     options = {"data_dir": data_dir, "threads": threads}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     found = _bundle(settings, bundle)
-    note(f"{found.reference}, {settings.engine_threads} threads, batches of {settings.max_batch}")
-    choice = choose(found, settings.engine_threads, settings.max_batch, Choices(settings.choices_file), again=again)
-    show({"bundle": found.reference, **asdict(choice)}, as_json, table(choice, settings.max_batch))
+    note(f"{found.reference}, {settings.engine_threads} threads, batches of {settings.max_batch} at most")
+    choice, proof = measure(found, settings, again)
+    show(
+        {"bundle": found.reference, **asdict(choice), **asdict(proof)},
+        as_json,
+        table(choice, proof, settings.max_batch),
+    )
+
+
+def measure(bundle: Bundle, settings: Settings, again: bool) -> tuple[Choice, Proof]:
+    """What `auto` chooses and what is proved of it, remembered or fresh."""
+    options = (bundle, settings.engine_threads, settings.max_batch, Memory(settings.measurements_file))
+    choice = choose(*options, again=again)
+    return choice, proof_of(compose(bundle, settings.engine_threads, choice), *options, again=again)
 
 
 def _bundle(settings: Settings, name: str) -> Bundle:
@@ -47,13 +60,13 @@ def _bundle(settings: Settings, name: str) -> Bundle:
         fail(str(error))
 
 
-def table(choice: Choice, max_batch: int) -> str:
-    """A line a level and candidate; the winner of each level is marked."""
+def table(choice: Choice, proof: Proof, max_batch: int) -> str:
+    """A line a level and candidate, the winner of each level marked; then the batch of each level."""
     lines = [f"  level  {'candidate':14} difference/255  alone ms  pictures/s  verdict"]
     lines += [_line(row, choice, max_batch) for row in sorted(choice.rows, key=lambda row: row.level)]
     untried = sorted(set(range(len(choice.levels))) - {row.level for row in choice.rows})
     lines += [f"* {level:5}  {choice.levels[level]:14} not tried: too little of the whole" for level in untried]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"pictures at once, level by level: {', '.join(map(str, proof.batches))}"])
 
 
 def _line(row: Row, choice: Choice, max_batch: int) -> str:

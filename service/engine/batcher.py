@@ -3,8 +3,8 @@
 Work arrives as tickets (one level of one request: k pictures). Tickets of the same lane (bundle, level, shape) share
 batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a lane the
 callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; lanes take turns, a
-batch each. While small requests keep coming, big ones fill at most half a batch, those of hundreds a quarter: who waits for
-one picture waits less.
+batch each; a small rest is not left behind. While small requests keep coming, big ones fill at most half a batch, those of
+hundreds a quarter: who waits for one picture waits less.
 """
 
 from collections import OrderedDict, deque
@@ -24,6 +24,7 @@ HUGE_BATCHES = 8
 class Ticket:
     """One level of one request. `payload` is opaque here; `taken` pictures have been handed out.
 
+    `batch` pictures are computed at once, or up to `max_batch` where that leaves nothing behind.
     `padded`: every call costs as much as a full batch, so that shorter ones save nobody's time.
     """
 
@@ -34,6 +35,7 @@ class Ticket:
     arrived: float
     deadline: float | None = None
     bulk: bool = False
+    batch: int = 16
     max_batch: int = 16
     padded: bool = False
     cancelled: bool = False
@@ -47,7 +49,7 @@ class Ticket:
     @property
     def is_small(self) -> bool:
         """A quarter of a batch at most."""
-        return 4 * self.count <= self.max_batch
+        return 4 * self.count <= self.batch
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Batcher:
             if ticket is None:
                 del lane.callers[caller]
                 continue
-            room = ticket.max_batch if room is None else room
+            room = _room(lane, ticket) if room is None else room
             share = min(max(1, room // len(lane.callers)), room - self._kept_free(ticket, now))
             passed = 0 if share > 0 else passed + 1
             if share > 0:
@@ -146,8 +148,8 @@ class Batcher:
         """Places of a batch that a ticket may not take."""
         if ticket.is_small or ticket.padded or now - self._small_came >= GENTLE_S:
             return 0
-        part = 4 if ticket.waiting > HUGE_BATCHES * ticket.max_batch else 2
-        return ticket.max_batch - max(1, ticket.max_batch // part)
+        part = 4 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
+        return ticket.batch - max(1, ticket.batch // part)
 
     def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:
         while queue:
@@ -176,6 +178,16 @@ class Batcher:
             lane.callers.move_to_end(caller)
         else:
             del lane.callers[caller]
+
+
+def _room(lane: _Lane, first: Ticket) -> int:
+    """Places in the next batch. A rest of less than half a batch goes along: alone it would wait longer and cost more."""
+    most, waiting = min(first.batch + first.batch // 2, first.max_batch), 0
+    for ticket in chain.from_iterable(lane.callers.values()):
+        waiting += 0 if ticket.cancelled else ticket.waiting
+        if waiting > most:
+            return first.batch
+    return max(waiting, first.batch)
 
 
 def _merged(pieces: list[Piece]) -> list[Piece]:

@@ -77,7 +77,7 @@ class DeviceWorker:
         self._thread_has_it = not inline
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn_due = False
-        self._max_batch = 1
+        self._full = 1
         self._seen = self._still = 0
         self._full_batch_s: dict[Hashable, float] = {}
         self._batcher = Batcher(self._dropped)
@@ -99,7 +99,7 @@ class DeviceWorker:
             if self._stopping:
                 raise UnavailableError("the engine is stopping")
             self._batcher.add(ticket)
-            self._max_batch = ticket.max_batch
+            self._full = ticket.batch
             if self._thread_has_it:
                 self._wake.notify()
             else:
@@ -143,7 +143,7 @@ class DeviceWorker:
                 self._wake.wait()
 
     def _is_light(self) -> bool:
-        few = self._batcher.waiting <= INLINE_BATCHES * self._max_batch
+        few = self._batcher.waiting <= INLINE_BATCHES * self._full
         return few and all(self._full_batch_s.get(lane, np.inf) <= INLINE_S for lane in self._batcher.lanes())
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -161,7 +161,7 @@ class DeviceWorker:
         waiting = self._batcher.waiting
         self._still = 0 if waiting > self._seen else self._still + 1
         self._seen = waiting
-        if waiting < self._max_batch and self._still < STILL_TURNS:
+        if waiting < self._full and self._still < STILL_TURNS:
             return True
         self._still = self._seen = 0
         return False
@@ -231,7 +231,7 @@ class DeviceWorker:
         name = first.model.bundle.name
         self.tracing.batch(name, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces])
         rate = batch.count / max(took, 1e-6)
-        full_s = took * max(1.0, batch.pieces[0].ticket.max_batch / batch.count)
+        full_s = took * max(1.0, batch.pieces[0].ticket.batch / batch.count)
         before_s = self._full_batch_s.get(batch.lane, full_s)
         self._full_batch_s[batch.lane] = 0.8 * before_s + 0.2 * full_s
         self.rate = rate if self.rate == 0 else 0.9 * self.rate + 0.1 * rate

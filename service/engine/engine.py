@@ -150,7 +150,8 @@ class Engine:
             arrived=time.monotonic(),
             deadline=deadline,
             bulk=bulk,
-            max_batch=self._max_batch if model.buckets[level] == FREE else max(model.buckets[level], 1),
+            batch=model.batches[level],
+            max_batch=max(model.batches[level], model.buckets[level] or self._max_batch),
             padded=model.buckets[level] != FREE,
         )
 

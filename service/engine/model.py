@@ -11,19 +11,22 @@ from models.manifest import Manifest
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.auto import open_auto
 from models.runtimes.base import Array, Runtime
-from models.runtimes.choice import Choices
-from models.runtimes.invariance import FREE, bucket_for
+from models.runtimes.invariance import FREE
+from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS
+from models.runtimes.proof import Proof, proof_of
 
 
 @dataclass(eq=False)
 class Model:
-    """One served bundle. `runtime` is None in the api role; `buckets` holds FREE or a padded batch size per level."""
+    """One served bundle. `runtime` is None in the api role. A value a level: `buckets` holds FREE or a padded batch size,
+    `batches` the pictures computed at once."""
 
     bundle: Bundle
     provider: str = "none"
     runtime: Runtime | None = None
     buckets: tuple[int, ...] = field(default=())
+    batches: tuple[int, ...] = field(default=())
 
     @property
     def manifest(self) -> Manifest:
@@ -74,22 +77,22 @@ def open_model(
     device: str,
     threads: int,
     max_batch: int,
-    choices: Choices | None = None,
+    memory: Memory | None = None,
 ) -> Model:
-    """Open the graphs and run the probe. Raises ModelsError or the runtime's own error for a graph that does not run.
+    """Open the graphs and prove them. Raises ModelsError or the runtime's own error for a graph that does not run.
 
-    `auto` needs `choices`, the memory of what was measured; on a GPU there is nothing to choose from and it is `onnx`.
+    `memory` keeps what is measured. `auto` needs one; on a GPU there is nothing to choose from and it is `onnx`.
     """
-    if kind == "auto" and device == "cpu" and choices is not None:
-        runtime = open_auto(bundle, threads, max_batch, choices)
+    if kind == "auto" and device == "cpu" and memory is not None:
+        runtime = open_auto(bundle, threads, max_batch, memory)
     else:
         runtime = open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)
-    levels = range(len(bundle.manifest.levels))
     if device == "cuda":  # kernels are chosen by batch size there, so every call is padded to one of a few sizes
-        buckets = tuple(max_batch for _ in levels)
+        padded = tuple(max_batch for _ in bundle.manifest.levels)
+        proof = Proof(padded, padded)
     else:
-        buckets = tuple(bucket_for(runtime, bundle.manifest, k, max_batch) for k in levels)
-    return Model(bundle, runtime.provider, runtime, buckets)
+        proof = proof_of(runtime, bundle, threads, max_batch, memory)
+    return Model(bundle, runtime.provider, runtime, proof.buckets, proof.batches)
 
 
 __all__ = ["FREE", "Model", "open_model"]

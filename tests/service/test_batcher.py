@@ -134,3 +134,29 @@ def test_late_and_cancelled_work_is_dropped_before_it_is_computed() -> None:
     assert [piece.ticket for batch in batches for piece in batch.pieces] == [good]
     assert dropped == [(gone, "cancelled"), (late, "deadline")]
     assert batcher.waiting == 0
+
+
+@given(st.integers(1, 60), st.integers(4, 16))
+def test_a_small_rest_is_not_left_behind(singles: int, most: int) -> None:
+    """Batches of eight, but never less than half a batch after a full one, unless the largest batch forbids it."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batch = min(8, most)
+    for _ in range(singles):
+        batcher.add(ticket(1, batch=batch, max_batch=most))
+    made = [each.count for each in drain(batcher)]
+    assert sum(made) == singles
+    assert all(count == batch for count in made[:-1])
+    assert made[-1] <= min(most, batch + batch // 2)
+    if most >= 12 and len(made) > 1:
+        assert made[-1] > batch // 2
+
+
+def test_who_hung_up_makes_no_batch_longer() -> None:
+    """Cancelled pictures are not counted as waiting."""
+    batcher = Batcher(lambda ticket, reason: None)
+    tickets = [ticket(1, batch=8) for _ in range(14)]
+    for one in tickets:
+        batcher.add(one)
+    for one in tickets[:3]:
+        batcher.cancel(one)
+    assert [each.count for each in drain(batcher)] == [11]

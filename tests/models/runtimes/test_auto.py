@@ -13,8 +13,9 @@ from models.runtimes import auto, open_runtime
 from models.runtimes.auto import choose, open_auto
 from models.runtimes.base import Array, Judgement, Runtime, to_pixels
 from models.runtimes.candidates import CANDIDATES, Candidate
-from models.runtimes.choice import Choice, Choices
+from models.runtimes.choice import Choice
 from models.runtimes.invariance import FREE, bucket_for, probe_inputs
+from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import OnnxRuntime
 from models.runtimes.trial import LIMIT, LIMIT_OF_ALL, chain_difference
 from tests.conftest import ROOT
@@ -47,8 +48,8 @@ def shifted(shift: float = 0.0, each: float = 0.0) -> Candidate:
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Choices:
-    return Choices(tmp_path / "runtimes.json")
+def memory(tmp_path: Path) -> Memory:
+    return Memory(tmp_path / "runtimes.json")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +69,7 @@ def chain(runtime: Runtime, bundle: Bundle, seeds: list[int]) -> Array:
 
 @pytest.mark.parametrize("name", ["tiny", "tiny-lapgan"])
 def test_the_winner_draws_the_reference_and_nobody_notices_company(
-    bundle_folder: Path, memory: Choices, name: str
+    bundle_folder: Path, memory: Memory, name: str
 ) -> None:
     """Within 1/255 of ONNX Runtime, and one seed alone as in a batch, with whatever candidates this machine has."""
     bundle = read_bundle(bundle_folder / name)
@@ -82,7 +83,7 @@ def test_the_winner_draws_the_reference_and_nobody_notices_company(
     runtime.close()
 
 
-def test_a_second_opening_does_not_measure(tiny: Bundle, memory: Choices, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_opening_does_not_measure(tiny: Bundle, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads; `again` measures in any case."""
     first = open_auto(tiny, 1, 16, memory, (shifted(),))
     measured = Counter(auto.measure)
@@ -114,7 +115,7 @@ def broken(bundle: Bundle, threads: int) -> Runtime:
 
 @pytest.mark.parametrize("bad", [absent, broken])
 def test_a_candidate_that_fails_is_left_out(
-    tiny: Bundle, memory: Choices, bad: Callable[[Bundle, int], Runtime]
+    tiny: Bundle, memory: Memory, bad: Callable[[Bundle, int], Runtime]
 ) -> None:
     """A machine without OpenVINO, or with a broken one, serves by the reference; others are tried all the same."""
     alone = choose(tiny, 1, 16, memory, (Candidate("bad", bad),))
@@ -126,14 +127,14 @@ def test_a_candidate_that_fails_is_left_out(
 
 
 @pytest.mark.parametrize(("shift", "wins"), [(0.7 * LIMIT / 127.5, True), (1.1 * LIMIT / 127.5, False)])
-def test_another_picture_never_wins(tiny: Bundle, memory: Choices, shift: float, wins: bool) -> None:
+def test_another_picture_never_wins(tiny: Bundle, memory: Memory, shift: float, wins: bool) -> None:
     """Less than the limit in steps of 255 is the same picture, more is not."""
     choice = choose(tiny, 1, 16, memory, (shifted(shift),))
     assert choice.levels == (("shifted",) if wins else ("onnx",))
     assert choice.rows[0].verdict == ("faster" if wins else "another picture")
 
 
-def test_differences_of_several_levels_are_looked_at_together(bundle_folder: Path, memory: Choices) -> None:
+def test_differences_of_several_levels_are_looked_at_together(bundle_folder: Path, memory: Memory) -> None:
     """Each level within its limit, both together not: one gives way."""
     bundle = read_bundle(bundle_folder / "tiny-lapgan")
     candidate = shifted(0.9 * LIMIT / 127.5)
@@ -144,7 +145,7 @@ def test_differences_of_several_levels_are_looked_at_together(bundle_folder: Pat
     assert "+" in runtime.provider
 
 
-def test_a_level_that_depends_on_company_never_wins(tiny: Bundle, memory: Choices) -> None:
+def test_a_level_that_depends_on_company_never_wins(tiny: Bundle, memory: Memory) -> None:
     """Byte-equality outranks speed."""
 
     choice = choose(tiny, 1, 16, memory, (shifted(each=1e-6),))
@@ -152,7 +153,7 @@ def test_a_level_that_depends_on_company_never_wins(tiny: Bundle, memory: Choice
 
 
 def test_a_candidate_that_takes_the_process_with_it_is_not_tried_again(
-    tiny: Bundle, memory: Choices, monkeypatch: pytest.MonkeyPatch
+    tiny: Bundle, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reference is remembered before the first trial."""
 
@@ -169,18 +170,18 @@ def test_a_candidate_that_takes_the_process_with_it_is_not_tried_again(
 def test_where_nothing_can_be_written_the_reference_serves(tiny: Bundle, tmp_path: Path) -> None:
     """Siblings could not agree without the file."""
     (tmp_path / "file").write_text("")
-    runtime = open_auto(tiny, 1, 16, Choices(tmp_path / "file" / "runtimes.json"), (shifted(),))
+    runtime = open_auto(tiny, 1, 16, Memory(tmp_path / "file" / "runtimes.json"), (shifted(),))
     assert runtime.provider == "CPUExecutionProvider"
 
 
-def test_without_time_nothing_is_tried(tiny: Bundle, memory: Choices, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_time_nothing_is_tried(tiny: Bundle, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget ends the trials, and says so."""
     monkeypatch.setattr(auto, "BUDGET_S", -1.0)
     choice = choose(tiny, 1, 16, memory, (shifted(),))
     assert (choice.levels, choice.rows[0].verdict) == (("onnx",), "no time left")
 
 
-def test_the_shipped_doubler_on_openvino(memory: Choices) -> None:
+def test_the_shipped_doubler_on_openvino(memory: Memory) -> None:
     """A bundle of any size: float32 and, where the processor has it, bfloat16 stay within 1/255 over three doublings."""
     pytest.importorskip("openvino")
     bundle = read_bundle(PHOTO)
