@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from models.errors import ModelsError
 from service.engine.model import Model
 from service.errors import UNFORESEEN, ServiceError
+from service.known_heads import KnownHeads
 from service.logs import about
 from service.middleware import REQUEST_ID, SECURITY_LINES, RawHeaders, lines_of, report
 from service.operations.sample import SampleRequest
@@ -35,10 +36,12 @@ Send = Callable[[int, bytes, bytes], None]
 
 @dataclass(eq=False, slots=True)
 class Order:
-    """The head of a request that may be plain: its id, and when it came."""
+    """The head of a request that may be plain: its id, when it came, its body's bytes, and whether the caller chose the id."""
 
     request_id: str
     started: float
+    length: int
+    is_named: bool = False
 
 
 class Express:
@@ -47,6 +50,7 @@ class Express:
     def __init__(self, state: State, lane: Lane) -> None:
         self._state, self._lane = state, lane
         self._most = min(MOST_BYTES, state.settings.max_body_bytes)
+        self._heads = KnownHeads()
         self.is_open = state.keyring is None and not state.tracing.is_on
 
     def order(self, method: bytes, url: bytes, headers: RawHeaders) -> Order | None:
@@ -66,7 +70,18 @@ class Express:
         if kind != b"application/json" or not length.isdigit() or int(length) > self._most:
             return None
         asked = request_id.decode("latin-1")
-        return Order(asked if REQUEST_ID.match(asked) else secrets.token_hex(16), time.perf_counter())
+        own_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
+        return Order(own_id, time.perf_counter(), int(length), bool(request_id))
+
+    def remember(self, order: Order, data: bytes) -> None:
+        """`data` was one whole request with that head; one with an id of its own will not come again."""
+        if not order.is_named:
+            self._heads.learn(data, order.length)
+
+    def recall(self, data: bytes) -> tuple[Order, bytes] | None:
+        """Head and body, if `data` is one whole request with a head that is remembered."""
+        body = self._heads.body_of(data)
+        return None if body is None else (Order(secrets.token_hex(16), time.perf_counter(), len(body)), body)
 
     def take(self, order: Order, body: bytes, caller: str, send: Send) -> "Errand | None":
         """Begin, and call `send` once, perhaps at once. None: not plain after all, nothing was done."""

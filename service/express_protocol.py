@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol with a turn-off: what may be plain is held until its body is there, then answered by Express.
 
-Everything else, and whatever Express gives back, is uvicorn's, as if nothing had been held.
+Everything else, and whatever Express gives back, is uvicorn's, as if nothing had been held. A request whose head was
+answered before, and that comes alone and whole between two others, needs no parser.
 """
 
 import asyncio
@@ -48,6 +49,8 @@ class ExpressProtocol(OneWriteProtocol):
         super().__init__(*args, **options)
         self._express, self._seat, self._settled = express(), seat, settled
         self._gone = False
+        self._between = True
+        """Whether the parser stands between two requests, and nothing but plain ones went before."""
         self._held: Held | None = None
         self._errand: Errand | None = None
 
@@ -62,11 +65,27 @@ class ExpressProtocol(OneWriteProtocol):
             self._seat.opened()
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        """A whole request with a known head goes to Express; everything else to the parser, and may be known next time."""
+        between, self._between = self._between, False
+        express = self._express if between and self._is_idle() else None
+        if express is not None and (known := express.recall(data)) is not None:
+            self._between = self._take_known(*known)
+            if self._between:
+                return
+        super().data_received(data)
+        if express is not None and self._between and isinstance(self.cycle, Held):
+            express.remember(self.cycle.order, data)
+
+    def on_message_begin(self) -> None:
+        """The parser is inside a request now."""
+        self._between = False
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         """Hold what may be plain, unless an answer is still being made on this connection."""
-        idle = self.cycle is None or self.cycle.response_complete
         order = None
-        if self._express is not None and idle:
+        if self._express is not None and self._is_idle():
             order = self._express.order(self.parser.get_method(), self.url, self.headers)
         if order is None:
             super().on_headers_complete()
@@ -87,13 +106,10 @@ class ExpressProtocol(OneWriteProtocol):
         if held is None:
             super().on_message_complete()
             return
-        assert self._express is not None
-        caller = self.client[0] if self.client else ""
-        errand = self._express.take(held.order, bytes(held.body), caller, partial(self._answer, held))
-        if errand is None:
+        if self._begin(held, bytes(held.body)):
+            self._between = held.keep_alive
+        else:
             self._give_back(held)
-        elif not held.response_complete:
-            self._errand = errand
         held.before = None  # else a connection would remember all of its requests
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -105,6 +121,28 @@ class ExpressProtocol(OneWriteProtocol):
         if self._errand is not None:
             self._errand.hang_up()
         super().connection_lost(exc)
+
+    def _is_idle(self) -> bool:
+        """Whether no answer is being made on this connection."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _take_known(self, order: Order, body: bytes) -> bool:
+        """Without the parser, which learns nothing of it; False: nothing was done."""
+        self._unset_keepalive_if_required()
+        before, held = self.cycle, Held(order, None, keep_alive=True)
+        self.cycle = held  # type: ignore[assignment]
+        if not self._begin(held, body):
+            self.cycle = before
+        return self.cycle is not before
+
+    def _begin(self, held: Held, body: bytes) -> bool:
+        """Let Express answer; False: it is not plain after all."""
+        assert self._express is not None
+        caller = self.client[0] if self.client else ""
+        errand = self._express.take(held.order, body, caller, partial(self._answer, held))
+        if errand is not None and not held.response_complete:
+            self._errand = errand
+        return errand is not None
 
     def _give_back(self, held: Held) -> None:
         """The ordinary way, from the head on."""

@@ -5,14 +5,18 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from service.app import build_app
 from service.redis.connect import connect
 from service.redis.embedded import wheel_server
 from service.redis_keys import RedisKeys
+from service.settings import Settings
 from tests.service.servers import Server
+from tests.service.wires import Open
 
 
 def engines() -> list[tuple[str, Path]]:
@@ -49,3 +53,21 @@ async def redis(server: Server) -> AsyncIterator[Redis]:
 def keys() -> RedisKeys:
     """A hash tag of its own for each test, so that tests share a server and nothing else."""
     return RedisKeys("{t" + uuid.uuid4().hex[:10] + "}")
+
+
+@pytest.fixture
+async def opened(bundle_folder: Path, tmp_path: Path) -> AsyncIterator[Open]:
+    """`app = await opened(queue_pictures=4)`: an application whose lifespan has begun."""
+    ends: list[Any] = []
+
+    async def open_app(**options: Any) -> Any:
+        defaults = {"bundles": (bundle_folder,), "data_dir": tmp_path / "data", "threads": 1, "default_model": "tiny"}
+        app = build_app(Settings(**{**defaults, **options}))
+        lifespan = app.router.lifespan_context(app)
+        await lifespan.__aenter__()
+        ends.append(lifespan)
+        return app
+
+    yield open_app
+    for lifespan in ends:
+        await lifespan.__aexit__(None, None, None)

@@ -1,0 +1,96 @@
+"""A client's end of a connection to an application in this process, byte by byte."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from service.app import express_of
+from service.express_protocol import ExpressProtocol, protocol_of
+from tests.service.test_quick import VARYING
+
+Open = Callable[..., Any]
+"""`app = await opened(queue_pictures=4)`: the fixture `opened`."""
+
+
+class Wire(asyncio.Transport):
+    """A client's end of a connection to an application in this process."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__()
+        config = uvicorn.Config(
+            app, http=protocol_of(lambda: express_of(app)), ws="none", access_log=False, log_config=None
+        )
+        config.load()
+        self.data, self.closed = b"", False
+        self.protocol: ExpressProtocol = config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=config, server_state=ServerState(), app_state={}
+        )
+        self.protocol.connection_made(self)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"peername": ("10.0.0.1", 1), "sockname": ("10.0.0.2", 80)}.get(name, default)
+
+    def write(self, data: Any) -> None:
+        self.data += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def say(self, body: bytes, *lines: str, version: str = "1.1", path: str = "/sample") -> bytes:
+        """Bytes of a POST with JSON."""
+        head = [f"POST {path} HTTP/{version}", "Host: x", *lines, f"Content-Length: {len(body)}"]
+        if not any(line.lower().startswith("content-type") for line in lines):
+            head.append("Content-Type: application/json")
+        return "\r\n".join([*head, "", ""]).encode() + body
+
+    def tell(self, data: bytes) -> None:
+        """Let the server read this."""
+        self.protocol.data_received(data)
+
+    async def hear(self) -> tuple[int, dict[str, str], bytes]:
+        """The next whole answer: status, headers, body."""
+        async with asyncio.timeout(60):
+            while b"\r\n\r\n" not in self.data:
+                await asyncio.sleep(0.001)
+            head, _, rest = self.data.partition(b"\r\n\r\n")
+            first, *lines = head.decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            length = int(headers.get("content-length", 0))
+            while len(rest) < length:
+                await asyncio.sleep(0.001)
+                rest = self.data.partition(b"\r\n\r\n")[2]
+            self.data = rest[length:]
+            return int(first.split()[1]), headers, rest[:length]
+
+    async def ask(self, body: bytes, *lines: str, **options: Any) -> tuple[int, dict[str, str], bytes]:
+        """Say and hear."""
+        self.tell(self.say(body, *lines, **options))
+        return await self.hear()
+
+
+def rides_of(app: Any) -> list[bytes]:
+    """A list that grows by each request that Express answers."""
+    taken, take = [], app.state.express.take
+
+    def spy(order: Any, body: bytes, *rest: Any) -> Any:
+        errand = take(order, body, *rest)
+        taken.extend([body] if errand is not None else [])
+        return errand
+
+    app.state.express.take = spy
+    return taken
+
+
+def lasting(headers: dict[str, str]) -> dict[str, str]:
+    """Headers that two answers to one question share; the length of JSON changes with its id."""
+    return {name: value for name, value in headers.items() if name not in VARYING | {"content-length"}}
