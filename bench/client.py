@@ -18,11 +18,12 @@ Next = Callable[[], tuple[bytes, int]]
 class Tally:
     """What one run of load saw. Latencies are seconds of answers with status 200, by arrival.
 
-    `pictures` came within the measured time; `answered_pictures` counts those that came just after it too.
+    `pictures` were made within the measured time: a request at one of its edges counts by the share of its own time that lies
+    inside, so that a few large requests are not counted by whole ones. `answered_pictures` are all of them.
     """
 
     seconds: float = 0.0
-    pictures: int = 0
+    pictures: float = 0.0
     answered_pictures: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
@@ -180,7 +181,7 @@ def _count(
     if status == 200:
         tally.latencies.append(now - since)
         tally.answered_pictures += pictures
-        tally.pictures += pictures if now <= end else 0
+        tally.pictures += pictures * max(0.0, min(now, end) - max(since, begin)) / max(now - since, 1e-9)
     elif status == 429:
         tally.refusals.append(now - since)
         with contextlib.suppress(ValueError):

@@ -124,6 +124,11 @@ class Settings(BaseSettings):
         return self.threads or self.cores
 
     @property
+    def has_one_core(self) -> bool:
+        """Whether this process has no second core: what is put into a thread then only interrupts what it left."""
+        return self.engine_threads == 1
+
+    @property
     def measurements_file(self) -> Path:
         """What was measured of the bundles on this machine; shared by all its processes."""
         return self.data_dir / "runtimes.json"

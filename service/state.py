@@ -76,7 +76,7 @@ async def build_state(settings: Settings) -> State:
     opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
     redis, close_redis = await open_redis(settings)
     await opening
-    inline = device == "cpu" and settings.engine_threads == 1
+    inline = device == "cpu" and settings.has_one_core
     tracing = open_tracing(settings.role)
     engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline, tracing) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")

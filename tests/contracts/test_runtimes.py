@@ -112,3 +112,12 @@ def test_pixels_survive_a_round_trip() -> None:
     """uint8 to float and back is the identity."""
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     assert np.array_equal(to_pixels(from_pixels(pixels)), pixels)
+
+
+def test_pixels_do_not_depend_on_company() -> None:
+    """A picture among many, which are rounded a part at a time, is the picture alone, values outside -1..1 included."""
+    images = np.random.RandomState(0).uniform(-1.2, 1.2, (50, 3, 64, 64)).astype(np.float32)
+    together = to_pixels(images)
+    assert all(np.array_equal(together[k], to_pixels(images[k : k + 1])[0]) for k in range(len(images)))
+    assert {together.min(), together.max()} == {0, 255}
+    assert to_pixels(images[:0]).shape == (0, 64, 64, 3)
