@@ -5,6 +5,7 @@ Six times less work than Pillow at level 1 on a 64x64 face, at most 1.15 times t
 """
 
 import struct
+from functools import lru_cache
 
 import numpy as np
 from isal import isal_zlib
@@ -30,17 +31,22 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 END = chunk(b"IEND", b"")
 
 
+@lru_cache(256)
+def header(height: int, width: int, channels: int) -> bytes:
+    """The first chunk of a picture of that shape."""
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0))
+
+
 def png(pixels: Pixels, chunks: bytes = b"") -> bytes:
     """The file of a picture uint8 [h, w, c], c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA; `chunks` go before the pixels."""
     height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
     rows = pixels.reshape(height, width * channels)
     # Repeated rows shrink best as literal repeats of one filtered row; photographs shrink best against the row above.
     if _enlarged(rows):
         data = isal_zlib.compress(_sub(rows, channels), 3)
     else:
         data = isal_zlib.compress(_up(rows), 1)
-    file = b"".join((SIGNATURE, chunk(b"IHDR", header), chunks, chunk(b"IDAT", data), END))
+    file = b"".join((SIGNATURE, header(height, width, channels), chunks, chunk(b"IDAT", data), END))
     np.negative(_WIDE, out=_WIDE)  # see there
     return file
 
@@ -49,8 +55,9 @@ def _enlarged(rows: Pixels) -> bool:
     """Whether the middle rows repeat, as they do in pictures enlarged by whole squares."""
     if len(rows) < 4:
         return False
-    above, middle, below = (row.tobytes() for row in rows[len(rows) // 2 - 1 : len(rows) // 2 + 2])
-    return middle in (above, below)
+    half, width = len(rows) // 2, rows.shape[1]
+    three = rows[half - 1 : half + 2].tobytes()
+    return three[width : 2 * width] in (three[:width], three[2 * width :])
 
 
 def _up(rows: Pixels) -> Pixels:
