@@ -1,24 +1,23 @@
 """Runs jobs in a worker: takes them with a lease, keeps the lease alive, hands in results, survives Redis being away.
 
-Knows nothing of what a job computes: that is the `execute` callback. A GPU call must run in a thread; when the loop
-stands still for too long nevertheless, another worker runs the job again and the first finished result wins.
+What a job computes, and what comes of it, is its attempt's (`attempts.py`). A GPU call must run in a thread; when the
+loop stands still for too long nevertheless, another worker runs the job again and the first finished result wins.
 """
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from service.errors import ServiceError
+from service.job_queue.attempts import Attempts, Execute, Merge, Outcome, job_of_order
 from service.job_queue.heartbeat import Heartbeat
-from service.job_queue.job import Job, JobError, job_from_hash, new_job_id
+from service.job_queue.job import Job, new_job_id
 from service.job_queue.leases import Leases
 from service.job_queue.queue import JobQueue
 from service.logs import about, about_job
@@ -27,14 +26,7 @@ from service.redis.failures import AWAY, is_full
 log = logging.getLogger("ganymede.jobs")
 ended = logging.getLogger("ganymede.ended")  # a line for each attempt
 
-Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
-Execute = Callable[[Job, Emit, asyncio.Event], Awaitable[bytes]]
-Merge = Callable[[Job, list[bytes]], Awaitable[bytes]]
-
 POLL_S = 1.0  # a lost signal costs at most this
-PROGRESS_EVERY_S = 0.1
-INTERNAL = {"type": "urn:ganymede:problem:internal", "title": "Internal error", "status": 500}
-PASSING = frozenset({429, 503, 507})  # refusals that another attempt may not meet
 
 
 @dataclass
@@ -85,7 +77,7 @@ class JobRunner:
         self.name = name or new_job_id()[-12:]
         self.running: dict[str, Running] = {}
         self.bulk: set[str] = set()
-        self._execute, self._merge, self._retry_base_s = execute, merge, retry_base_s
+        self._attempts, self._retry_base_s = Attempts(queue, execute, merge), retry_base_s
         self._work = asyncio.Event()
         self._stopping = asyncio.Event()
         self._solo = asyncio.Lock()
@@ -217,7 +209,7 @@ class JobRunner:
 
     async def _run_order(self, entry: Running, order: list[Any]) -> None:
         """One attempt: execute, then hand in what came of it."""
-        job = _job_of_order(order)
+        job = job_of_order(order)
         with about(request_id=job.request_id):
             await self._run_job(entry, job)
 
@@ -232,35 +224,13 @@ class JobRunner:
         ended.info("%s %s", job.op, outcome, extra={"attempt": job.attempts, "duration_ms": round(took_s * 1e3, 2)})
         self.hooks.ended(job, outcome, took_s)
 
-    async def _attempt(self, entry: Running, job: Job) -> tuple[str, bytes]:
-        """What came of it: an outcome of the FINISH script, with the result or the problem as JSON."""
-        limit_s = None if job.deadline is None else max(0.0, job.deadline - time.time())
+    async def _attempt(self, entry: Running, job: Job) -> Outcome:
         try:
-            async with asyncio.timeout(limit_s) as limit:
-                return "succeeded", await self._compute(entry, job)
+            return await self._attempts.make(job, entry.cancelled)
         except asyncio.CancelledError:
             if entry.stop != "user":
                 raise
             return "canceled", b""
-        except TimeoutError:
-            if limit.expired():
-                return "expired", b""
-            return "retry", _problem({**INTERNAL, "detail": "a step of the job timed out"})
-        except JobError as error:
-            return "retry" if error.retry else "failed", _problem(error.problem)
-        except ServiceError as error:
-            return "retry" if error.status in PASSING else "failed", _problem(error.problem(f"/jobs/{job.id}"))
-        except Exception as error:
-            log.exception("job %s failed", job.id)
-            return "retry", _problem({**INTERNAL, "detail": f"the job failed with {type(error).__name__}"})
-
-    async def _compute(self, entry: Running, job: Job) -> bytes:
-        if not job.merging:
-            return await self._execute(job, self._emitter(job), entry.cancelled)
-        parts = [await self.queue.result(f"{job.id}.{index}") for index in range(job.chunks)]
-        if self._merge is None or any(part is None for part in parts):
-            raise JobError({**INTERNAL, "detail": "a part of the result has expired before the last one was done"})
-        return await self._merge(job, [part for part in parts if part is not None])
 
     async def _finish(self, entry: Running, outcome: str, body: bytes, attempts: int) -> None:
         """Hand in the outcome; while Redis is away or full, keep it and try again: the lease stays ours."""
@@ -291,43 +261,7 @@ class JobRunner:
         with contextlib.suppress(*AWAY, ResponseError):  # else its lease brings it back, later
             await self.queue.run("give_back", self.name, entry.mid, entry.id)
 
-    def _emitter(self, job: Job) -> Emit:
-        last_s = 0.0
-
-        async def emit(name: str, data: dict[str, Any]) -> None:
-            """Events are a courtesy: they are thinned out, and one that cannot be stored does not stop the job."""
-            nonlocal last_s
-            if name == "progress" and data.get("done") != data.get("total"):
-                if time.monotonic() - last_s < PROGRESS_EVERY_S:
-                    return
-                last_s = time.monotonic()
-            whose = job.id if name == "progress" else job.parent or job.id  # the queue counts the parts by itself
-            try:
-                await self.queue.note(whose, name, data)
-            except (*AWAY, ResponseError) as error:
-                log.debug("event of job %s dropped: %s", job.id, error)
-
-        return emit
-
     def _on_cancel(self, job_id: str | None) -> None:
         for entry in list(self.running.values()):
             if entry.id == job_id:
                 entry.cancel("user")
-
-
-def _problem(problem: dict[str, Any]) -> bytes:
-    return json.dumps(problem).encode()
-
-
-def _job_of_order(order: list[Any]) -> Job:
-    """The job of a TAKE or RESTART reply: [id, mid, attempt, record, input, parent's input]; hashes as flat lists."""
-    job_id, _, attempt, record, own, inherited = order
-    fields = {**_pairs(inherited), **_pairs(own)}
-    attachments = {name[2:].decode(): data for name, data in fields.items() if name.startswith(b"a:")}
-    job = job_from_hash(job_id.decode(), _pairs(record))
-    payload, part = fields.get(b"payload", b""), fields.get(b"part", b"")
-    return replace(job, attempts=int(attempt), payload=payload, part=part, attachments=attachments)
-
-
-def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -17,8 +17,9 @@ from service.errors import (
     OverloadedError,
     ServiceError,
 )
+from service.job_queue.attempts import Emit
 from service.job_queue.job import Job, JobError, JobState
-from service.job_queue.runner import Emit, Hooks, JobRunner
+from service.job_queue.runner import Hooks, JobRunner
 from service.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.parts import cut_up, merged, part_of

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from service.job_queue.attempts import Emit
 from service.job_queue.job import Job, JobError
 from service.job_queue.queue import JobQueue, QueueSettings
-from service.job_queue.runner import Emit, JobRunner
+from service.job_queue.runner import JobRunner
 from service.redis.connect import connect
 from service.redis_keys import RedisKeys
 
