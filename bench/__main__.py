@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import report
 from bench.bundles import ensure
 from bench.rounds import Plan, run
-from bench.targets import AUTO, GANYMEDE, NULL, ONE_PROCESS, RIVALS, Target, rival_home
+from bench.targets import AUTO, GANYMEDE, NULL, ONE_PROCESS, PILLOW, RIVALS, Target
 from bench.workloads import standard
 
 
@@ -41,10 +41,10 @@ def prepared(bundles: Path, name: str, side: int) -> str:
 def targets(names: list[str]) -> list[Target]:
     """The targets asked for; without names, ours and every rival that is installed."""
     ours: dict[str, Target] = {"ganymede": GANYMEDE, "auto": AUTO, "one": ONE_PROCESS, "null": NULL}
-    known = ours | {rival.name: rival for rival in RIVALS}
+    known = ours | {rival.name: rival for rival in (*RIVALS, *PILLOW)}
     if names:
         return [known[name] for name in names]
-    return [GANYMEDE, ONE_PROCESS, *(r for r in RIVALS if (rival_home(r.name) / "bin" / "python").exists())]
+    return [GANYMEDE, ONE_PROCESS, *(rival for rival in (*RIVALS, *PILLOW) if rival.python.exists())]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are reported (5)")
     found.add_argument("--seconds", type=float, default=5.0, help="measured seconds of each run (5)")
     found.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes (one a core)")
-    found.add_argument("--targets", nargs="*", default=[], help="ganymede auto one null mosec fastapi litserve")
+    found.add_argument(
+        "--targets", nargs="*", default=[], help="ganymede auto one null mosec 'mosec, Pillow' fastapi ..."
+    )
     found.add_argument("--only", nargs="*", default=[], help="workloads whose name contains one of these words")
     found.add_argument("--big", default="faces64", help="bundle of 64-pixel pictures (faces64)")
     found.add_argument("--small", default="fashion32", help="bundle of 32-pixel pictures (fashion32)")

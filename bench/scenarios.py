@@ -23,7 +23,7 @@ from bench.__main__ import prepared
 from bench.client import Next, Tally
 from bench.processes import Running
 from bench.rounds import drive, drive_open
-from bench.targets import GANYMEDE, ONE_PROCESS, RIVALS, Ganymede, Target, rival_home
+from bench.targets import GANYMEDE, ONE_PROCESS, RIVALS, Ganymede, Target
 from bench.workloads import Workload, mixed, request
 
 P99_BOUND_S = 1.0
@@ -51,7 +51,7 @@ def run_mixed(work: Path, bundles: Path, bundle: str, cores: int, seconds: float
 def _rivals_and_we() -> list[Target]:
     """Ours and the installed rivals; GANYMEDE_BENCH_RIVALS names some of them, separated by spaces."""
     wanted = os.environ.get("GANYMEDE_BENCH_RIVALS", " ".join(r.name for r in RIVALS)).split()
-    return [GANYMEDE, *(r for r in RIVALS if r.name in wanted and (rival_home(r.name) / "bin" / "python").exists())]
+    return [GANYMEDE, *(r for r in RIVALS if r.name in wanted and r.python.exists())]
 
 
 def run_overload(work: Path, bundles: Path, bundle: str, cores: int, seconds: float) -> None:
@@ -71,6 +71,7 @@ def run_overload(work: Path, bundles: Path, bundle: str, cores: int, seconds: fl
         refused_p99_ms=tally.percentile(0.99, tally.refusals) * 1e3,
         retry_after_s=statistics.median(tally.retry_after) if tally.retry_after else None,
         not_sent=tally.not_sent,
+        generator_share=tally.client_cpu_s / (cores * (seconds + 2.0)),
         **cuts(tally),
     )
 

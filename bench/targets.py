@@ -50,6 +50,12 @@ class Rival(Target):
 
     script: str = ""
     ready: str = "/"
+    encoder: str = "ours"
+
+    @property
+    def python(self) -> Path:
+        """Of its environment; variants of a rival share one."""
+        return rival_home(self.name.split(",")[0]) / "bin" / "python"
 
     @contextmanager
     def start(self, bundles: Path, bundle: str, work: Path, cores: int) -> Iterator[Running]:
@@ -59,9 +65,10 @@ class Rival(Target):
             "GANYMEDE_BENCH_PORT": str(port),
             "GANYMEDE_BENCH_BUNDLE": str(bundles / bundle),
             "GANYMEDE_BENCH_CORES": str(cores),
-            "PATH": f"{rival_home(self.name) / 'bin'}:{os.environ['PATH']}",
+            "GANYMEDE_BENCH_ENCODER": self.encoder,
+            "PATH": f"{self.python.parent}:{os.environ['PATH']}",
         }
-        command = [str(rival_home(self.name) / "bin" / "python"), str(ROOT / "bench" / "rivals" / self.script)]
+        command = [str(self.python), str(ROOT / "bench" / "rivals" / self.script)]
         with running(command, port, environment, self.ready) as server:
             yield server
 
@@ -87,3 +94,5 @@ RIVALS = (
     Rival("bentoml", "/v1/sample", script="serve_bentoml.py", ready="/readyz"),
     Rival("ray", script="serve_ray.py"),
 )
+PILLOW = (Rival("mosec, Pillow", "/inference", script="serve_mosec.py", encoder="pillow"),)
+"""The quickest rival as people write it, with the encoder that everybody has."""
