@@ -4,7 +4,7 @@ Work arrives as tickets (one level of one request: k pictures). Tickets of the s
 batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a lane the
 callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; lanes take turns, a
 batch each; a small rest is not left behind. While small requests keep coming, big ones fill at most half a batch, those of
-hundreds a quarter: who waits for one picture waits less.
+hundreds an eighth: who waits for one picture waits less.
 """
 
 from collections import OrderedDict, deque
@@ -16,8 +16,8 @@ from typing import Any
 GENTLE_S = 0.25
 """How long after a small request the pieces of big ones stay short. Of eight, a picture costs as much as of sixteen; of four,
 a tenth more."""
-HUGE_BATCHES = 8
-"""A request that still waits for more full batches than this takes a quarter at a time."""
+HUGE_BATCHES = 16
+"""A request that still waits for more full batches than this takes an eighth at a time."""
 
 
 @dataclass(eq=False)
@@ -148,7 +148,7 @@ class Batcher:
         """Places of a batch that a ticket may not take."""
         if ticket.is_small or ticket.padded or now - self._small_came >= GENTLE_S:
             return 0
-        part = 4 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
+        part = 8 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
         return ticket.batch - max(1, ticket.batch // part)
 
     def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:

@@ -26,7 +26,7 @@ INLINE_S = 0.05
 """A lane whose full batch takes longer than this is never computed in the event loop."""
 STILL_TURNS = 2
 """Turns of the event loop without a new picture before a batch that is not full is computed: a request takes two."""
-INLINE_BATCHES = 4
+INLINE_BATCHES = 8
 """With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
 
