@@ -1,6 +1,7 @@
 """Every failure as problem+json: ours and the framework's. Those that nobody foresaw end in the gate."""
 
 import difflib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from service.errors import InvalidValueError, MalformedError, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
 _BROKEN = {"json_invalid", "json_type"}
+_as_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+).encode  # made once: see recipe.py
 
 
 def install(app: FastAPI) -> None:
@@ -26,9 +30,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ModelsError, _models_error)
 
 
-def problem_response(error: ServiceError, instance: str) -> JSONResponse:
+def problem_response(error: ServiceError, instance: str) -> Response:
     """The response of one of our errors."""
-    return JSONResponse(error.problem(instance), error.status, error.headers, media_type=MEDIA_TYPE)
+    return Response(problem_body(error, instance), error.status, error.headers, media_type=MEDIA_TYPE)
+
+
+def problem_body(error: ServiceError, instance: str) -> bytes:
+    """The problem as JSON."""
+    return _as_json(error.problem(instance)).encode()
+
+
+def problem_headers(error: ServiceError, body: bytes) -> list[tuple[bytes, bytes]]:
+    """The same headers as `problem_response` has, for those who write answers themselves: a third of its time."""
+    own = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
+    return [*own, (b"content-length", b"%d" % len(body)), (b"content-type", MEDIA_TYPE.encode())]
 
 
 async def _service_error(request: Request, error: Exception) -> Response:

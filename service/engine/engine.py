@@ -116,9 +116,8 @@ class Engine:
     ) -> Ticket:
         """One picture of a model with one level, without a task; `waiter` hears of it. `noise` [1, *cut] is drawn with its batch.
 
-        Raises OverloadedError as `admit` does.
+        The caller has asked `admit` for its place.
         """
-        self.admit(1)
         ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, caller=caller, deadline=deadline, bulk=False)
         self._worker.submit(ticket)
         return ticket

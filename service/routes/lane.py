@@ -115,6 +115,7 @@ class Lane:
     def start(self, model: Model, body: SampleRequest, caller: str, reply: Reply) -> Ride:
         """Begin. Raises OverloadedError when too much waits."""
         assert body.seed is not None
+        self.engine.admit(1)  # before anything is made: at overload nearly all are refused
         seed, latent, truncation = body.seed, model.manifest.latent, body.truncation
         now, timeout_s = time.monotonic(), self._state.settings.timeout_s
         label = label_index(model, body.label, seed)
