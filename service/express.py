@@ -19,7 +19,7 @@ from service.known_heads import KnownHeads
 from service.logs import about
 from service.middleware import REQUEST_ID, SECURITY_LINES, RawHeaders, lines_of, report
 from service.operations.sample import SampleRequest
-from service.problems import problem_body, problem_headers
+from service.problems import problem_response
 from service.routes.lane import Drawn, Lane, Ride
 from service.routes.plain import headers_of, wants_png
 from service.state import State
@@ -126,8 +126,8 @@ class Errand:
         """Answer with a problem."""
         known = error if isinstance(error, ServiceError) else ServiceError("the request failed")
         self._state.metrics.refused(known)
-        body = problem_body(known, PATH)
-        self._answer(known.status, problem_headers(known, body), body)
+        response = problem_response(known, PATH)
+        self._answer(response.status_code, response.raw_headers, bytes(response.body))
 
     def hang_up(self) -> None:
         """The client went away; nobody is answered."""

@@ -42,16 +42,16 @@ def proof_of(
     if memory is None:
         return prove(runtime, bundle.manifest, threads, max_batch)
     key = key_of(f"proof-{runtime.provider}", bundle.digest, threads, max_batch)
+    found = None
     try:
         with memory.locked():
             found = None if again else _read(memory.get(key), len(bundle.manifest.levels))
             if found is None:
                 found = prove(runtime, bundle.manifest, threads, max_batch)
                 memory.put(key, asdict(found))
-            return found
     except OSError as error:
         log.warning("%s: nothing can be remembered: %s", bundle.name, error.strerror)
-        return prove(runtime, bundle.manifest, threads, max_batch)
+    return found or prove(runtime, bundle.manifest, threads, max_batch)
 
 
 def _read(entry: Entry | None, levels: int) -> Proof | None:

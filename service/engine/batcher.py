@@ -126,16 +126,17 @@ class Batcher:
     def _fill(self, lane: _Lane, now: float) -> list[Piece]:
         """Callers in turn, a fair share each, until the batch is full or the lane empty."""
         pieces: list[Piece] = []
-        room: int | None = None
+        whole = room = 0
         passed = 0
-        while passed < len(lane.callers) and (room is None or room > 0):
+        while passed < len(lane.callers) and (room > 0 or not whole):
             caller, queue = next(iter(lane.callers.items()))
             ticket = self._live(queue, now)
             if ticket is None:
                 del lane.callers[caller]
                 continue
-            room = _room(lane, ticket) if room is None else room
-            share = min(max(1, room // len(lane.callers)), room - self._kept_free(ticket, now))
+            if not whole:
+                whole = room = _room(lane, ticket)
+            share = min(max(1, room // len(lane.callers)), room - self._kept_free(ticket, whole, now))
             passed = 0 if share > 0 else passed + 1
             if share > 0:
                 piece = self._take(ticket, share)
@@ -144,12 +145,12 @@ class Batcher:
             self._rotate(lane, caller, queue)
         return _merged(pieces)
 
-    def _kept_free(self, ticket: Ticket, now: float) -> int:
-        """Places of a batch that a ticket may not take."""
+    def _kept_free(self, ticket: Ticket, whole: int, now: float) -> int:
+        """Of the `whole` places of a batch those that a ticket may not take."""
         if ticket.is_small or ticket.padded or now - self._small_came >= GENTLE_S:
             return 0
         part = 8 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
-        return ticket.batch - max(1, ticket.batch // part)
+        return whole - max(1, ticket.batch // part)
 
     def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:
         while queue:

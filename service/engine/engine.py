@@ -116,7 +116,7 @@ class Engine:
     ) -> Ticket:
         """One picture of a model with one level, without a task; `waiter` hears of it. `noise` [1, *cut] is drawn with its batch.
 
-        The caller has asked `admit` for its place.
+        Whoever calls it has asked `admit` first.
         """
         ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, caller=caller, deadline=deadline, bulk=False)
         self._worker.submit(ticket)

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 INLINE_PIXELS = 128 * 128
-"""A PNG of so many pixels is written in less time than a thread takes to be given it."""
+"""A PNG of so many pixels is not worth a hop to a thread."""
 ALONE_INLINE_PIXELS = 256 * 256
-"""The same where the process has one core: 1.5 ms."""
+"""The same where the process has one core: a sheet of sixteen 64x64 faces takes 0.7 ms of it."""
 WATCH_AFTER_S = 0.1
 
 

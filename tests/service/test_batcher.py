@@ -160,3 +160,13 @@ def test_who_hung_up_makes_no_batch_longer() -> None:
     for one in tickets[:3]:
         batcher.cancel(one)
     assert [each.count for each in drain(batcher)] == [11]
+
+
+def test_a_big_rest_is_short_too_while_small_requests_come() -> None:
+    """Twelve of one request would go along whole; while singles come they still fill half a batch at most."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(1, lane="small", batch=8))
+    batcher.add(ticket(12, batch=8))
+    assert counts(batcher, 0.0) == [1]
+    assert counts(batcher, 0.0) == [4]
+    assert counts(batcher, GENTLE_S * 2) == [8]
