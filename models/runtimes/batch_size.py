@@ -21,7 +21,7 @@ BESIDE_S = 0.00015
 server (batches of four against eight at 32 callers, faces64)."""
 LONGEST_S = 0.05
 """Batches that take longer are not looked at: a picture that just missed one would wait as long."""
-ROUNDS = 4
+ROUNDS = 3
 
 
 def best_batch(runtime: Runtime, manifest: Manifest, level: int, threads: int, largest: int) -> int:

@@ -42,16 +42,19 @@ def proof_of(
     if memory is None:
         return prove(runtime, bundle.manifest, threads, max_batch)
     key = key_of(f"proof-{runtime.provider}", bundle.digest, threads, max_batch)
-    found = None
+    found = None if again else _read(memory.get(key), len(bundle.manifest.levels))
+    return found or _proved(runtime, bundle, threads, max_batch, memory, key)
+
+
+def _proved(runtime: Runtime, bundle: Bundle, threads: int, max_batch: int, memory: Memory, key: str) -> Proof:
+    # Locked only to write: no answer depends on who proves first, and bundles that open side by side must not wait.
+    proof = prove(runtime, bundle.manifest, threads, max_batch)
     try:
         with memory.locked():
-            found = None if again else _read(memory.get(key), len(bundle.manifest.levels))
-            if found is None:
-                found = prove(runtime, bundle.manifest, threads, max_batch)
-                memory.put(key, asdict(found))
+            memory.put(key, asdict(proof))
     except OSError as error:
         log.warning("%s: nothing can be remembered: %s", bundle.name, error.strerror)
-    return found or prove(runtime, bundle.manifest, threads, max_batch)
+    return proof
 
 
 def _read(entry: Entry | None, levels: int) -> Proof | None:
