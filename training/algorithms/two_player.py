@@ -11,7 +11,6 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from training import ema, losses
 from training.algorithms.base import (
     Algorithm,
     Level,
@@ -22,14 +21,15 @@ from training.algorithms.base import (
     networks_state,
     plain_copy,
 )
-from training.augment import augment
+from training.compute.randomness import StepRandom
 from training.data.batch import Batch
-from training.history import HistoricalAverage
+from training.methods import ema, losses
+from training.methods.augment import augment
+from training.methods.history import HistoricalAverage
+from training.methods.standing import recompute_batch_norms
 from training.networks import virtual_norm, weight_norm
 from training.networks.dcgan import Judgement
 from training.networks.layers import fold_batch_norms
-from training.randomness import StepRandom
-from training.standing import recompute_batch_norms
 
 
 class Scorer(Protocol):
