@@ -46,10 +46,25 @@ def least_squares_generator(fake: Tensor) -> Tensor:
     return 0.5 * (fake - 1.0).square().mean()
 
 
+def relativistic_discriminator(real: Tensor, fake: Tensor, real_target: float = 1.0) -> Tensor:
+    """E[softplus(D(G(z)) - D(x))] over pairs: logits of equal shape, a real and a generated picture at each place.
+
+    Jolicoeur-Martineau 2019 and, with both gradient penalties, Huang et al. 2024 (R3GAN, section 2): only the difference
+    counts, so a generator that gives up a part of the data is pulled back by the real pictures of that part.
+    """
+    return F.softplus(fake - real).mean()
+
+
+def relativistic_generator(fake: Tensor, real: Tensor) -> Tensor:
+    """E[softplus(D(x) - D(G(z)))] over the same pairs; D(x) is a constant of the generator."""
+    return F.softplus(real.detach() - fake).mean()
+
+
 DISCRIMINATOR_LOSSES: dict[str, DiscriminatorLoss] = {
     "nonsaturating": nonsaturating_discriminator,
     "hinge": hinge_discriminator,
     "least_squares": least_squares_discriminator,
+    "relativistic": relativistic_discriminator,
 }
 GENERATOR_LOSSES: dict[str, GeneratorLoss] = {
     "nonsaturating": nonsaturating_generator,
@@ -58,9 +73,26 @@ GENERATOR_LOSSES: dict[str, GeneratorLoss] = {
 }
 
 
-def r1_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
-    """E[|grad_x D(x)|^2] on real pictures that require grad (Mescheder et al. 2018); float32 only."""
-    (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
+def needs_pairs(kind: str) -> bool:
+    """Whether the generator's cost compares with the logits of real pictures."""
+    return kind == "relativistic"
+
+
+def generator_loss(kind: str, fake: Tensor, real: Tensor | None = None) -> Tensor:
+    """The generator's cost of that kind for logits of generated pictures; `real` is needed where `needs_pairs`."""
+    if not needs_pairs(kind):
+        return GENERATOR_LOSSES[kind](fake)
+    if real is None:
+        raise ValueError(f"the {kind} loss compares with logits of real pictures")
+    return relativistic_generator(fake, real)
+
+
+def zero_centred_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
+    """E[|grad_x D(x)|^2] for inputs [N, ...] that require grad; float32 only.
+
+    On real pictures it is R1, on generated ones R2 (Mescheder et al. 2018); inputs may be features of pictures too.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
     return gradient.square().flatten(1).sum(1).mean()
 
 

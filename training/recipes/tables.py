@@ -86,10 +86,11 @@ class DiscriminatorTable(Table):
 class LossTable(Table):
     """The two players' costs."""
 
-    kind: Literal["nonsaturating", "hinge", "least_squares"] = "nonsaturating"
+    kind: Literal["nonsaturating", "hinge", "least_squares", "relativistic"] = "nonsaturating"
     real_target: float = Field(1.0, gt=0.5, le=1.0)  # one-sided label smoothing: 0.9 softens real targets only
     r1_gamma: float = Field(0.0, ge=0)  # weight of the gradient penalty on real pictures; 0 = off
-    r1_every: int = Field(16, ge=1)  # steps between penalties; the weight is scaled up accordingly
+    r2_gamma: float = Field(0.0, ge=0)  # the same on generated pictures; relativistic pairs need both (R3GAN)
+    r1_every: int = Field(16, ge=1)  # steps between penalties; the weights are scaled up accordingly
     auxiliary: float = Field(0.0, ge=0)  # weight of the class-prediction cost (AC-GAN) for both players
 
 

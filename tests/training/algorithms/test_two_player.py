@@ -22,6 +22,11 @@ CASES: dict[str, dict[str, Any]] = {
     "gan": {"algorithm": "gan", "mlp": MLP},
     "cgan": {"algorithm": "gan", "mlp": MLP, "data": {"labels": "class"}},
     "mlp minibatch": {"algorithm": "gan", "mlp": MLP, "technique": {"minibatch_kernels": 4}},
+    "mlp relativistic": {
+        "algorithm": "gan",
+        "mlp": MLP,
+        "loss": {"kind": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "r1_every": 2},
+    },
     "dcgan minibatch": {"technique": {"minibatch_kernels": 4, "input_noise": 0.1}},
     "dcgan feature matching": {"technique": {"feature_matching": "l1"}},
     "dcgan historical": {"technique": {"historical": 0.1}},

@@ -25,19 +25,33 @@ def test_label_smoothing_softens_real_targets_only() -> None:
     assert better < worse
 
 
-@pytest.mark.parametrize("kind", losses.GENERATOR_LOSSES)
+@pytest.mark.parametrize("kind", losses.DISCRIMINATOR_LOSSES)
 def test_every_loss_pulls_the_players_apart(kind: str) -> None:
     """D gains from right logits, G from fooled ones."""
     right, wrong = torch.full((4,), 0.5), torch.full((4,), -0.5)
-    judge, paint = losses.DISCRIMINATOR_LOSSES[kind], losses.GENERATOR_LOSSES[kind]
+    judge, real = losses.DISCRIMINATOR_LOSSES[kind], torch.zeros(4)
     assert judge(right, wrong, 1.0) < judge(wrong, right, 1.0)
-    assert paint(right) < paint(wrong)
+    assert losses.generator_loss(kind, right, real) < losses.generator_loss(kind, wrong, real)
 
 
-def test_r1_of_a_linear_judge_is_its_squared_weight() -> None:
+def test_relativistic_pairs_count_differences_only() -> None:
+    """Both logits moved by the same amount change nothing, equal ones cost log 2, and real pictures are no lever for G."""
+    real, fake = torch.tensor([1.0, -2.0], requires_grad=True), torch.tensor([0.5, 3.0], requires_grad=True)
+    moved = losses.relativistic_discriminator(real + 7, fake + 7)
+    torch.testing.assert_close(moved, losses.relativistic_discriminator(real, fake))
+    assert float(losses.relativistic_discriminator(real, real).detach()) == pytest.approx(math.log(2))
+    losses.generator_loss("relativistic", fake, real).backward()
+    assert real.grad is None
+    assert fake.grad is not None
+    assert bool((fake.grad < 0).all())
+    with pytest.raises(ValueError, match="real pictures"):
+        losses.generator_loss("relativistic", fake)
+
+
+def test_penalty_of_a_linear_judge_is_its_squared_weight() -> None:
     """The gradient of a sum of pixels is one everywhere."""
     pictures = torch.randn(3, 1, 4, 4, requires_grad=True)
-    penalty = losses.r1_penalty(2.0 * pictures.sum((1, 2, 3)), pictures)
+    penalty = losses.zero_centred_penalty(2.0 * pictures.sum((1, 2, 3)), pictures)
     assert float(penalty) == pytest.approx(4.0 * 16)
 
 
