@@ -16,13 +16,13 @@ from models.runtimes.projection import Projection, Search, project
 from service.engine.model import Model
 from service.errors import NotInstalledError
 from service.images.encode import encode
+from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, describe, label_index, need_sampler
 from service.operations.latents import Tags
 from service.operations.requests import Delivery, Label, ModelReference, Name, Seed
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, keep
-from service.uploads import Decoded
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's, by channels
 POOR_DB = 22.0
