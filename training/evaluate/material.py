@@ -10,8 +10,8 @@ from torch import Tensor
 from models.bundle import Bundle
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
-from training.preview import draw_pictures
-from training.recipe_tables import DataTable
+from training.export.preview import draw_pictures
+from training.recipes.tables import DataTable
 
 
 @dataclass(frozen=True)

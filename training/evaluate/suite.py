@@ -11,14 +11,14 @@ from torch import Tensor
 
 from models.bundle import Bundle
 from models.manifest import Score
-from training import samples as sheets
-from training.classifier import Classifier
+from training.classifiers.classifier import Classifier
 from training.data.dataset import Dataset
 from training.evaluate import classes, distances, lite2, neighbours
 from training.evaluate.extractors import Extractor
 from training.evaluate.lite2_scores import lite2_scores
 from training.evaluate.material import Material, Plan, gather
 from training.evaluate.semi_supervised import error_score
+from training.run import samples as sheets
 
 SHEET_ROWS = 16
 
