@@ -47,7 +47,7 @@ def nearest(
 ) -> Closest:
     """See Closest. `thumbnails` [M, C, 8, 8] of the training pictures; `skip_same`: leave out an identical picture."""
     chosen = _candidates(pictures, thumbnails, mirrored, skip_same)
-    distinct, places = chosen.unique(return_inverse=True)
+    distinct, places = torch.unique(chosen, return_inverse=True)
     found = _features_of(distinct, train)
     distance = (lite2.features(pictures)[:, None] - found[places]).norm(dim=2)
     best = distance.argmin(1)
