@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from models.bundle import MANIFEST_NAME, read_bundle
-from training import cli_classifier, cli_evaluate, cli_inside, parallel, run_folder, samples
+from training import cli_classifier, cli_evaluate, cli_inside, memory, parallel, run_folder, samples
 from training.console import console, explained
 from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
@@ -134,6 +134,7 @@ def _recipe_in(run: Path) -> Path:
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
+    memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
     if group.is_main and report.findings:
         console.print(report.text(names_shown=3), markup=False, highlight=False)

@@ -62,6 +62,11 @@ class GeneratorTable(Table):
     width: int = Field(64, ge=1)  # channels before the picture; doubles with every halving of the side
     max_width: int = Field(1024, ge=1)  # channels never exceed this
     kernel: Literal[4, 5] = 4
+    build: Literal["dcgan", "modern"] = "dcgan"  # modern: `networks.modern`, with the four switches below
+    mapping: int = Field(0, ge=0)  # modern: layers between the latent and the first map
+    gates: bool = False  # modern: skip-layer excitation, 4 -> 32 and 8 -> 64
+    residual: bool = False  # modern: every rise adds to the enlarged map instead of replacing it
+    refine: bool = False  # modern: a 3x3 at full size paints the picture, over the checker of the last rise
     upsample: Literal["deconv", "resize"] = "deconv"  # resize: nearest, then 3x3; no checkerboard
     norm: str = "batch"
     norm_affine: bool = True  # scale and bias in the norm (the paper's MNIST nets had none)
