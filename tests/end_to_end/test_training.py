@@ -11,7 +11,7 @@ import pytest
 from tests.bundles import make_tiny
 from tests.conftest import SHARED_DATA
 from tests.end_to_end.processes import environment, running
-from training.run_folder import RunFolder
+from training.run.run_folder import RunFolder
 
 FACES = [
     f"data.path={SHARED_DATA / 'faces'}", "data.limit=64", "data.size=16", "generator.width=4", "discriminator.width=4",
@@ -38,7 +38,7 @@ def test_faces_from_the_command_line_to_a_running_server(tmp_path: Path) -> None
     run, bundles = tmp_path / "run", tmp_path / "bundles"
     bundles.mkdir()
     make_tiny(bundles, "tiny")
-    first = training(tmp_path, "train", "faces64", *FACES, "--run", str(run))
+    first = training(tmp_path, "train", "faces64-2016", *FACES, "--run", str(run))
     wait_for(lambda: RunFolder(run).latest_step())
     first.kill()
     first.wait()

@@ -8,8 +8,8 @@ from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
 from training.algorithms.projected import Projected
+from training.compute.randomness import StepRandom
 from training.errors import RecipeError
-from training.randomness import StepRandom
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "dcgan": Dcgan,

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training import ema, losses
 from training.algorithms.base import (
     Setting,
     adam,
@@ -19,12 +18,13 @@ from training.algorithms.base import (
     networks_state,
     prepare,
 )
-from training.augment import augment
+from training.compute.precision import autocast
+from training.compute.randomness import StepRandom, stream_seed
+from training.methods import ema, losses
+from training.methods.augment import augment
 from training.networks.dcgan import Judgement
 from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual, free_weight
-from training.precision import autocast
-from training.randomness import StepRandom, stream_seed
-from training.recipe_tables import Recipe, SgdTable
+from training.recipes.tables import Recipe, SgdTable
 
 
 @dataclass(frozen=True)

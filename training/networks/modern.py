@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.networks.dcgan import stage_widths
 from training.networks.layers import Block, Projection, make_norm, upsampling
-from training.recipe_tables import GeneratorTable
+from training.recipes.tables import GeneratorTable
 
 GATE_SIDE = 4
 REFINED_SHARE = 2 / 3  # channels at full size, of those at half size

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from training.networks.efficientnet import TAP_CHANNELS, FrozenEfficientNet
 
 MIXED_CHANNELS = (64, 64, 128, 256)  # after mixing, finest first
+Maps = list[Tensor]  # one a scale, finest first
 HEAD_WIDTH, HEAD_MAX_WIDTH = 64, 256
 SMALLEST_SIDE = 64  # smaller pictures are doubled first: at 32 the coarsest map would be a single place
 
@@ -36,11 +37,13 @@ class ProjectedFeatures(nn.Module):
         self.across_scales = nn.ModuleList(_random(i, o, 3, generator) for i, o in steps)
         self.requires_grad_(False)
 
-    def forward(self, picture: Tensor) -> list[Tensor]:
+    def forward(self, picture: Tensor) -> Maps:
         """Gradients flow to the picture, to nothing else."""
         seen = picture if picture.shape[1] == 3 else picture.expand(-1, 3, -1, -1)
         if seen.shape[2] < SMALLEST_SIDE:
-            seen = F.interpolate(seen, scale_factor=SMALLEST_SIDE // seen.shape[2], mode="bilinear", align_corners=False)
+            seen = F.interpolate(
+                seen, scale_factor=SMALLEST_SIDE // seen.shape[2], mode="bilinear", align_corners=False
+            )
         maps = [mix(found) for mix, found in zip(self.across_channels, self.network(seen), strict=True)]
         for index in (2, 1, 0):
             coarser = self.across_scales[index](maps[index + 1])
@@ -81,7 +84,7 @@ class Heads(nn.Module):
         side = max(size, SMALLEST_SIDE) // 4
         self.heads = nn.ModuleList(Head(channels, side >> k, labels) for k, channels in enumerate(MIXED_CHANNELS))
 
-    def forward(self, maps: list[Tensor], label: Tensor | None = None) -> list[Tensor]:
+    def forward(self, maps: Maps, label: Tensor | None = None) -> list[Tensor]:
         """One logit [N] a head."""
         return [cast(Tensor, head(seen, label)) for head, seen in zip(self.heads, maps, strict=True)]
 
