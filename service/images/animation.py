@@ -2,23 +2,34 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
+import save_files
+from save_files import Metadata, Recipe
 from service.images.encode import to_image
 from service.images.png import Pixels
-from service.images.recipe import Metadata, xmp_packet
 
 WEBP_QUALITY = 85
 
 
-def animate(frames: Sequence[Pixels], media: str, fps: float, loop: bool, metadata: Metadata) -> bytes:
+def animate(
+    frames: Sequence[Pixels],
+    media: str,
+    fps: float,
+    loop: bool,
+    recipe: Recipe | None = None,
+    metadata: Metadata = "full",
+) -> bytes:
     """`image/webp` or `image/gif` of frames uint8 [h, w, c], all of one size.
 
     `loop` plays for ever, otherwise once. GIF counts hundredths of a second, so its speed is the nearest it can say.
+    The recipe of the walk travels in EXIF (WebP) or in a comment (GIF).
     """
     first, *rest = [to_image(frame).convert("RGB") for frame in frames]
     buffer = io.BytesIO()
     if media == "image/gif":
-        options = {"loop": 0} if loop else {}
+        options: dict[str, Any] = {"comment": save_files.comment(recipe, metadata)}
+        options |= {"loop": 0} if loop else {}
         duration = max(20, round(100 / fps) * 10)
         first.save(buffer, "GIF", save_all=True, append_images=rest, duration=duration, disposal=1, **options)
     else:
@@ -31,6 +42,7 @@ def animate(frames: Sequence[Pixels], media: str, fps: float, loop: bool, metada
             loop=0 if loop else 1,
             quality=WEBP_QUALITY,
             method=2,
-            xmp=xmp_packet(metadata),
+            exif=save_files.exif(recipe, metadata),
+            xmp=save_files.xmp(metadata),
         )
     return buffer.getvalue()
