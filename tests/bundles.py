@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bundle import Bundle, publish, staging_folder, write_manifest
-from models.pyramid import enlarge_matrix
+from models.mathematics.pyramid import enlarge_matrix
 
 LABELS = ("red", "green", "blue")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from models.latents import Vector, normalise
-from models.walks import neighbours
+from models.mathematics.latents import Vector, normalise
+from models.mathematics.walks import neighbours
 from service.engine.model import Model
 from service.expressions import Evaluation, Node, names_of, seeds_of, terms_of
 from service.expressions.tree import Call, Name, Number, Product, Sum

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.manifest import Manifest
-from models.pyramid import enlarge, reduce
+from models.mathematics.pyramid import enlarge, reduce
 from models.runtimes.base import Array, from_pixels
 from service.errors import InvalidValueError, TooLargeError
+from service.images.uploads import Decoded
 from service.settings import Settings
-from service.uploads import Decoded
 
 ANY_SIZE_LEVELS = 1
 Alpha = NDArray[np.uint8]

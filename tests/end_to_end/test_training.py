@@ -11,7 +11,7 @@ import pytest
 from tests.bundles import make_tiny
 from tests.conftest import SHARED_DATA
 from tests.end_to_end.processes import environment, running
-from training.run_folder import RunFolder
+from training.run.run_folder import RunFolder
 
 FACES = [
     f"data.path={SHARED_DATA / 'faces'}", "data.limit=64", "data.size=16", "generator.width=4", "discriminator.width=4",
