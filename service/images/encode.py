@@ -30,10 +30,21 @@ def to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
+def on_white(picture: Image.Image) -> Image.Image:
+    """Any picture as RGB, transparent parts showing white paper."""
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    paper = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(paper, picture).convert("RGB")
+
+
 def encode(
     pixels: Pixels, image_format: ImageFormat, recipe: Recipe | None = None, metadata: Metadata = "full"
 ) -> bytes:
-    """One picture as a file; the same pixels and recipe give the same bytes. It carries the recipe."""
+    """One picture as a file, its recipe inside; the same pixels and recipe give the same bytes.
+
+    PNG and WebP keep alpha; JPEG has none, there the picture lies on white.
+    """
     if image_format == "png":
         return png(pixels, png_chunks(recipe, metadata))
     buffer = io.BytesIO()
@@ -42,7 +53,7 @@ def encode(
         blocks = {"exif": save_files.exif(recipe, metadata), "xmp": save_files.xmp(metadata)}
         picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2, **blocks)
         return buffer.getvalue()
-    flat = picture.convert("RGB") if picture.mode == "RGBA" else picture
+    flat = on_white(picture) if picture.mode == "RGBA" else picture
     flat.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return save_files.in_jpeg(buffer.getvalue(), recipe, metadata)
 

@@ -3,7 +3,7 @@
 import save_files
 from save_files import DamagedRecipeError, Recipe
 from service.errors import InvalidValueError, UnsupportedPictureError
-from service.uploads import read_header
+from service.images.uploads import read_header
 
 POINTER = "/from/image"
 

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from models.errors import LatentError
-from models.latents import Vector, check, draw, normalise
+from models.mathematics.latents import Vector, check, draw, normalise
 from models.runtimes.base import to_pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError
-from service.expressions import Evaluation, Node, Term, directions_of, evaluate, names_of, render, seeds_of, terms_of
-from service.expressions.tree import Number, Product
 from service.images.encode import magnify
 from service.images.equation import Column, draw_equation
 from service.images.png import Pixels

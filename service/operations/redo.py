@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 from save_files import Recipe, expanded
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
-from service.names import NAME
+from service.images.uploads import Header
+from service.latents.names import NAME
 from service.operations.arithmetic import ArithmeticRequest, combined_pictures
 from service.operations.base import Attachments, Context
 from service.operations.equation import operands_of
@@ -21,10 +22,9 @@ from service.operations.lookup import parsed
 from service.operations.read_back import floats_of, found_of_recipe
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
+from service.operations.state import State
 from service.operations.upsample import UpsampleRequest, foresee, upsample
 from service.settings import Settings
-from service.state import State
-from service.uploads import Header
 
 Body = TypeVar("Body", bound=BaseModel)
 SAMPLED = {"sample", "arithmetic", "interpolate", "project", "direction"}

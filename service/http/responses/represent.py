@@ -16,12 +16,12 @@ from starlette.responses import Response
 
 from save_files import Recipe, as_json, combined
 from service.errors import NotAcceptableError
+from service.http.negotiation import JSON, NPY, NPZ, ZIP
 from service.images.animation import animate
 from service.images.encode import MEDIA_TYPES, ImageFormat, encode, encode_npy
 from service.images.sheet import columns_of, contact_sheet
 from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures, Result
-from service.http.negotiation import JSON, NPY, NPZ, ZIP
 
 FORMAT_OF: dict[str, ImageFormat] = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpeg"}
 MOVING = ("image/webp", "image/gif")

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from service.http.openapi import PICTURES
+from service.http.responses.answers import answer
+from service.http.routes.interpolate import WALK_TYPES
 from service.images.read_recipe import read_recipe
+from service.images.uploads import check_upload
 from service.operations.latents import decode_base64
 from service.operations.redo import RedoRequest, foresee_redo
-from service.routes.answers import answer
-from service.routes.documented import PICTURES
-from service.routes.interpolate import WALK_TYPES
-from service.state import State
-from service.uploads import check_upload
+from service.operations.state import State
 
 router = APIRouter(tags=["pictures"])
 
