@@ -14,7 +14,7 @@ FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 QUALITY = {"WEBP": 90, "JPEG": 92}
 """Those of the server."""
 GAP = 2
-PAPER = {"L": 255, "RGB": (255, 255, 255), "RGBA": (255, 255, 255, 255)}
+PAPER: dict[str, Any] = {"L": 255, "RGB": (255, 255, 255), "RGBA": (255, 255, 255, 255)}
 
 
 def as_format(data: bytes, suffix: str) -> bytes:
@@ -34,9 +34,18 @@ def written(image: "PIL.Image.Image", kind: str, recipe: Recipe | None) -> bytes
     elif kind == "WEBP":
         image.save(buffer, kind, quality=QUALITY[kind], exif=save_files.exif(recipe, "full"), **_mark(recipe))
     else:
-        image.convert("L" if image.mode == "L" else "RGB").save(buffer, kind, quality=QUALITY[kind])
+        _flat(image).save(buffer, kind, quality=QUALITY[kind])
         return save_files.in_jpeg(buffer.getvalue(), recipe, "none" if recipe is None else "full")
     return buffer.getvalue()
+
+
+def _flat(image: "PIL.Image.Image") -> "PIL.Image.Image":
+    """Without transparency, which shows white paper, as the server does it."""
+    from PIL import Image
+
+    if image.mode != "RGBA":
+        return image.convert("L" if image.mode == "L" else "RGB")
+    return Image.alpha_composite(Image.new("RGBA", image.size, PAPER["RGBA"]), image).convert("RGB")
 
 
 def sheet(files: Sequence[bytes]) -> tuple[bytes, Recipe | None]:

@@ -81,13 +81,16 @@ def _operands(sources: Evaluation) -> dict[str, dict[str, str]]:
 def operands_of(model: Model, node: Node, recipe: Mapping[str, Any]) -> Evaluation:
     """The inverse: the sources of an equation from its recipe. Raises InvalidValueError where one is missing or wrong."""
     operands, prior = recipe.get("operands"), model.manifest.latent
-    groups = [operands.get(kind) if isinstance(operands, dict) else None for kind in ("latents", "directions")]
-    for group, leaves in zip(groups, (names_of(node), directions_of(node)), strict=True):
-        for leaf in leaves:
-            if not isinstance(group, dict) or leaf.name not in group:
-                raise InvalidValueError(f"the recipe does not say what {leaf.name!r} is")
-    saved, arrows = ({name: _checked(model, row) for name, row in (group or {}).items()} for group in groups)
+    groups = operands if isinstance(operands, dict) else {}
+    saved = {leaf.name: _operand(model, groups.get("latents"), leaf.name) for leaf in names_of(node)}
+    arrows = {leaf.name: _operand(model, groups.get("directions"), leaf.name) for leaf in directions_of(node)}
     return Evaluation(saved, arrows, lambda seed: draw(prior, [seed])[0])
+
+
+def _operand(model: Model, group: Any, name: str) -> Vector:
+    if not isinstance(group, dict) or name not in group:
+        raise InvalidValueError(f"the recipe does not say what {name!r} is")
+    return _checked(model, group[name])
 
 
 def _checked(model: Model, text: Any) -> Vector:

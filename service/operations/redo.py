@@ -31,6 +31,7 @@ SAMPLED = {"sample", "arithmetic", "interpolate", "project", "direction"}
 NOTES = ("expression", "normalize", "radius", "noise_seed", "neighbour", "frame", "distance")
 """What operations add to a recipe for people; copied when the picture is made again."""
 WALK = ("frames", "method", "loop", "detail", "fps", "truncation", "scale")
+EQUATION = ("expression", "normalize", "neighbourhood", "label", "truncation", "scale")
 SHARPEN = ("levels", "start_size", "label", "seed", "level_seeds", "noise", "faithful")
 
 
@@ -154,8 +155,7 @@ async def _equation(context: Context, model: Model, recipe: Recipe) -> Pictures:
     node = parsed(str(recipe.get("expression", "")), "/recipe/expression")
     sources = operands_of(model, node, recipe)
     found = replace(found_of_recipe(model, recipe), expression=str(recipe.get("expression")), name=None)
-    wish = {key: recipe[key] for key in ("expression", "normalize", "neighbourhood", "label") if key in recipe}
-    wish |= {key: recipe[key] for key in ("truncation", "scale") if key in recipe}
+    wish: dict[str, Any] = {key: recipe[key] for key in EQUATION if key in recipe}
     wish |= {"save_as": recipe["name"]} if "name" in recipe else {}  # the name it was kept under; nothing is saved here
     request = _valid(ArithmeticRequest, {"model": model.reference, "layout": "equation", **wish})
     return await combined_pictures(context, model, request, node, found, sources)

@@ -163,7 +163,7 @@ def _arrays(result: Pictures, delivery: Delivery) -> bytes:
         recipe = sheet_recipe(result) if len(result.pictures) > 1 else result.pictures[0].recipe
         fields["recipe"] = np.array(as_json(recipe).encode())
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **fields)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **fields)
     return buffer.getvalue()
 
 
