@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from models.bundle import Bundle
-from service.app import build_app
+from service.http.app import build_app
 from service.settings import Settings
 from tests.bundles import LABELS, make_tiny, make_tiny_pyramid
 from tests.standing_alone import ROOT as ROOT

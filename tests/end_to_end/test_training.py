@@ -10,7 +10,7 @@ import httpx
 from tests.bundles import make_tiny
 from tests.end_to_end.processes import environment, running
 from tests.training.pictures import make_pictures
-from training.run_folder import RunFolder
+from training.run.run_folder import RunFolder
 
 SMALL = [
     "data.path=pictures", "data.size=16", "generator.width=4", "discriminator.width=4", "run.batch=16", "run.steps=40",

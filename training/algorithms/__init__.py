@@ -7,8 +7,8 @@ from training.algorithms.dcgan import Dcgan
 from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
+from training.compute.randomness import StepRandom
 from training.errors import RecipeError
-from training.randomness import StepRandom
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "dcgan": Dcgan,

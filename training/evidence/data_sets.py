@@ -11,7 +11,7 @@ import typer
 from training.data.dataset import load_dataset
 from training.data.sources import find_pictures
 from training.errors import DataError
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 DECODED = 200  # pictures of each set that are opened
 

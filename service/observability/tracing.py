@@ -1,0 +1,77 @@
+"""What is traced: requests, waiting, batches, encoding. Off, and nothing imported, unless a collector is named.
+
+The standard variables of OpenTelemetry decide (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, …);
+the code that knows OpenTelemetry is `open_telemetry`, loaded only then.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+log = logging.getLogger("ganymede.tracing")
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+Trace = Any  # where in which trace something belongs; opaque to everybody else
+Arrival = tuple[Trace, float | None]
+
+
+class Visit:
+    """A request being traced."""
+
+    def answered(self, route: str, status: int) -> None:
+        """How it ended."""
+
+
+_VISIT = nullcontext(Visit())
+_SPAN = nullcontext()
+
+
+class Tracing:
+    """Traces nothing. `open_telemetry.OpenTelemetry` does."""
+
+    is_on = False
+
+    def request(self, method: str, path: str, traceparent: str) -> AbstractContextManager[Visit]:
+        """A request from its first byte to its last; continues the caller's trace when `traceparent` is valid."""
+        return _VISIT
+
+    def job(
+        self, op: str, job_id: str, attempt: int, traceparent: str, created_at: float
+    ) -> AbstractContextManager[None]:
+        """One attempt of a job, in the trace of the request that made it, and how long it had waited (Unix seconds)."""
+        return _SPAN
+
+    def span(self, name: str, **attributes: str | int) -> AbstractContextManager[None]:
+        """A step of whatever is being traced here."""
+        return _SPAN
+
+    def batch(self, model: str, level: int, pictures: int, began: float, arrivals: Sequence[Arrival]) -> None:
+        """A batch that has just been computed since `began`, linked to the requests whose pictures it holds.
+
+        `arrivals`: where each request belongs and since when it waited. All times are time.monotonic().
+        """
+
+    def here(self) -> Trace:
+        """Where this task is, to be handed to a thread."""
+        return None
+
+    def traceparent(self) -> str | None:
+        """Where this task is, as a W3C header, to be handed to another process."""
+        return None
+
+    def close(self) -> None:
+        """Send what is left."""
+
+
+def open_tracing(role: str) -> Tracing:
+    """Tracing as the environment asks for it."""
+    named = any(os.environ.get(name) for name in ENDPOINTS)
+    if not named or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return Tracing()
+    try:
+        from service.observability.open_telemetry import OpenTelemetry
+    except ImportError as error:
+        log.warning("a collector is named but %s is not installed: pip install 'ganymede[telemetry]'", error.name)
+        return Tracing()
+    return OpenTelemetry(role)
