@@ -32,11 +32,11 @@ class Part(BaseModel):
 
 
 class Image(Part):
-    """Size of the final picture: pixels, and 1 (grey) or 3 (RGB) channels."""
+    """Size of the final picture: pixels, and 1 (grey), 3 (RGB) or 4 (RGBA, alpha not premultiplied) channels."""
 
     width: int = Field(ge=1, le=MAX_SIDE)
     height: int = Field(ge=1, le=MAX_SIDE)
-    channels: Literal[1, 3]
+    channels: Literal[1, 3, 4]
 
 
 class Cut(Part):

@@ -85,7 +85,7 @@ async def _judge(
     context: Context, request: JudgeRequest, attachments: Attachments, model: Model, judge: Discriminator
 ) -> tuple[Judgement, float]:
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
-    picture: Array = await asyncio.to_thread(fitted, decoded.pixels, model, request.fit)
+    picture: Array = await asyncio.to_thread(fitted, decoded, model, request.fit)
     picture = -picture if request.invert else picture
     started = time.perf_counter()
     judgement = await engine_of(context).judge(model, picture[None], _label(request, model, judge))
