@@ -28,7 +28,8 @@ from service.jobs.webhooks import Webhooks
 from service.latents import LatentStore
 from service.observability.metrics import Metrics
 from service.observability.process_metrics import ProcessMetrics
-from service.observability.tracing import Tracing, open_tracing
+from service.observability.start_tracing import open_tracing
+from service.observability.tracing import Tracing
 from service.redis.connect import check_server, connect
 from service.redis.embedded import EmbeddedRedis
 from service.redis.keys import RedisKeys
