@@ -1,4 +1,4 @@
-"""The operations, one row each. A new feature is operations/<name>.py, routes/<name>.py and a row here."""
+"""The operations, one row each. A new feature is operations/<name>.py, http/routes/<name>.py and a row here."""
 
 from operator import attrgetter
 
