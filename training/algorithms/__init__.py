@@ -1,4 +1,8 @@
-"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in."""
+"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in.
+
+An algorithm builds its networks and makes one step; the loop is training.run.
+May import: training.networks, methods, data, recipes, compute.
+"""
 
 from __future__ import annotations
 
