@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import problems
 from service.express import Express
+from service.http.hosts import HostPolicy
 from service.middleware import Gate
 from service.operations.jobs import start_runner
 from service.operations.judge import JudgeRequest
@@ -84,13 +85,15 @@ class Application(FastAPI):
 def build_app(settings: Settings) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops."""
 
+    hosts = HostPolicy(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
         app.state.lane = app.state.express = None
         if state.engine is not None:
             app.state.lane = Lane(state, state.engine)
-            app.state.express = Express(state, app.state.lane) if settings.role != "worker" else None
+            app.state.express = Express(state, app.state.lane, hosts) if settings.role != "worker" else None
             start_runner(state)
         try:
             yield
@@ -116,7 +119,7 @@ def build_app(settings: Settings) -> FastAPI:
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
     quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
-    app.entrance = Gate(quick, lambda: state_of(app), settings.max_body_bytes, larger)
+    app.entrance = Gate(quick, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
     return app
 
 
