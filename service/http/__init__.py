@@ -1,1 +1,5 @@
-"""Everything between the socket and the operations: who may come in, what a body may be, how answers look."""
+"""HTTP: the application, its gate, its routes, problems and negotiation, and uvicorn around them.
+
+The only room that may import fastapi, starlette and uvicorn.
+May import: every room below it (operations and what operations uses, processes), never service.cli.
+"""

@@ -10,8 +10,8 @@ import yaml
 
 from service.errors import MisdirectedError
 from service.http.hosts import HostPolicy
-from service.metrics import TABLE as METRICS
-from service.redis_keys import RedisKeys
+from service.observability.metrics import TABLE as METRICS
+from service.redis.keys import RedisKeys
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
