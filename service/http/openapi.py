@@ -42,6 +42,7 @@ _OK: dict[str, Any] = {
         "image/jpeg": _BINARY,
         "application/zip": _BINARY,
         "application/x-npy": _BINARY,
+        "application/x-npz": _BINARY,
         "text/event-stream": {"schema": {"type": "string"}},
     },
 }

@@ -13,6 +13,7 @@ from service.operations.discriminator import JudgeRequest
 from service.operations.interpolate import InterpolateRequest
 from service.operations.latents import SaveRequest
 from service.operations.project import ProjectRequest
+from service.operations.redo import RedoRequest
 from service.operations.sample import SampleRequest
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
@@ -101,6 +102,7 @@ def test_every_endpoint_has_a_method() -> None:
     [(options.Sample, SampleRequest, set()), (options.Arithmetic, ArithmeticRequest, {"expression"}),
      (options.Interpolate, InterpolateRequest, {"stops"}), (options.Upsample, UpsampleRequest, set()),
      (options.Project, ProjectRequest, set()), (options.Judge, JudgeRequest, set()),
+     (options.Redo, RedoRequest, {"recipe", "image"}),
      (options.Save, SaveRequest, {"name", "source"})],
 )  # fmt: skip
 def test_the_types_are_the_servers(typed: type, request_type: type[BaseModel], given: set[str]) -> None:
