@@ -4,7 +4,7 @@ Three rules hold for all of them:
 * Plain EVAL and old commands only, so that the same code runs on Redis 6.2 to 8 and on Valkey.
 * The first write of a script is one that Redis refuses when memory or disk is full (HSET, SET, XADD). It refuses the
   whole script then, because the decision is made once per script: nothing is ever half done.
-* Keys are built from the prefix ARGV[1]; all share one hash tag (`redis_keys.TABLE` lists them; a test compares).
+* Keys are built from the prefix ARGV[1]; all share one hash tag (`service.redis.keys.TABLE` lists them; a test compares).
 """
 
 from service.jobs.prelude import PRELUDE

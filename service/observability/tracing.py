@@ -1,17 +1,12 @@
 """What is traced: requests, waiting, batches, encoding. Off, and nothing imported, unless a collector is named.
 
-The standard variables of OpenTelemetry decide (`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, …);
-the code that knows OpenTelemetry is `open_telemetry`, loaded only then.
+This file is the seam, and traces nothing; `open_telemetry` fills it, and `start_tracing` chooses between the two.
 """
 
-import logging
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-log = logging.getLogger("ganymede.tracing")
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 Trace = Any  # where in which trace something belongs; opaque to everybody else
 Arrival = tuple[Trace, float | None]
 
@@ -62,16 +57,3 @@ class Tracing:
 
     def close(self) -> None:
         """Send what is left."""
-
-
-def open_tracing(role: str) -> Tracing:
-    """Tracing as the environment asks for it."""
-    named = any(os.environ.get(name) for name in ENDPOINTS)
-    if not named or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return Tracing()
-    try:
-        from service.observability.open_telemetry import OpenTelemetry
-    except ImportError as error:
-        log.warning("a collector is named but %s is not installed: pip install 'ganymede[telemetry]'", error.name)
-        return Tracing()
-    return OpenTelemetry(role)

@@ -1,4 +1,8 @@
-"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in."""
+"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in.
+
+An algorithm builds its networks and makes one step; the loop is training.run.
+May import: training.networks, methods, data, recipes, compute.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from training.algorithms.dcgan import Dcgan
 from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
+from training.algorithms.projected import Projected
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
 
@@ -15,6 +20,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "gan": Gan,
     "improved_gan": ImprovedGan,
     "lapgan": Lapgan,
+    "projected": Projected,
 }
 
 

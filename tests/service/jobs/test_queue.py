@@ -262,7 +262,7 @@ async def test_every_key_is_in_the_table(queue: JobQueue, runner_of: Start) -> N
     for key in await queue.redis.keys(queue.keys.tag + "*"):
         name = key.decode().removeprefix(queue.keys.tag + ":")
         matches = [row for row, pattern in rows.items() if re.fullmatch(pattern, name)]
-        assert matches, f"{name} is not in redis_keys.TABLE"
+        assert matches, f"{name} is not in keys.TABLE"
         assert (await queue.redis.type(key)).decode() == TABLE[matches[0]].kind
         kinds[matches[0]] += 1
     assert {"job", "input", "result", "events", "running", "rate", "workers", "webhooks", "dead"} <= set(kinds)

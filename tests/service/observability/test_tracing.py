@@ -118,7 +118,8 @@ def test_without_a_collector_nothing_is_loaded() -> None:
     ours = "('service.observability.open_telemetry', 'opentelemetry.sdk.trace', 'opentelemetry.exporter')"
     lines = [
         "import sys, service.http.app",
-        "from service.observability.tracing import Tracing, open_tracing",
+        "from service.observability.start_tracing import open_tracing",
+        "from service.observability.tracing import Tracing",
         "assert type(open_tracing('all')) is Tracing",
         f"print([m for m in sys.modules if m.startswith({ours})])",
     ]
@@ -130,7 +131,8 @@ def test_a_collector_without_the_extra_is_said_plainly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The server starts and says what to install."""
-    from service.observability.tracing import Tracing, open_tracing
+    from service.observability.start_tracing import open_tracing
+    from service.observability.tracing import Tracing
 
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "service.observability.open_telemetry", None)
