@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.evidence_sheets import Sheets
-from models.directions import read_directions
-from models.latents import Vector, draw, mean, normalise
-from models.walks import neighbours
-from training.directions import Lens, Study, study
-from training.directions_cli import DEFAULT_NAMES, obtain_classifier, open_bundle
+from models.mathematics.directions import read_directions
+from models.mathematics.latents import Vector, draw, mean, normalise
+from models.mathematics.walks import neighbours
+from training.classifiers.directions import Lens, Study, study
+from training.cli.directions import DEFAULT_NAMES, obtain_classifier, open_bundle
 
 OUT = Path(__file__).parent.parent / "docs" / "evidence"
 SURE = 1.0

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.directions import Direction, principal_scores
-from models.latents import Vector, draw, mean, normalise
+from models.mathematics.directions import Direction, principal_scores
+from models.mathematics.latents import Vector, draw, mean, normalise
+from models.mathematics.walks import neighbours, walk
 from models.runtimes.base import to_pixels
-from models.walks import neighbours, walk
 from service.images.encode import Pixels, encode
 from service.images.equation import Column, draw_equation
 from service.images.sheet import contact_sheet
-from training.directions import Lens
+from training.classifiers.directions import Lens
 
 NAMES = ("man with glasses", "man", "woman")
 RANGE = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.bundle import Bundle, read_bundle
-from models.latents import cut, draw
+from models.mathematics.latents import cut, draw
 from models.runtimes.base import one_hot, to_pixels
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)

@@ -19,8 +19,8 @@ import httpx
 import numpy as np
 from redis.asyncio import Redis
 
-from service.app import build_app, state_of
-from service.latent_store import Draft, LatentStore
+from service.http.app import build_app, state_of
+from service.latents import Draft, LatentStore
 from service.settings import Settings
 
 OUT = Path(__file__).parent.parent / "docs" / "evidence" / "latents.md"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import Bundle, read_bundle
-from models.latents import cut, draw
+from models.mathematics.latents import cut, draw
 from models.runtimes import open_runtime
 from models.runtimes.base import Array, one_hot, to_pixels
 from service.images.encode import encode, encode_npy

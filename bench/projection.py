@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle import Bundle, read_bundle
-from models.latents import draw
+from models.mathematics.latents import draw
 from models.runtimes import open_runtime
 from models.runtimes.base import from_pixels, to_pixels
 from models.runtimes.chain import pictures_of

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from training import algorithms
 from training.algorithms.base import Setting
+from training.compute.precision import with_hardware
+from training.compute.randomness import StepRandom
 from training.data.dataset import Sampler, load_dataset
-from training.precision import with_hardware
-from training.randomness import StepRandom
-from training.recipe import resolve
+from training.recipes.recipe import resolve
 
 Step = Callable[[int], object]
 

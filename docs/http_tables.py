@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from service.app import build_app
+from service.http.app import build_app
+from service.http.openapi_schemas import COMPONENTS
 from service.operations.requests import Delivery
-from service.routes.schemas import COMPONENTS
 from service.settings import Settings
 
 PAGE = Path(__file__).parent / "http.md"

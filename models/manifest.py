@@ -32,11 +32,11 @@ class Part(BaseModel):
 
 
 class Image(Part):
-    """Size of the final picture: pixels, and 1 (grey) or 3 (RGB) channels."""
+    """Size of the final picture: pixels, and 1 (grey), 3 (RGB) or 4 (RGBA, alpha not premultiplied) channels."""
 
     width: int = Field(ge=1, le=MAX_SIDE)
     height: int = Field(ge=1, le=MAX_SIDE)
-    channels: Literal[1, 3]
+    channels: Literal[1, 3, 4]
 
 
 class Cut(Part):
@@ -102,8 +102,8 @@ class Upsampling(Part):
     `any-size`: the single level, with `factor` and `halo`, is applied again and again; `latent.size` is 0. The noise of
     one [1, H, W] plane at each level's OUTPUT size comes from one stream of the seed, level after level: the first
     H*W numbers for the first level, the next 4*H*W for the second, ..., in `latent.distribution`.
-    `operator` is the enlargement inside the graphs: `corner-aligned` (models.pyramid.enlarge) for fixed sizes,
-    `half-pixel` (models.pyramid.double), which does not depend on the place, where pictures are cut into tiles.
+    `operator` is the enlargement inside the graphs: `corner-aligned` (models.mathematics.pyramid.enlarge) for fixed sizes,
+    `half-pixel` (models.mathematics.pyramid.double), which does not depend on the place, where pictures are cut into tiles.
     """
 
     kind: Literal["fixed", "any-size"]

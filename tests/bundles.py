@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.bundle import Bundle, publish, staging_folder, write_manifest
-from models.pyramid import enlarge_matrix
+from models.mathematics.pyramid import enlarge_matrix
 
 LABELS = ("red", "green", "blue")
 
@@ -31,6 +31,20 @@ class TinyGenerator(nn.Module):
         return self.up(self.project(z).view(-1, 16, 4, 4))
 
 
+class ShapedGenerator(nn.Module):
+    """z [n, 8] to a picture of any size and channels: a 4x4 board of colours, enlarged smoothly."""
+
+    def __init__(self, height: int, width: int, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(8, channels * 16)
+        self.finish = nn.Sequential(
+            nn.Unflatten(1, (channels, 4, 4)), nn.Upsample(size=(height, width), mode="bilinear"), nn.Tanh()
+        )
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.finish(3 * self.project(noise))
+
+
 class TinyLevel(nn.Module):
     """(previous, noise plane) to a picture of twice the side: enlarge, add a residual."""
 
@@ -47,9 +61,11 @@ class TinyLevel(nn.Module):
 class TinyJudge(nn.Module):
     """A picture to one logit and 8 features."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3) -> None:
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 8, 4, 4), nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         self.head = nn.Linear(8, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,6 +119,22 @@ def make_tiny(folder: Path, name: str = "tiny", labels: tuple[str, ...] | None =
     cuts = [{"name": "z", "shape": [8]}]
     (stage / "README.md").write_text(f"---\nname: {name}\n---\n# {name}\n\nRandom weights.\n")
     write_manifest(stage, fields(name, 16, cuts, [level], labels=labels, discriminator=discriminator))
+    return publish(stage, folder / name)
+
+
+def make_shaped(folder: Path, name: str, height: int, width: int, channels: int) -> Bundle:
+    """A one-level bundle of any picture size and 1, 3 or 4 channels; one with alpha has a discriminator, too."""
+    torch.manual_seed(height * width + channels)
+    stage = staging_folder(folder / name)
+    generator = ShapedGenerator(height, width, channels)
+    files = export_graph(generator, {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
+    level = {"previous": None, "output": [height, width], "files": files}
+    own: dict[str, object] = {"image": {"width": width, "height": height, "channels": channels}}
+    if channels == 4:
+        picture = {"image": torch.randn(2, channels, height, width)}
+        judge = export_graph(TinyJudge(channels), picture, ["logits", "features"], stage / "judge")
+        own["discriminator"] = {"kind": "real", "feature_size": 8, "files": judge}
+    write_manifest(stage, fields(name, width, [{"name": "z", "shape": [8]}], [level]) | own)
     return publish(stage, folder / name)
 
 

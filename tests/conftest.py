@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,22 @@ import httpx
 import pytest
 
 from models.bundle import Bundle
-from service.app import build_app
+from service.http.app import build_app
 from service.settings import Settings
 from tests.bundles import LABELS, make_tiny, make_tiny_pyramid
+from tests.standing_alone import ROOT as ROOT
+from tests.standing_alone import Watch
 
-ROOT = Path(__file__).parent.parent
-SHARED_DATA = ROOT.parent / "shared" / "data"
+WATCH = Watch()
+WATCH.start()
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside() -> Iterator[None]:
+    """Fails a test that opened a file outside the repository, its temporary folders and what is installed."""
+    yield
+    if seen := WATCH.taken():
+        pytest.fail(f"opened outside the repository: {', '.join(seen[:5])}")
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from bench.faults.fleet import Fleet, kill
-from service.job_queue.queue import JobQueue, QueueSettings
-from service.job_queue.runner import JobRunner
+from service.jobs.queue import JobQueue, QueueSettings
+from service.jobs.runner import JobRunner
 from service.redis.connect import connect
 from service.redis.failures import AWAY as STORE_AWAY
-from service.redis_keys import RedisKeys
+from service.redis.keys import RedisKeys
 
 Row = dict[str, Any]
 NPY = {"accept": "application/x-npy"}

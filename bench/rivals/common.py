@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from models.bundle import read_bundle
-from models.latents import draw
+from models.mathematics.latents import draw
 from models.runtimes.base import one_hot, to_pixels
 from service.images.encode import encode, encode_npy
 from service.images.sheet import contact_sheet

@@ -1,4 +1,8 @@
-"""One runtime per library, behind one protocol; `models.runtimes.auto` chooses among them."""
+"""One runtime per library, behind one protocol; `models.runtimes.auto` chooses among them.
+
+The only room that may import onnxruntime, openvino or torch outside training.
+May import: models.mathematics, models.bundle, models.manifest, models.errors.
+"""
 
 from typing import Literal, cast
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.latents import Vector, cut
 from models.manifest import Manifest
+from models.mathematics.latents import Vector, cut
 from models.runtimes.base import Array, Runtime, one_hot
 
 BATCH = 16

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
-from models.pyramid import enlarge
+from models.mathematics.pyramid import enlarge
 from models.runtimes.base import Array, Judgement
 
 

@@ -6,8 +6,8 @@ else was asking. The probe runs the same latents alone, in every slot and with o
 
 import numpy as np
 
-from models.latents import cut, draw
 from models.manifest import Level, Manifest
+from models.mathematics.latents import cut, draw
 from models.runtimes.base import Array, Runtime, one_hot
 
 PROBE_SIZES = (1, 2, 3, 4, 5, 7, 8, 11, 16)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.bundle import Bundle
-from models.latents import Vector, draw
+from models.mathematics.latents import Vector, draw
 from models.runtimes.base import Array, one_hot
 from models.runtimes.torchscript import TorchScriptRuntime, import_torch
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.bundle import Bundle
-from models.latents import cut, draw
 from models.manifest import Manifest
+from models.mathematics.latents import cut, draw
 from models.runtimes.base import Array, Runtime, one_hot
 from models.runtimes.candidates import REFERENCE, Candidate
 from models.runtimes.invariance import FREE, bucket_for, level_noise, probe_inputs

@@ -1,4 +1,8 @@
-"""`ganymede`: parse, delegate, exit. One file a noun; the training package adds its commands by an entry point."""
+"""`ganymede`: parse, delegate, exit. One file a noun.
+
+The training package adds its commands by an entry point.
+May import: every room of the service; nothing imports it.
+"""
 
 import gc
 

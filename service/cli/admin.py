@@ -12,19 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from models.errors import ModelsError
-from service.auth import SCOPES, ApiKey, KeyFileError, new_key, read_keys
+from service.auth.keys import SCOPES, ApiKey, KeyFileError, new_key, read_keys
 from service.cli.jobs import group
 from service.cli.remote import AsJson, show
 from service.cli.serve import fail, load_settings
+from service.cli.worker import PORT as WORKER_PORT
+from service.cli.worker import work
 from service.errors import ServiceError
-from service.job_queue.job import Job
-from service.job_queue.queue import JobQueue
-from service.logs import configure
-from service.redis_keys import RedisKeys
-from service.server import RefusedToStartError
-from service.state import open_redis, queue_settings
-from service.worker import PORT as WORKER_PORT
-from service.worker import work
+from service.http.server import RefusedToStartError
+from service.jobs.job import Job
+from service.jobs.queue import JobQueue
+from service.observability.logs import configure
+from service.operations.state import open_redis, queue_settings
+from service.redis.keys import RedisKeys
 
 T = TypeVar("T")
 keys = typer.Typer(no_args_is_help=True, help="API keys: make one, list them.")

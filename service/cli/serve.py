@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from models.errors import ModelsError
 from service.cli.imports import served_folders
-from service.logs import configure
-from service.server import RefusedToStartError
-from service.server import serve as run_server
+from service.http.server import RefusedToStartError
+from service.http.server import serve as run_server
+from service.observability.logs import configure
 from service.settings import Settings
 
 

@@ -19,8 +19,8 @@ from models.runtimes.base import Array
 from service.engine.batcher import Batch, Batcher, Piece, Ticket
 from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
-from service.metrics import Metrics
-from service.tracing import Trace, Tracing
+from service.observability.metrics import Metrics
+from service.observability.tracing import Trace, Tracing
 
 INLINE_S = 0.05
 """A lane whose full batch takes longer than this is never computed in the event loop."""

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import numpy as np
 
-from models.latents import cut
+from models.mathematics.latents import cut
 from models.runtimes.base import Array, Judgement, one_hot
 from service.engine.batcher import Ticket
 from service.engine.device_worker import DeviceWorker, LevelWork, Waiter
 from service.engine.model import FREE, Model
 from service.errors import OverloadedError, UnavailableError
-from service.metrics import Metrics
-from service.tracing import Tracing
+from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing
 
 Inputs = tuple[Array | None, Array | Callable[[], Array] | None, Array | None]
 OnLevel = Callable[[int, Array], Awaitable[None]]

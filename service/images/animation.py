@@ -3,7 +3,9 @@
 import io
 from collections.abc import Sequence
 
-from service.images.encode import to_image
+from PIL import Image
+
+from service.images.encode import on_white, to_image
 from service.images.png import Pixels
 from service.images.recipe import Metadata, xmp_packet
 
@@ -11,13 +13,14 @@ WEBP_QUALITY = 85
 
 
 def animate(frames: Sequence[Pixels], media: str, fps: float, loop: bool, metadata: Metadata) -> bytes:
-    """`image/webp` or `image/gif` of frames uint8 [h, w, c], all of one size.
+    """`image/webp` or `image/gif` of frames uint8 [h, w, c], all of one size. WebP keeps alpha; GIF lies on white.
 
     `loop` plays for ever, otherwise once. GIF counts hundredths of a second, so its speed is the nearest it can say.
     """
-    first, *rest = [to_image(frame).convert("RGB") for frame in frames]
+    gif = media == "image/gif"
+    first, *rest = [_frame(frame, alpha=not gif) for frame in frames]
     buffer = io.BytesIO()
-    if media == "image/gif":
+    if gif:
         options = {"loop": 0} if loop else {}
         duration = max(20, round(100 / fps) * 10)
         first.save(buffer, "GIF", save_all=True, append_images=rest, duration=duration, disposal=1, **options)
@@ -34,3 +37,8 @@ def animate(frames: Sequence[Pixels], media: str, fps: float, loop: bool, metada
             xmp=xmp_packet(metadata),
         )
     return buffer.getvalue()
+
+
+def _frame(pixels: Pixels, *, alpha: bool) -> Image.Image:
+    picture = to_image(pixels)
+    return picture if alpha and picture.mode == "RGBA" else on_white(picture)

@@ -28,10 +28,21 @@ def to_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
+def on_white(picture: Image.Image) -> Image.Image:
+    """Any picture as RGB, transparent parts showing white paper."""
+    if picture.mode != "RGBA":
+        return picture.convert("RGB")
+    paper = Image.new("RGBA", picture.size, (255, 255, 255, 255))
+    return Image.alpha_composite(paper, picture).convert("RGB")
+
+
 def encode(
     pixels: Pixels, image_format: ImageFormat, recipe: Recipe | None = None, metadata: Metadata = "full"
 ) -> bytes:
-    """One picture as a file; the same pixels and recipe give the same bytes. The recipe travels in PNG only."""
+    """One picture as a file; the same pixels and recipe give the same bytes. The recipe travels in PNG only.
+
+    PNG and WebP keep alpha; JPEG has none, there the picture lies on white.
+    """
     if image_format == "png":
         return png(pixels, png_chunks(recipe, metadata))
     buffer = io.BytesIO()
@@ -39,7 +50,7 @@ def encode(
     if image_format == "webp":
         picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2, xmp=xmp_packet(metadata))
     else:
-        flat = picture.convert("RGB") if picture.mode == "RGBA" else picture
+        flat = on_white(picture) if picture.mode == "RGBA" else picture
         flat.save(buffer, "JPEG", quality=JPEG_QUALITY, xmp=xmp_packet(metadata))
     return buffer.getvalue()
 

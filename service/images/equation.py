@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from service.images.encode import to_image
+from service.images.encode import on_white, to_image
 from service.images.png import Pixels
 
 GAP = 4
@@ -39,7 +39,7 @@ def draw_equation(columns: Sequence[Column], result: Pixels, side: tuple[int, in
         left += _width(column, side[1])
     middle = tall - max(side[0], min(result.shape[0], tall)) // 2
     _sign(pen, "=", left, middle)
-    canvas.paste(to_image(result).convert("RGB"), (left + SIGN_WIDTH, tall - result.shape[0]))
+    canvas.paste(on_white(to_image(result)), (left + SIGN_WIDTH, tall - result.shape[0]))
     _caption(pen, caption, left + SIGN_WIDTH, tall, result.shape[1])
     return np.asarray(canvas)
 
@@ -71,11 +71,11 @@ def _draw_column(
         pen.text((left, middle - 6), f"{column.factor}×", fill=INK, font=_font(11))
         left += _factor_width(column)
     for k, pixels in enumerate(reversed(column.exemplars), 1):
-        canvas.paste(to_image(pixels).convert("RGB"), (left, bottom - (k + 1) * (height + GAP) + GAP))
+        canvas.paste(on_white(to_image(pixels)), (left, bottom - (k + 1) * (height + GAP) + GAP))
     if column.exemplars:
         pen.line((left, bottom - height - GAP // 2 - 1, left + width, bottom - height - GAP // 2 - 1), fill=FAINT)
     if column.picture is not None:
-        canvas.paste(to_image(column.picture).convert("RGB"), (left, bottom - height))
+        canvas.paste(on_white(to_image(column.picture)), (left, bottom - height))
     else:
         pen.rectangle((left, bottom - height, left + width - 1, bottom - 1), outline=FAINT)
         pen.line((left + 6, middle, left + width - 8, middle), fill=INK, width=2)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from models.latents import Vector, normalise
-from models.walks import neighbours
+from models.mathematics.latents import Vector, normalise
+from models.mathematics.walks import neighbours
 from service.engine.model import Model
-from service.expressions import Node, names_of, seeds_of, terms_of
-from service.expressions.tree import Call, Name, Number, Product, Sum
+from service.latents.expressions import Node, names_of, seeds_of, terms_of
+from service.latents.expressions.tree import Call, Name, Number, Product, Sum
 from service.operations.base import Attachments, Context
 from service.operations.equation import equation_picture
 from service.operations.generate import Want, generate, need_sampler

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from service.operations.results import Result
-from service.state import State
+from service.operations.state import State
 
 Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
 Attachments = Mapping[str, bytes]

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from models.directions import Direction, by_regression, orthogonal, principal_scores, read_directions
-from models.latents import Vector, draw, seed_range
+from models.mathematics.directions import Direction, by_regression, orthogonal, principal_scores, read_directions
+from models.mathematics.latents import Vector, draw, seed_range
 from models.runtimes.base import Array
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
-from service.expressions import Node
-from service.latent_store import Draft, Parent, Saved
-from service.latent_store.record import Origin as Source
-from service.names import nearest
+from service.latents import Draft, Parent, Saved
+from service.latents.expressions import Node
+from service.latents.names import nearest
+from service.latents.record import Origin as Source
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
 from service.operations.latents import Expression, Tags, describe

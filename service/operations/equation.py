@@ -6,15 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from models.latents import normalise
+from models.mathematics.latents import normalise
 from models.runtimes.base import to_pixels
 from service.engine.model import Model
-from service.expressions import Evaluation, Node, Term, directions_of, evaluate, names_of, render, seeds_of, terms_of
-from service.expressions.tree import Number, Product
 from service.images.encode import magnify
 from service.images.equation import Column, draw_equation
 from service.images.png import Pixels
 from service.images.sheet import contact_sheet
+from service.latents.expressions import (
+    Evaluation,
+    Node,
+    Term,
+    directions_of,
+    evaluate,
+    names_of,
+    render,
+    seeds_of,
+    terms_of,
+)
+from service.latents.expressions.tree import Number, Product
 from service.operations.base import Context
 from service.operations.generate import Want, check_result_pixels, engine_of, label_index
 from service.operations.lookup import evaluation

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from models.latents import Vector, truncate
+from models.mathematics.latents import Vector, truncate
 from models.runtimes.base import Array, to_pixels
 from service.engine.engine import Engine, OnLevel
 from service.engine.model import Model

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from models.errors import LatentError
-from models.latents import truncate
+from models.mathematics.latents import truncate
+from models.mathematics.walks import default_method, positions, walk
 from models.runtimes.base import Array, to_pixels
-from models.walks import default_method, positions, walk
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import encode

@@ -17,15 +17,15 @@ from service.errors import (
     OverloadedError,
     ServiceError,
 )
-from service.job_queue.attempts import Emit
-from service.job_queue.job import Job, JobError, JobState
-from service.job_queue.runner import Hooks, JobRunner
-from service.logs import learn
+from service.jobs.attempts import Emit
+from service.jobs.job import Job, JobError, JobState
+from service.jobs.runner import Hooks, JobRunner
+from service.observability.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.parts import cut_up, merged, part_of
 from service.operations.results import Result, pack, unpack
+from service.operations.state import State
 from service.operations.table import OPERATIONS
-from service.state import State
 
 
 def pinned(state: State, operation: str, body: BaseModel) -> BaseModel:

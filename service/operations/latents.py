@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, model_validator
 
-from models.latents import normalise
+from models.mathematics.latents import normalise
 from service.engine.model import Model
 from service.errors import InvalidValueError, UnsupportedPictureError
 from service.images.read_recipe import read_recipe
-from service.latent_store import Saved
-from service.latent_store.record import MAX_TAGS
+from service.latents import Saved
+from service.latents.record import MAX_TAGS
 from service.operations.base import Context
 from service.operations.generate import label_index, need_sampler
 from service.operations.lookup import from_expression, model_for, parsed

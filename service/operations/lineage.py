@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.errors import NotFoundError
-from service.latent_store import LatentStore, Saved
+from service.latents import LatentStore, Saved
 from service.operations.latents import describe
 
 MAX_ANCESTORS = 500

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from models import latents
-from models.directions import read_directions
-from models.latents import Vector
+from models.mathematics import latents
+from models.mathematics.directions import read_directions
+from models.mathematics.latents import Vector
 from service.engine.model import Model
-from service.expressions import (
+from service.latents import Parent, Saved
+from service.latents.expressions import (
     Evaluation,
     ExpressionError,
     Node,
@@ -18,8 +19,7 @@ from service.expressions import (
     render,
     seeds_of,
 )
-from service.latent_store import Parent, Saved
-from service.names import nearest
+from service.latents.names import nearest
 from service.operations.base import Context
 from service.operations.generate import label_index
 from service.operations.vectors import Found, check_bundle

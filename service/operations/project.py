@@ -16,7 +16,7 @@ from models.runtimes.projection import Projection, Search, project
 from service.engine.model import Model
 from service.errors import NotInstalledError
 from service.images.encode import encode
-from service.images.png import Pixels
+from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, describe, label_index, need_sampler
 from service.operations.latents import Tags
@@ -24,6 +24,7 @@ from service.operations.requests import Delivery, Label, ModelReference, Name, S
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, keep
 
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's, by channels
 POOR_DB = 22.0
 """Below this PSNR the found picture is visibly another one."""
 
@@ -54,19 +55,22 @@ async def project_picture(context: Context, request: ProjectRequest, attachments
     need_sampler(model)
     label = label_index(model, request.label)
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
-    target = await asyncio.to_thread(fitted, decoded.pixels, model, request.fit)
+    target = await asyncio.to_thread(fitted, decoded, model, request.fit)
     search = Search(restarts=request.restarts, steps=request.steps, seed=request.seed)
     found = await _search(context, model, target, search, label)
     extra = await _kept(context, model, request, found, label)
     return _answer(model, request, found, label, extra)
 
 
-def fitted(pixels: Pixels, model: Model, fit: str) -> Array:
-    """Upright RGB pixels uint8 [h, w, 3] as the model's picture float32 [c, H, W] in -1..1."""
+def fitted(decoded: Decoded, model: Model, fit: str) -> Array:
+    """An upload as the model's picture float32 [c, H, W] in -1..1; alpha counts where the model makes it."""
     image = model.manifest.image
-    picture = _shaped(Image.fromarray(pixels), image.width / image.height, fit)
+    picture = Image.fromarray(decoded.pixels)
+    if image.channels == 4 and decoded.alpha is not None:
+        picture.putalpha(Image.fromarray(decoded.alpha))
+    picture = _shaped(picture.convert(MODES[image.channels]), image.width / image.height, fit)
     picture = picture.resize((image.width, image.height), Image.Resampling.LANCZOS)
-    array = np.asarray(picture.convert("L" if image.channels == 1 else "RGB"), np.uint8)
+    array = np.asarray(picture, np.uint8)
     target: Array = from_pixels(array.reshape(1, image.height, image.width, image.channels))[0]
     return target
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from models import latents
 from models.errors import LatentError
-from models.latents import Vector
+from models.mathematics import latents
+from models.mathematics.latents import Vector
 from service.engine.model import Model
 from service.errors import ConflictError, InvalidValueError
 from service.operations.generate import label_index

@@ -8,20 +8,20 @@ from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from models.latents import SEED_COUNT, draw, seed_range, truncate
+from models.mathematics.latents import SEED_COUNT, draw, seed_range, truncate
 from models.runtimes.base import Array, to_pixels
 from service.engine.engine import OnLevel
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import encode
 from service.images.sheet import contact_sheet
-from service.latent_store.record import Origin
+from service.latents.record import Origin
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, check_result_pixels, generate, label_index, need_sampler, off_loop
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
+from service.operations.state import State
 from service.operations.vectors import Found, Keep, from_name, from_values, keep, want_of
-from service.state import State
 
 
 class SampleRequest(Generation):

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from models.latents import normalise
+from models.mathematics.latents import normalise
 from service.engine.model import Model
-from service.expressions import Node
-from service.expressions.tree import Name as NameNode
-from service.names import NAME
+from service.latents.expressions import Node
+from service.latents.expressions.tree import Name as NameNode
+from service.latents.names import NAME
 from service.operations.base import Context
 from service.operations.generate import label_index
 from service.operations.latents import Expression

@@ -1,12 +1,12 @@
-"""The operations, one row each. A new feature is operations/<name>.py, routes/<name>.py and a row here."""
+"""The operations, one row each. A new feature is operations/<name>.py, http/routes/<name>.py and a row here."""
 
 from operator import attrgetter
 
 from service.operations.arithmetic import ArithmeticRequest, arithmetic, around
 from service.operations.base import Operation
 from service.operations.directions import DirectionRequest, direction
+from service.operations.discriminator import JudgeRequest, classify, features
 from service.operations.interpolate import InterpolateRequest, interpolate
-from service.operations.judge import JudgeRequest, classify, features
 from service.operations.project import ProjectRequest, project_picture
 from service.operations.sample import SampleRequest, pin_seed, sample
 from service.operations.upsample import UpsampleRequest, pin_upsample, upsample

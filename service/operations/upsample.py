@@ -12,21 +12,21 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
-from models.latents import SEED_COUNT, PlaneStream, cut, draw, seed_range
-from models.pyramid import faithful
+from models.mathematics.latents import SEED_COUNT, PlaneStream, cut, draw, seed_range
+from models.mathematics.pyramid import faithful
 from models.runtimes.base import Array, one_hot, to_pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
 from service.images.encode import encode
 from service.images.png import Pixels
+from service.images.uploads import Header
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import engine_of, label_index
 from service.operations.requests import Delivery, Label, ModelReference, Seed
 from service.operations.results import Picture, Pictures
+from service.operations.state import State
 from service.operations.tiles import CORE, Tile, tiles
 from service.operations.upsample_plan import Alpha, Plan, Step, check_pixels, entry_picture, plan, with_alpha
-from service.state import State
-from service.uploads import Header
 
 TILES_AT_ONCE = 4
 Count = Annotated[int, Field(strict=True, ge=1)]

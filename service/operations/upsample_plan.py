@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.manifest import Manifest
-from models.pyramid import enlarge, reduce
+from models.mathematics.pyramid import enlarge, reduce
 from models.runtimes.base import Array, from_pixels
 from service.errors import InvalidValueError, TooLargeError
+from service.images.uploads import Decoded
 from service.settings import Settings
-from service.uploads import Decoded
 
 ANY_SIZE_LEVELS = 1
 Alpha = NDArray[np.uint8]
@@ -124,6 +124,9 @@ def entry_picture(manifest: Manifest, plan: Plan, decoded: Decoded) -> tuple[Arr
     if not plan.any_size and pixels.shape[0] != pixels.shape[1]:
         pixels, alpha = _middle(pixels), None if alpha is None else _middle(alpha)
         notes = ("the middle square of the picture was taken",)
+    if manifest.image.channels == 4:  # such a generator makes its own alpha
+        plane = np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha
+        pixels, alpha = np.concatenate([pixels, plane[:, :, None]], axis=2), None
     image = from_pixels(pixels[None])
     if manifest.image.channels == 1:
         weights = np.asarray([0.299, 0.587, 0.114], np.float32)

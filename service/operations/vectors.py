@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import latents
 from models.errors import LatentError
-from models.latents import Vector
+from models.mathematics import latents
+from models.mathematics.latents import Vector
 from service.engine.model import Model
 from service.errors import ConflictError, InvalidValueError
-from service.latent_store import Draft, Parent, Saved
-from service.latent_store.record import Origin, sha256_of
+from service.latents import Draft, Parent, Saved
+from service.latents.record import Origin, sha256_of
 from service.operations.base import Context
 from service.operations.generate import Want, label_index
 

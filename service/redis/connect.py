@@ -36,7 +36,7 @@ def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_T
     """A client of `url` (`redis://`, `rediss://` or `unix://`); callers beyond `max_connections` wait for a connection.
 
     The default pool of redis-py fails at its limit instead of waiting, and never gives up on a silent link.
-    Nothing that blocks in Redis goes through this pool: each process has one reader (see `job_queue.signals`).
+    Nothing that blocks in Redis goes through this pool: each process has one reader (see `service.jobs.signals`).
     """
     pool = BlockingConnectionPool.from_url(
         url,

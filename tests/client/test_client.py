@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from ganymede_client import AsyncClient, Client, Job, ServerError, TransportError, options
 from scripts.sync_client import CLIENT, written
-from service.app import build_app
+from service.http.app import build_app
 from service.operations.arithmetic import ArithmeticRequest
+from service.operations.discriminator import JudgeRequest
 from service.operations.interpolate import InterpolateRequest
-from service.operations.judge import JudgeRequest
 from service.operations.latents import SaveRequest
 from service.operations.project import ProjectRequest
 from service.operations.sample import SampleRequest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.bundle import read_bundle
-from models.latents import cut, draw
+from models.mathematics.latents import cut, draw
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import Array, Runtime, from_pixels, one_hot, to_pixels
 from models.runtimes.invariance import FREE, bucket_for

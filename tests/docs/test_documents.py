@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.settings_table import table
-from service.metrics import TABLE
+from service.observability.metrics import TABLE
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -15,7 +15,7 @@ from PIL import Image
 from models.bundle import read_bundle
 from tests.conftest import ROOT
 from tests.end_to_end.processes import running
-from training.card import card
+from training.export.card import card
 
 EXPORTS = ROOT / "models" / "exports"
 SAMPLERS = [folder for folder in (path.parent for path in sorted(EXPORTS.glob("*/manifest.json")))

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from bench.processes import tree
-from service.process_metrics import labelled, merge
+from service.observability.process_metrics import labelled, merge
 from tests.end_to_end.processes import command, environment, running
 
 PNG = {"accept": "image/png", "connection": "close"}

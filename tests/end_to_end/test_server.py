@@ -74,7 +74,7 @@ def test_the_api_role_needs_neither_torch_nor_onnxruntime(tmp_path: Path, bundle
     script = """
 import asyncio, sys
 from pathlib import Path
-from service.app import build_app
+from service.http.app import build_app
 from service.settings import Settings
 app = build_app(Settings(role="api", bundles=(Path(sys.argv[1]),), data_dir=Path(sys.argv[2])))
 async def main():

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.latents import draw
 from models.manifest import FORMAT, FORMAT_VERSION, MAX_SIDE, Cut, Distribution, Latent, Manifest
+from models.mathematics.latents import draw
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bundle-format.md").read_text(encoding="utf-8")
 VECTOR = re.compile(r"^\| `(\w+)` \| (\d+) \| `([0-9a-f]{24})` \| ([^|]+) \| `([0-9a-f]{64})` \|$", re.MULTILINE)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.app import build_app
+from service.http.app import build_app
 from service.redis.connect import connect
 from service.redis.embedded import wheel_server
-from service.redis_keys import RedisKeys
+from service.redis.keys import RedisKeys
 from service.settings import Settings
 from tests.service.servers import Server
 from tests.service.wires import Open

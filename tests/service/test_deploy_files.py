@@ -7,8 +7,8 @@ from pathlib import Path
 import kubernetes_validate
 import yaml
 
-from service.metrics import TABLE as METRICS
-from service.redis_keys import RedisKeys
+from service.observability.metrics import TABLE as METRICS
+from service.redis.keys import RedisKeys
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service import state
+from service.operations import state
 from service.settings import Settings, limits
 
 

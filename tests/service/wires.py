@@ -7,9 +7,9 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from service.app import express_of
-from service.express_protocol import ExpressProtocol, protocol_of
-from tests.service.test_quick import VARYING
+from service.http.app import express_of
+from service.http.fast.protocol import ExpressProtocol, protocol_of
+from tests.service.http.fast.test_json_route import VARYING
 
 Open = Callable[..., Any]
 """`app = await opened(queue_pictures=4)`: the fixture `opened`."""

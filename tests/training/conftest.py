@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tests.training.pictures import make_pictures, tiny_overrides
-from training import run_folder
 from training.data.dataset import load_dataset
-from training.loop import Trainer
-from training.recipe import resolve
+from training.recipes.recipe import resolve
+from training.run import run_folder
+from training.run.loop import Trainer
 
 TrainerFactory = Callable[..., Trainer]
 

@@ -1,4 +1,8 @@
-"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in."""
+"""One file per GAN family; `ALGORITHMS` is the table the recipes' `algorithm` key is looked up in.
+
+An algorithm builds its networks and makes one step; the loop is training.run.
+May import: training.networks, methods, data, recipes, compute.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from training.algorithms.dcgan import Dcgan
 from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
+from training.compute.randomness import StepRandom
 from training.errors import RecipeError
-from training.randomness import StepRandom
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "dcgan": Dcgan,

@@ -11,7 +11,7 @@ How to add an algorithm
    `networks_state` and `load_networks_state` do it for the usual case.
 4. Implement `sample` (from flat latents), `export_levels` and, where there is one worth shipping, `export_discriminator`.
 5. Add a row to `ALGORITHMS` in `training/algorithms/__init__.py`, the table of your options to
-   `training/recipe_tables.py`, and a commented recipe to `training/recipes/`.
+   `training/recipes/tables.py`, and a commented recipe to `training/recipes/`.
 A variant of an existing algorithm is a recipe, not a file.
 """
 
@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from models.manifest import Upsampling
-from training import precision
+from training.compute import precision
+from training.compute.parallel import Parallel
+from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
-from training.parallel import Parallel
-from training.randomness import StepRandom
-from training.recipe_tables import Recipe
+from training.recipes.tables import Recipe
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from torch import nn
 
 from training.algorithms.base import Setting, plain_copy
 from training.algorithms.two_player import Critic, TwoPlayer
+from training.compute.randomness import StepRandom
 from training.networks import weight_norm
 from training.networks.dcgan import DcganDiscriminator, DcganGenerator
 from training.networks.layers import fold_batch_norms, initialise
-from training.randomness import StepRandom
 
 
 class Dcgan(TwoPlayer):

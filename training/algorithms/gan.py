@@ -8,9 +8,9 @@ from torch import nn
 
 from training.algorithms.base import Setting, plain_copy
 from training.algorithms.two_player import Critic, TwoPlayer
+from training.compute.randomness import StepRandom
 from training.networks.mlp import MlpDiscriminator, MlpGenerator
 from training.networks.start import initialise_linear
-from training.randomness import StepRandom
 
 
 class Gan(TwoPlayer):

@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training import ema, losses
 from training.algorithms.base import Setting, plain_copy
 from training.algorithms.two_player import TwoPlayer
+from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
+from training.methods import ema, losses
 from training.networks.semi_supervised import (
     Classified,
     ClassifierGraph,
@@ -28,7 +29,6 @@ from training.networks.semi_supervised import (
     start_classifier,
     start_generator,
 )
-from training.randomness import StepRandom
 
 
 class ImprovedGan(TwoPlayer):

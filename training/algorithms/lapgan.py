@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, Setting, plain_copy
 from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
+from training.compute.randomness import StepRandom
 from training.data.batch import Batch
+from training.methods.pyramid import Pyramid, enlarger
+from training.methods.standing import recompute_batch_norms
 from training.networks.dcgan import Judgement
 from training.networks.lapgan import (
     ConvolutionalBaseGenerator,
@@ -28,9 +31,6 @@ from training.networks.lapgan import (
     SubpixelResidual,
 )
 from training.networks.layers import fold_batch_norms
-from training.pyramid import Pyramid, enlarger
-from training.randomness import StepRandom
-from training.standing import recompute_batch_norms
 
 PREVIEWS = 64  # pictures an any-size run keeps to show what it does to them
 

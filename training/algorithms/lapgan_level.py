@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training import ema, losses
 from training.algorithms.base import (
     Setting,
     adam,
@@ -19,12 +18,13 @@ from training.algorithms.base import (
     networks_state,
     prepare,
 )
-from training.augment import augment
+from training.compute.precision import autocast
+from training.compute.randomness import StepRandom, stream_seed
+from training.methods import ema, losses
+from training.methods.augment import augment
 from training.networks.dcgan import Judgement
 from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual, free_weight
-from training.precision import autocast
-from training.randomness import StepRandom, stream_seed
-from training.recipe_tables import Recipe, SgdTable
+from training.recipes.tables import Recipe, SgdTable
 
 
 @dataclass(frozen=True)
@@ -155,18 +155,25 @@ class TrainedLevel:
     def _r1(self, batch: LevelBatch) -> Tensor:
         pictures = batch.real.detach().requires_grad_(True)
         judgement: Judgement = self.discriminator(pictures, batch.labels)
-        return losses.r1_penalty(judgement.logit, pictures)
+        return losses.zero_centred_penalty(judgement.logit, pictures)
 
     def _move_generator(self, batch: LevelBatch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # its gradients would be computed for nothing
         says = self._judge(fake, batch.labels, random, "augment.generator")
-        cost = losses.GENERATOR_LOSSES[self.recipe.loss.kind](says)
+        cost = losses.generator_loss(self.recipe.loss.kind, says, self._pairs(batch, random))
         stats = {"generator_loss": cost.detach()}
         loss = self.recipe.pyramid.adversarial * cost
         for name, weight, value in self._anchors(batch, fake):
             loss, stats[name] = loss + weight * value, value.detach()
         self._descend(loss, self.generator_optimizer, self.generator)
         return stats
+
+    def _pairs(self, batch: LevelBatch, random: StepRandom) -> Tensor | None:
+        """Logits of the real pictures, for a loss that compares with them."""
+        if not losses.needs_pairs(self.recipe.loss.kind):
+            return None
+        with torch.no_grad():
+            return self._judge(batch.real, batch.labels, random, "augment.pairs")
 
     def _anchors(self, batch: LevelBatch, fake: Tensor) -> list[tuple[str, float, Tensor]]:
         """Costs that tie a residual level to what it was given: (name, weight, value) of those switched on."""

@@ -11,7 +11,6 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from training import ema, losses
 from training.algorithms.base import (
     Algorithm,
     Level,
@@ -22,14 +21,15 @@ from training.algorithms.base import (
     networks_state,
     plain_copy,
 )
-from training.augment import augment
+from training.compute.randomness import StepRandom
 from training.data.batch import Batch
-from training.history import HistoricalAverage
+from training.methods import ema, losses
+from training.methods.augment import augment
+from training.methods.history import HistoricalAverage
+from training.methods.standing import recompute_batch_norms
 from training.networks import virtual_norm, weight_norm
 from training.networks.dcgan import Judgement
 from training.networks.layers import fold_batch_norms
-from training.randomness import StepRandom
-from training.standing import recompute_batch_norms
 
 
 class Scorer(Protocol):
@@ -194,17 +194,24 @@ class TwoPlayer(Algorithm):
         if real_says.classes is not None and labels is not None:
             cost = losses.auxiliary_loss(real_says.classes, labels)
             loss, stats["class_loss_real"] = loss + table.auxiliary * cost, cost.detach()
-        if table.r1_gamma and random.step % table.r1_every == 0:
-            penalty = self._r1(batch)
-            loss, stats["r1"] = loss + 0.5 * table.r1_gamma * table.r1_every * penalty, penalty.detach()
+        for name, weight, pictures in self._penalised(batch.pictures, fake, random.step):
+            penalty = self._penalty(pictures, labels)
+            loss, stats[name] = loss + weight * penalty, penalty.detach()
         self._descend(loss, self.discriminator_optimizer, self.discriminator)
         return stats
 
-    def _r1(self, batch: Batch) -> Tensor:
+    def _penalised(self, real: Tensor, fake: Tensor, step: int) -> list[tuple[str, float, Tensor]]:
+        """Whose gradient is penalised at a step: (name, weight, pictures) of R1 and R2, as far as they are on."""
+        table = self.recipe.loss
+        wanted = (("r1", table.r1_gamma, real), ("r2", table.r2_gamma, fake))
+        due = step % table.r1_every == 0
+        return [(name, 0.5 * gamma * table.r1_every, seen) for name, gamma, seen in wanted if gamma and due]
+
+    def _penalty(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """In float32: the second derivative loses too much in bf16."""
-        pictures = batch.pictures.detach().requires_grad_(True)
-        judgement: Judgement = self.discriminator(pictures, batch.labels)
-        return losses.r1_penalty(judgement.logit, pictures)
+        pictures = pictures.detach().requires_grad_(True)
+        judgement: Judgement = self.discriminator(pictures, labels)
+        return losses.zero_centred_penalty(judgement.logit, pictures)
 
     def _move_generator(self, batch: Batch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
         table, labels = self.recipe.loss, batch.labels
@@ -221,10 +228,12 @@ class TwoPlayer(Algorithm):
     def _generator_loss(self, judgement: Judgement, batch: Batch, random: StepRandom) -> Tensor:
         """The recipe's cost, or feature matching in its place."""
         matching = self.recipe.technique.feature_matching
-        if matching == "none":
-            return losses.GENERATOR_LOSSES[self.recipe.loss.kind](judgement.logit)
-        with torch.no_grad():
-            real = self._judge(batch.pictures, batch.labels, random, "augment.matched")
+        kind, real = self.recipe.loss.kind, None
+        if matching != "none" or losses.needs_pairs(kind):
+            with torch.no_grad():
+                real = self._judge(batch.pictures, batch.labels, random, "augment.matched")
+        if matching == "none" or real is None:
+            return losses.generator_loss(kind, judgement.logit, None if real is None else real.logit)
         return losses.feature_matching(real.features.float(), judgement.features.float(), matching)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:

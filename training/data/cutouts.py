@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from training.data.sources import Picture, find_pictures, split_off
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 SEED = 0  # the choice is part of the data set, not of the run
 

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.compute.randomness import StepRandom, stream_seed
 from training.data.batch import Batch, DataSpec
 from training.data.check import Report
 from training.data.cutouts import cutouts
 from training.data.pictures import Loaded, load
 from training.data.sources import Picture, find_pictures, split_off
 from training.errors import DataError
-from training.randomness import StepRandom, stream_seed
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 
 class Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from training.data.sources import Picture
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from training.classifier import train_classifier
+from training.classifiers.classifier import train_classifier
 from training.data.dataset import Dataset
 from training.evaluate.neighbours import nearest
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.classifier import Classifier
+from training.classifiers.classifier import Classifier
 from training.errors import DataError, EvaluationError
 
 CANONICAL_PREFIX = "6726825d"  # start of the sha256 of pt_inception-2015-12-05, as its file name says

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from models.bundle import Bundle
 from models.manifest import Score
-from training import samples as sheets
-from training.classifier import Classifier
+from training.classifiers.classifier import Classifier
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import Extractor
 from training.evaluate.semi_supervised import error_score
-from training.preview import draw_pictures
-from training.recipe_tables import DataTable
+from training.export.preview import draw_pictures
+from training.recipes.tables import DataTable
+from training.run import samples as sheets
 
 SHEET_ROWS = 16
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from training import samples
-from training.classifier import Classifier
+from training.classifiers.classifier import Classifier
+from training.compute.precision import with_hardware
 from training.data.dataset import Dataset
 from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
 from training.evidence import quick
-from training.precision import with_hardware
-from training.recipe import resolve
+from training.recipes.recipe import resolve
+from training.run import samples
 
 COUNT = 2000
 EVERYTHING = {

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor
 
 from models.bundle import Bundle
-from training import algorithms, samples
+from training import algorithms
 from training.algorithms.base import Algorithm, Setting
-from training.classifier import Classifier, load_classifier, train_classifier
+from training.classifiers.classifier import Classifier, load_classifier, train_classifier
+from training.compute.precision import with_hardware
+from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler, load_dataset
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import from_classifier
-from training.precision import with_hardware
-from training.preview import draw_pictures
-from training.randomness import StepRandom
-from training.recipe import resolve
-from training.recipe_tables import DataTable, Recipe
+from training.export.preview import draw_pictures
+from training.recipes.recipe import resolve
+from training.recipes.tables import DataTable, Recipe
+from training.run import samples
 
 DATA = "../shared/data/cifar10"
 KEPT = Path("runs/cifar-lenet.safetensors")

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
+from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
 from training.evidence import quick
-from training.precision import with_hardware
-from training.recipe import resolve
-from training.recipe_tables import Recipe
+from training.recipes.recipe import resolve
+from training.recipes.tables import Recipe
 
 ROWS = (
     ("mnist-ssl", 100), ("mnist-ssl", 20), ("mnist-ssl", 50), ("mnist-ssl", 200), ("fashion-ssl", 100),

@@ -15,11 +15,10 @@ import torch
 import typer
 
 from models.bundle import Bundle, read_bundle
-from models.latents import draw
 from models.manifest import Score
-from training import samples
-from training.attributes import load_classifier as load_attributes
-from training.classifier import Classifier, load_classifier, train_classifier
+from models.mathematics.latents import draw
+from training.classifiers.attributes import load_classifier as load_attributes
+from training.classifiers.classifier import Classifier, load_classifier, train_classifier
 from training.data.dataset import Dataset, load_dataset
 from training.evaluate.extractors import from_classifier
 from training.evaluate.semi_supervised import errors_of_bundle
@@ -27,12 +26,13 @@ from training.evaluate.suite import Plan, evaluate, gather, neighbour_sheet
 from training.evidence import ablation, few_labels, probes
 from training.evidence.facts import Facts
 from training.evidence.improved_page import write_page
+from training.export.rescore import rescore
 from training.inside import guided
 from training.inside.forget import before_and_after, forget, shown_by
 from training.inside.shipped import networks
-from training.recipe import from_tree
-from training.recipe_tables import DataTable
-from training.rescore import rescore
+from training.recipes.recipe import from_tree
+from training.recipes.tables import DataTable
+from training.run import samples
 
 PAGE = Path("docs/evidence/improved.md")
 SHEETS = Path("docs/evidence")

@@ -12,14 +12,14 @@ from models.bundle import Bundle
 from training import algorithms
 from training.algorithms.base import Setting, plain_copy
 from training.algorithms.two_player import TwoPlayer
+from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.evidence import quick
 from training.inside import representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator
-from training.precision import with_hardware
-from training.recipe import from_tree, resolve
-from training.recipe_tables import DataTable
+from training.recipes.recipe import from_tree, resolve
+from training.recipes.tables import DataTable
 
 FEW = 1000
 CIFAR = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from training import algorithms
 from training.algorithms.base import Algorithm, Setting
+from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler
-from training.randomness import StepRandom
-from training.recipe_tables import Recipe
+from training.recipes.tables import Recipe
 
 
 def train(recipe: Recipe, data: Dataset) -> Algorithm:

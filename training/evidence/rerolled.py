@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from models.bundle import Bundle
-from models.latents import cut, draw
+from models.mathematics.latents import cut, draw
 from models.runtimes import open_runtime
 from models.runtimes.base import Array, one_hot
-from training import samples
+from training.run import samples
 
 ROWS, REROLLS, SHOWN = 8, 6, 3
 OTHER_SEEDS = 100  # the first seed of the noise that replaces a level's own

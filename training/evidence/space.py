@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.attributes import Classifier, Labelled, load_classifier, train_classifier
+from training.classifiers.attributes import Classifier, Labelled, load_classifier, train_classifier
 from training.data.dataset import load_dataset
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 DATA = DataTable(path="../shared/data/cifar10", size=32, labels="class", flip=True)
 KEPT = Path("runs/cifar-classifier.safetensors")

@@ -13,14 +13,14 @@ import typer
 from PIL import Image
 
 from models.bundle import Bundle, read_bundle
-from models.pyramid import reduce
+from models.mathematics.pyramid import reduce
 from models.runtimes.base import Array, from_pixels, to_pixels
-from training.attributes import Classifier
+from training.classifiers.attributes import Classifier
 from training.data.dataset import read_all
 from training.data.sources import find_pictures, split_off
 from training.evidence.space import SIDE, features, frechet, obtain
 from training.evidence.upscalers import Upscaler, bundle_upscaler, plain
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 EXPORTS = Path("models/exports")
 PAGE = Path("docs/evidence/upsampling.md")

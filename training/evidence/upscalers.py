@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from models.bundle import Bundle
-from models.latents import PlaneStream, cut, draw
-from models.pyramid import faithful
+from models.mathematics.latents import PlaneStream, cut, draw
+from models.mathematics.pyramid import faithful
 from models.runtimes import open_runtime
 from models.runtimes.base import Array, from_pixels, to_pixels
 

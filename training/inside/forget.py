@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from training.attributes import Classifier
+from training.classifiers.attributes import Classifier
 from training.errors import EvaluationError
 from training.networks.dcgan import DcganGenerator
 

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from training.networks.layers import Block, Projection, downsampling, make_norm, upsampling, with_label_planes
 from training.networks.minibatch import MinibatchDiscrimination
 from training.networks.noise import GaussianNoise
-from training.recipe_tables import DiscriminatorTable, GeneratorTable, TechniqueTable
+from training.recipes.tables import DiscriminatorTable, GeneratorTable, TechniqueTable
 
 BASE_SIDE = 4
 

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.methods.pyramid import DoubleHalfPixel
 from training.networks.dcgan import Judgement
 from training.networks.layers import Block, Projection
-from training.pyramid import DoubleHalfPixel
-from training.recipe_tables import PyramidTable
+from training.recipes.tables import PyramidTable
 
 
 class LabelPlane(nn.Module):

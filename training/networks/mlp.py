@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from training.networks.dcgan import Judgement
 from training.networks.minibatch import MinibatchDiscrimination
 from training.networks.noise import GaussianNoise
-from training.recipe_tables import MlpTable, TechniqueTable
+from training.recipes.tables import MlpTable, TechniqueTable
 
 
 class Maxout(nn.Module):

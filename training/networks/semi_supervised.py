@@ -23,7 +23,7 @@ from training.networks.noise import GaussianNoise
 from training.networks.scaled_linear import ScaledLinear
 from training.networks.start import initialise_linear
 from training.networks.weight_norm import WEIGHT, normalise
-from training.recipe_tables import SemiSupervisedTable, TechniqueTable
+from training.recipes.tables import SemiSupervisedTable, TechniqueTable
 
 SLOPE = 0.2
 CONTRAST = 4.0  # length of each pixel's weights at the start: logits then spread by about 2, as ink and paper need

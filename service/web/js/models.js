@@ -35,7 +35,7 @@ function card(m) {
   return html`<li class="panel model ${m.preview ? "" : "bare"}">${m.preview ? html`<img src=${shown(m.preview)} alt="Sample sheet of ${m.name}" loading="lazy">` : nothing}<div>
     <h2>${m.name}${m.name === state.defaultModel ? html` <span class="badge">default</span>` : nothing}</h2><p>${m.description}</p>
     <dl class="facts"><div><dt>Kind</dt><dd>${m.family.replaceAll("_", " ").toUpperCase()}${m.levels > 1 ? `, ${m.levels} levels` : ""}${sharpens}</dd></div>
-      <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${m.image.channels === 1 ? "grey" : "colour"}</dd></div>
+      <div><dt>Picture</dt><dd>${m.image.width} × ${m.image.height}, ${{ 1: "grey", 3: "colour", 4: "colour and alpha" }[m.image.channels]}</dd></div>
       ${m.labels ? html`<div><dt>Labels</dt><dd>${m.labels.join(", ")}</dd></div>` : nothing}
       ${m.scores.map((s) => html`<div><dt title=${s.protocol}>${s.name}</dt><dd><span class="mono">${s.value.toLocaleString("en", { maximumFractionDigits: 4 })}</span></dd></div>`)}
       <div><dt>Licence</dt><dd>${m.licence}</dd></div><div><dt>Digest</dt><dd class="mono">${m.digest}</dd></div><div><dt>Runs on</dt><dd>${m.provider.replace("ExecutionProvider", "")}</dd></div></dl>

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from service.auth import new_key
+from service.auth.keys import new_key
 from tests.conftest import ROOT
 from tests.end_to_end.browser import guarded
 from tests.end_to_end.processes import running

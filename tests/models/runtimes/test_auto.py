@@ -8,7 +8,7 @@ import pytest
 
 from models.bundle import Bundle, read_bundle
 from models.errors import RuntimeUnavailableError
-from models.latents import cut, draw
+from models.mathematics.latents import cut, draw
 from models.runtimes import auto, open_runtime
 from models.runtimes.auto import choose, open_auto
 from models.runtimes.base import Array, Judgement, Runtime, to_pixels

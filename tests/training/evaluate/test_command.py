@@ -10,12 +10,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from models.bundle import Bundle, read_bundle
+from tests.training.algorithms.test_two_player import make, move
 from tests.training.evaluate.test_suite import StandIn
-from tests.training.test_two_player import make, move
-from training.cli import app
-from training.export import Source, export
-from training.provenance import Trained
-from training.randomness import StepRandom
+from training.cli.main import app
+from training.compute.randomness import StepRandom
+from training.export.bundle import Source, export
+from training.export.provenance import Trained
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.bundle import Bundle, read_bundle
-from training.classifier import train_classifier
+from training.classifiers.classifier import train_classifier
 from training.data.dataset import load_dataset
 from training.errors import EvaluationError
 from training.evaluate import extractors
 from training.evaluate.suite import Material, Plan, append, evaluate, gather, neighbour_sheet
-from training.recipe_tables import DataTable
+from training.recipes.tables import DataTable
 
 PLAN = Plan(samples=40, real=40, rows=30, epochs=1)
 

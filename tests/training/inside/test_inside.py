@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from models.bundle import Bundle
-from tests.training.test_two_player import make, move
+from tests.training.algorithms.test_two_player import make, move
+from training.compute.randomness import StepRandom
 from training.errors import EvaluationError
-from training.export import Source, export
+from training.export.bundle import Source, export
+from training.export.preview import draw_pictures
+from training.export.provenance import Trained
 from training.inside import forget, guided, representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator, DcganGenerator
-from training.preview import draw_pictures
-from training.provenance import Trained
-from training.randomness import StepRandom
-from training.recipe_tables import DiscriminatorTable, GeneratorTable
+from training.recipes.tables import DiscriminatorTable, GeneratorTable
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from training.networks.semi_supervised import (
     start_classifier,
     start_generator,
 )
-from training.recipe_tables import OptimizerTable, SemiSupervisedTable, TechniqueTable
+from training.recipes.tables import OptimizerTable, SemiSupervisedTable, TechniqueTable
 
 TABLE = SemiSupervisedTable(generator=(64, 64), discriminator=(64, 32))
 

@@ -1,0 +1,132 @@
+"""The FastAPI application: middleware, routers and handlers, in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.http import problems
+from service.http.fast.handler import Express
+from service.http.fast.json_route import Quick, Short
+from service.http.fast.lane import Lane
+from service.http.fast.plain import answer_plain, is_plain
+from service.http.gate import Gate
+from service.http.openapi import name_parts
+from service.http.routes import (
+    arithmetic,
+    directions,
+    docs,
+    health,
+    images,
+    inference,
+    interpolate,
+    jobs,
+    latents,
+    models,
+    openai,
+    project,
+    sample,
+    training_runs,
+    upsample,
+    web,
+)
+from service.http.routes import discriminator as judge
+from service.operations.discriminator import JudgeRequest
+from service.operations.jobs import start_runner
+from service.operations.project import ProjectRequest
+from service.operations.sample import SampleRequest
+from service.operations.state import State, build_state, close_state
+from service.operations.upsample import UpsampleRequest
+from service.settings import Settings
+
+ROUTERS = (
+    sample.router,
+    arithmetic.router,
+    interpolate.router,
+    upsample.router,
+    latents.router,
+    directions.router,
+    project.router,
+    judge.router,
+    jobs.router,
+    images.router,
+    models.router,
+    health.router,
+    inference.router,
+    openai.router,
+    docs.router,
+    training_runs.router,
+    web.router,
+)
+QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample, is_plain, answer_plain)}
+VERSION = "0.1.0"
+
+
+class Application(FastAPI):
+    """FastAPI behind our gate: what comes first in every request runs outside the framework's own layers, too."""
+
+    entrance: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HTTP goes through the entrance, which ends in `inside`; the rest is the framework's."""
+        if self.entrance is None or scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        else:
+            scope["app"] = self
+            await self.entrance(scope, receive, send)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The framework's routes."""
+        await super().__call__(scope, receive, send)
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The application of one process; its state is built when the server starts and closed when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state = app.state.ganymede = await build_state(settings)
+        app.state.lane = app.state.express = None
+        if state.engine is not None:
+            app.state.lane = Lane(state, state.engine)
+            app.state.express = Express(state, app.state.lane) if settings.role != "worker" else None
+            start_runner(state)
+        try:
+            yield
+        finally:
+            if state.runner is not None:
+                await state.runner.stop(settings.drain_s)
+            await close_state(state)
+
+    app = Application(
+        title="Ganymede",
+        version=VERSION,
+        summary="A model server for generative adversarial networks",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    name_parts(app, forms=(UpsampleRequest, ProjectRequest, JudgeRequest))
+    problems.install(app)
+    for router in ROUTERS if settings.role != "worker" else (health.router,):
+        app.include_router(router)
+    if settings.role != "worker":
+        docs.mount_assets(app)
+    larger = {"/latents/import": settings.max_import_bytes}
+    quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
+    app.entrance = Gate(quick, lambda: state_of(app), settings.max_body_bytes, larger)
+    return app
+
+
+def state_of(app: FastAPI) -> State:
+    """The running state of an application."""
+    state: State = app.state.ganymede
+    return state
+
+
+def express_of(app: FastAPI) -> Express | None:
+    """The short way of an application; None before it started and where it has no engine."""
+    express: Express | None = getattr(app.state, "express", None)
+    return express

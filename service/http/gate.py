@@ -1,0 +1,172 @@
+"""What every request passes through: an id, a body limit, security headers, counting."""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import UNFORESEEN, ClientClosedError, ServiceError, TooLargeError
+from service.http.admission import admit
+from service.http.problems import problem_response
+from service.observability.logs import about
+from service.operations.state import State
+
+log = logging.getLogger("ganymede.requests")
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+_SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+def lines_of(headers: RawHeaders) -> bytes:
+    """Headers as they travel."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
+SECURITY_LINES = lines_of(_SECURITY_RAW)
+
+
+def with_security(headers: RawHeaders, request_id: str) -> RawHeaders:
+    """The headers of an answer with its request id, and the security headers it does not set itself."""
+    names = {name for name, _ in headers}
+    own = [(name, value) for name, value in headers if name != b"x-request-id"]
+    missing = [pair for pair in _SECURITY_RAW if pair[0] not in names]
+    return [*own, (b"x-request-id", request_id.encode()), *missing]
+
+
+class Gate:
+    """Raw ASGI, outermost: request ids, drain, body size, headers and the request metrics."""
+
+    def __init__(self, app: ASGIApp, state_of: Any, max_body_bytes: int, larger: Mapping[str, int]) -> None:
+        self._app = app
+        self._state_of = state_of
+        self._max_body = max_body_bytes
+        self._larger = larger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count, guard, pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state: State = self._state_of()
+        visit = _Visit(scope, send)
+        parent = header_of(scope, b"traceparent").decode("latin-1")
+        traced = state.tracing.request(scope["method"], scope["path"], parent)
+        with about(request_id=visit.request_id), traced as span:
+            visit.traceparent = state.tracing.traceparent()
+            await self._pass_on(scope, receive, visit, state)
+            span.answered(visit.route, visit.status or 499)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
+        state.in_flight += 1
+        try:
+            limit = self._larger.get(scope["path"], self._max_body)
+            self._refuse(scope, state, limit)
+            await admit(scope, state)
+            await self._app(scope, _limited(receive, limit), visit.send)
+        except ServiceError as error:
+            state.metrics.refused(error)
+            await visit.fail(error, scope, receive)
+        except Exception:
+            log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])
+            if visit.status:  # half an answer cannot be taken back: the server cuts the connection
+                raise
+            await visit.fail(ServiceError(UNFORESEEN), scope, receive)
+        finally:
+            state.in_flight -= 1
+            visit.report(state)
+
+    def _refuse(self, scope: Scope, state: State, limit: int) -> None:
+        length = header_of(scope, b"content-length") or b"0"
+        if length.isdigit() and int(length) > limit:
+            raise TooLargeError(
+                f"the body has {int(length)} bytes; the limit is {limit}", headers={"Connection": "close"}
+            )
+
+
+def header_of(scope: Scope, name: bytes) -> bytes:
+    """The last header of that lower-case name; empty without one."""
+    found = b""
+    for key, value in scope["headers"]:
+        if key == name:
+            found = value
+    return found
+
+
+class _Visit:
+    """One request on its way: remembers the status and adds headers to the answer."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        asked = header_of(scope, b"x-request-id").decode("latin-1")
+        self.request_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
+        scope.setdefault("state", {})["request_id"] = self.request_id
+        self._scope, self._send = scope, send
+        self._started = time.perf_counter()
+        self.status = 0
+        self.traceparent: str | None = None
+
+    @property
+    def route(self) -> str:
+        """The template of the path that was asked for."""
+        return getattr(self._scope.get("route"), "path", "none")
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = with_security(message["headers"], self.request_id)
+            if self.traceparent is not None:
+                message["headers"].append((b"traceparent", self.traceparent.encode()))
+        await self._send(message)
+
+    async def fail(self, error: ServiceError, scope: Scope, receive: Receive) -> None:
+        if isinstance(error, ClientClosedError) or self.status:
+            self.status = self.status or error.status
+            return
+        await problem_response(error, scope["path"])(scope, receive, self.send)
+
+    def report(self, state: State) -> None:
+        path = self._scope["path"]
+        report(state, self._scope["method"], path, self.route, self.status or 499, self._started, self.request_id)
+
+
+def report(state: State, method: str, path: str, route: str, status: int, started: float, request_id: str) -> None:
+    """Count a request that ended, and log it where machines read the log. `started` is a time.perf_counter()."""
+    took = time.perf_counter() - started
+    state.metrics.add("requests", route=route, status=str(status))
+    state.metrics.observe("request_seconds", took, route=route)
+    if log.isEnabledFor(logging.INFO):
+        with about(request_id=request_id):
+            extra = {"duration_ms": round(took * 1e3, 2), "status": status}
+            log.info("%s %s %s", method, path, status, extra=extra)
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Counts what arrives, for bodies that do not say their length."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise TooLargeError(f"the body has more than {limit} bytes", headers={"Connection": "close"})
+        return message
+
+    return counted

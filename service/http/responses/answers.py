@@ -1,0 +1,130 @@
+"""From a validated request to a response: run the operation, watch the client, represent the result."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from service.errors import DeadlineError, InvalidValueError, MalformedError, ServiceError
+from service.http.negotiation import JSON, PICTURE_TYPES, SSE, choose
+from service.http.permissions import check_keeping
+from service.http.responses.job_answers import answer_as_job, wish_of
+from service.http.responses.represent import envelope, headers_of
+from service.http.responses.respond import respond, sse, unless_gone
+from service.operations.base import Attachments, Context
+from service.operations.jobs import run_elsewhere
+from service.operations.requests import Delivery, delivery_of
+from service.operations.results import Document, Result
+from service.operations.state import State
+from service.operations.table import OPERATIONS
+
+KEEP_ALIVE_S = 10.0
+
+
+async def answer(
+    request: Request,
+    operation: str,
+    body: BaseModel,
+    attachments: Attachments | None = None,
+    offered: tuple[str, ...] = PICTURE_TYPES,
+) -> Response:
+    """Run one operation for an HTTP request and answer in the representation that Accept asks for."""
+    media = choose(request.headers.get("accept"), offered)
+    delivery = delivery_of(body)
+    context = context_of(request, delivery)
+    check_keeping(request, body)
+    wish = wish_of(request, operation, body, delivery, streams=media == SSE)
+    if wish is not None:
+        return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, wish)
+    if media == SSE:
+        return StreamingResponse(_stream(context, operation, body, attachments or {}, delivery), media_type=SSE)
+    result = await unless_gone(request, run(context, operation, body, attachments or {}))
+    return await respond(request, result, media, delivery)
+
+
+def context_of(request: Request, delivery: Delivery) -> Context:
+    """Who asks, and until when: timeout_ms, else X-Deadline-Ms, else the server's own limit."""
+    state: State = request.app.state.ganymede
+    timeout_s = state.settings.timeout_s if delivery.timeout_ms is None else delivery.timeout_ms / 1e3
+    if delivery.timeout_ms is None and (header := request.headers.get("x-deadline-ms")):
+        timeout_s = _milliseconds(header) / 1e3
+    return Context(
+        state=state,
+        caller=getattr(request.state, "caller", "") or (request.client.host if request.client else ""),
+        deadline=time.monotonic() + timeout_s,
+        request_id=getattr(request.state, "request_id", ""),
+    )
+
+
+def _milliseconds(header: str) -> int:
+    if not (header.isascii() and header.isdigit() and 0 < int(header) <= 3_600_000):
+        raise MalformedError("X-Deadline-Ms must be a whole number of milliseconds, 1 to 3600000")
+    return int(header)
+
+
+async def run(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:
+    """The operation itself, bounded by the deadline. Raises DeadlineError, or what the operation raises."""
+    row = OPERATIONS[operation]
+    try:
+        async with asyncio.timeout(context.left_s()):
+            if context.state.engine is None:
+                return await run_elsewhere(context, operation, body, attachments)
+            return await row.run(context, body, attachments)
+    except TimeoutError:
+        raise DeadlineError("the deadline passed before the answer was ready") from None
+
+
+async def _stream(
+    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
+) -> AsyncIterator[bytes]:
+    """Server-sent events: what the operation reports as it happens, then `result` or `error`."""
+    events: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue()
+
+    async def emit(event: str, data: dict[str, Any]) -> None:
+        events.put_nowait((event, data))
+
+    listening = Context(context.state, context.caller, context.deadline, emit, context.bulk, context.request_id)
+    task = asyncio.ensure_future(_finish(listening, operation, body, attachments, delivery))
+    try:
+        number = 0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    event, data = await events.get()
+                    number += 1
+                    yield sse(event, data, number)
+                    if event in {"result", "error"}:
+                        return
+                    continue
+            yield b": keep-alive\n\n"
+    finally:
+        task.cancel()
+
+
+async def _finish(
+    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
+) -> None:
+    try:
+        result = await run(context, operation, body, attachments)
+        await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery))
+    except ServiceError as error:
+        context.state.metrics.refused(error)
+        await context.emit("error", error.problem(f"urn:ganymede:request:{context.request_id}"))
+    except Exception:
+        await context.emit("error", ServiceError("the request failed").problem(""))
+        raise
+
+
+def result_event(state: State, result: Result, delivery: Delivery) -> dict[str, Any]:
+    """The final event: the JSON envelope, or the document."""
+    if isinstance(result, Document):
+        return dict(result.body)
+    return envelope(result, delivery, state.settings.public_url or "")
+
+
+__all__ = ["JSON", "InvalidValueError", "answer", "context_of", "headers_of", "respond", "run", "sse", "unless_gone"]

@@ -1,0 +1,133 @@
+"""Requests that become jobs: which do, how they are accepted, and how a job's result becomes a response."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from service.errors import MalformedError
+from service.http.responses.respond import respond, unless_gone
+from service.jobs.job import Job
+from service.jobs.webhooks import check_url
+from service.observability.logs import learn
+from service.operations.base import Attachments, Context
+from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
+from service.operations.requests import Delivery
+from service.operations.state import State
+from service.operations.table import OPERATIONS
+
+WAIT = re.compile(r"wait=(\d{1,4})\Z")
+KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Why a request is a job: `asynchronous` ones answer 202 at once or after `wait_s`; `reason` says why unasked."""
+
+    asynchronous: bool
+    wait_s: float | None = None
+    idempotency_key: str | None = None
+    reason: str | None = None
+    asked: bool = False
+
+
+def wish_of(request: Request, operation: str, body: BaseModel, delivery: Delivery, *, streams: bool) -> Wish | None:
+    """The wish to be a job, from Prefer, Idempotency-Key, webhook and the size of the request; None for a plain one."""
+    state: State = request.app.state.ganymede
+    wanted = [part.strip().lower() for part in ",".join(request.headers.getlist("prefer")).split(",")]
+    wait_s = next((float(found[1]) for part in wanted if (found := WAIT.match(part))), None)
+    key = _key(request.headers.get("idempotency-key"))
+    if "respond-async" in wanted:
+        return Wish(True, wait_s, key, asked=True)
+    if delivery.webhook is not None:
+        return Wish(True, wait_s, key, reason="a request with a webhook is a job")
+    pictures = OPERATIONS[operation].cost(body)
+    if pictures > state.settings.async_pictures and not streams:
+        reason = f"{pictures} pictures are too many to wait for (up to {state.settings.async_pictures} are)"
+        return Wish(True, wait_s, key, reason=reason)
+    return Wish(False, None, key) if key is not None else None
+
+
+def _key(header: str | None) -> str | None:
+    if header is not None and not KEY.match(header):
+        raise MalformedError("Idempotency-Key must be 1 to 255 visible ASCII characters")
+    return header
+
+
+async def answer_as_job(
+    request: Request,
+    context: Context,
+    operation: str,
+    body: BaseModel,
+    attachments: Attachments,
+    media: str,
+    delivery: Delivery,
+    wish: Wish,
+) -> Response:
+    """Put a request into the queue; answer its result if it ends while the client waits, else 202."""
+    state = context.state
+    job = await _accept(request, context, operation, body, attachments, delivery, wish)
+    wait_s = wish.wait_s if wish.asynchronous else context.left_s()
+    if wait_s is not None and not job.ended:
+        job = await unless_gone(request, state.jobs.wait(job.id, wait_s))
+    if job.ended and (wait_s is not None or not wish.asynchronous):
+        return await respond(request, await result_of(state, job), media, delivery)
+    headers = {"Preference-Applied": "respond-async"} if wish.asked else {}
+    return record_response(request, job, 202, {"reason": wish.reason} if wish.reason else {}, headers)
+
+
+async def _accept(
+    request: Request,
+    context: Context,
+    operation: str,
+    body: BaseModel,
+    attachments: Attachments,
+    delivery: Delivery,
+    wish: Wish,
+) -> Job:
+    state = context.state
+    if delivery.webhook is not None:
+        check_url(delivery.webhook, state.settings.webhook_hosts)
+    fixed = pinned(state, operation, body)
+    timed = delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or not wish.asynchronous
+    left_s = context.left_s() if timed else None
+    job = await state.jobs.enqueue(
+        operation,
+        payload_of(fixed),
+        attachments,
+        caller=context.caller,
+        bulk=wish.asynchronous,
+        cost=OPERATIONS[operation].cost(fixed),
+        deadline=None if left_s is None else time.time() + left_s,
+        idempotency_key=wish.idempotency_key,
+        fingerprint=fingerprint_of(operation, body, attachments),
+        webhook=delivery.webhook,
+        model=getattr(fixed, "model", None),
+        request_id=context.request_id,
+        trace=state.tracing.traceparent(),
+        meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
+        chunks=chunks_of(state, operation, fixed) if wish.asynchronous else (),
+    )
+    learn(job_id=job.id)
+    return job
+
+
+def record_of(request: Request, job: Job) -> dict[str, Any]:
+    """The record of a job with its addresses."""
+    state: State = request.app.state.ganymede
+    self_url = f"{state.settings.public_url or ''}/jobs/{job.id}"
+    urls = {"self": self_url} | {name: f"{self_url}/{name}" for name in ("result", "events", "cancel")}
+    return {**job.public(), "urls": urls}
+
+
+def record_response(
+    request: Request, job: Job, status: int = 200, extra: Mapping[str, Any] | None = None, headers: Any = None
+) -> Response:
+    """The record as a response; 202 says where to look."""
+    where = {"Location": f"/jobs/{job.id}"} if status == 202 else {}
+    return JSONResponse({**record_of(request, job), **(extra or {})}, status, {**where, **(headers or {})})

@@ -1,0 +1,59 @@
+"""GET /images/{model}/{seed}.{format}: a picture as a pure function of its address."""
+
+import hashlib
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from service.errors import InvalidValueError, NotFoundError
+from service.http.openapi import FILE
+from service.http.responses.answers import context_of, run
+from service.http.responses.respond import respond, unless_gone
+from service.images.encode import MEDIA_TYPES
+from service.operations.sample import SampleRequest
+from service.operations.state import State
+
+router = APIRouter(tags=["pictures"])
+
+YEAR_S = 31_536_000
+MODEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$"
+FILE_NAME = r"^[0-9]{1,10}\.(png|webp|jpeg|npy)$"
+
+
+@router.get("/images/{model}/{file}", responses=FILE, response_class=Response, summary="The picture of one seed")
+async def get_image(
+    request: Request,
+    model: Annotated[str, Path(pattern=MODEL)],
+    file: Annotated[str, Path(pattern=FILE_NAME, description="{seed}.{png|webp|jpeg|npy}")],
+    label: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    truncation: Annotated[float, Query(ge=0, le=2, allow_inf_nan=False)] = 1.0,
+    scale: Annotated[int, Query(ge=1, le=16)] = 1,
+) -> Response:
+    """Cacheable for ever when the digest is in the address; a strong ETag answers If-None-Match with 304."""
+    state: State = request.app.state.ganymede
+    seed, _, extension = file.partition(".")
+    if int(seed) >= 2**32:
+        raise InvalidValueError("a seed is 0 … 4294967295", errors=[{"pointer": "/seed", "detail": "too large"}])
+    served = state.catalogue.get(model)
+    if not served.manifest.samples:
+        raise NotFoundError(f"{served.bundle.name} sharpens pictures; it has none of its own")
+    body = SampleRequest(model=model, seed=int(seed), label=label, truncation=truncation, scale=scale)
+    headers = caching_headers(served.reference, served.provider, str(request.url.query), file, "@" in model)
+    if request.headers.get("if-none-match", "").replace("W/", "").strip() in {headers["ETag"], "*"}:
+        return Response(status_code=304, headers=headers)
+    context = context_of(request, body)
+    started = time.perf_counter()
+    result = await unless_gone(request, run(context, "sample", body, {}))
+    response = await respond(request, result, MEDIA_TYPES[extension], body)
+    response.headers.update(headers)
+    state.metrics.observe("request_seconds", time.perf_counter() - started, route="image")
+    return response
+
+
+def caching_headers(reference: str, provider: str, query: str, file: str, pinned: bool) -> dict[str, str]:
+    """ETag from everything the bytes depend on; immutable when the digest is part of the address."""
+    tag = hashlib.sha256(f"{reference}|{provider}|{file}|{query}".encode()).hexdigest()[:32]
+    age = f"public, max-age={YEAR_S}, immutable" if pinned else "public, max-age=60"
+    return {"ETag": f'"{tag}"', "Cache-Control": age}

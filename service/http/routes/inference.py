@@ -1,0 +1,157 @@
+"""Open Inference Protocol v2 below /v2: any client of Triton, KServe or MLServer lists, asks about and runs bundles."""
+
+import json
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Request
+from numpy.typing import NDArray
+from starlette.responses import JSONResponse, Response
+
+from service.engine.model import Model
+from service.errors import InvalidValueError, MalformedError, ServiceError
+from service.http.openapi import PROBLEMS
+from service.http.responses.answers import context_of, run, unless_gone
+from service.http.tensors import read_inputs, split, write_output
+from service.operations.requests import Delivery, LatentValues
+from service.operations.results import Pictures
+from service.operations.sample import SampleRequest
+from service.operations.state import State
+
+router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+HEADER_LENGTH = "Inference-Header-Content-Length"
+OUTPUT = "pictures"
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.ganymede
+    return state
+
+
+@router.get("", summary="This server")
+async def v2_server() -> dict[str, Any]:
+    """Name, version, extensions."""
+    return {"name": "ganymede", "version": "0.1.0", "extensions": ["binary_tensor_data", "model_repository"]}
+
+
+@router.get("/health/live", summary="The process runs")
+async def v2_live() -> dict[str, bool]:
+    """200 as long as the event loop turns."""
+    return {"live": True}
+
+
+@router.get("/health/ready", responses={503: PROBLEMS[503]}, summary="It can take work")
+async def v2_ready(request: Request) -> Response:
+    """200 when a bundle is loaded and the server is not draining."""
+    state = _state(request)
+    fine = bool(state.catalogue.all()) and not state.draining
+    return JSONResponse({"ready": fine}, 200 if fine else 503)
+
+
+@router.post("/repository/index", summary="The bundles that can be sampled")
+async def v2_repository_index(request: Request) -> list[dict[str, str]]:
+    """Triton's model repository extension."""
+    models = (model for model in _state(request).catalogue.all() if model.manifest.samples)
+    return [{"name": model.bundle.name, "version": "1", "state": "READY", "reason": ""} for model in models]
+
+
+@router.get("/models/{name}/ready", responses=PROBLEMS, summary="A bundle can be sampled")
+async def v2_model_ready(request: Request, name: Name) -> dict[str, Any]:
+    """404 for a bundle that is not served."""
+    return {"name": _sampler(request, name).bundle.name, "ready": True}
+
+
+@router.get("/models/{name}", responses=PROBLEMS, summary="Inputs and outputs of a bundle")
+async def v2_model(request: Request, name: Name) -> dict[str, Any]:
+    """`latent` FP32 [n, size] or `seed` UINT32 [n]; `label` INT32 [n] where the bundle has labels; `pictures` UINT8."""
+    manifest = _sampler(request, name).manifest
+    inputs = [
+        {"name": "latent", "datatype": "FP32", "shape": [-1, manifest.latent.size]},
+        {"name": "seed", "datatype": "UINT32", "shape": [-1]},
+    ]
+    if manifest.labels:
+        inputs.append({"name": "label", "datatype": "INT32", "shape": [-1]})
+    image = manifest.image
+    output = {"name": OUTPUT, "datatype": "UINT8", "shape": [-1, image.height, image.width, image.channels]}
+    return {"name": name, "versions": ["1"], "platform": "ganymede", "inputs": inputs, "outputs": [output]}
+
+
+@router.post(
+    "/models/{name}/infer", responses=PROBLEMS, response_class=Response, summary="Latents or seeds to pictures"
+)
+async def v2_infer(request: Request, name: Name) -> Response:
+    """Give `latent` or `seed` (not both), and `label` if wanted; JSON and binary tensors are read and written."""
+    model = _sampler(request, name)
+    body, raw = split(await request.body(), request.headers.get(HEADER_LENGTH))
+    tensors = read_inputs(body, raw)
+    pixels, provider = await _pictures(request, model, tensors)
+    entry, data = write_output(OUTPUT, pixels, _wants_binary(body))
+    answer = {"model_name": name, "model_version": "1", "outputs": [entry]}
+    if isinstance(body.get("id"), str):
+        answer["id"] = body["id"]
+    text = json.dumps(answer).encode()
+    headers = {"Ganymede-Model": model.reference, "Ganymede-Provider": provider}
+    if not data:
+        return Response(text, media_type="application/json", headers=headers)
+    return Response(
+        text + data, media_type="application/octet-stream", headers={**headers, HEADER_LENGTH: str(len(text))}
+    )
+
+
+def _sampler(request: Request, name: str) -> Model:
+    model = _state(request).catalogue.get(name)
+    if not model.manifest.samples:
+        raise InvalidValueError(f"{name} sharpens pictures; the protocol serves bundles that make them")
+    return model
+
+
+def _wants_binary(body: dict[str, Any]) -> bool:
+    """What the request says of the output: its own parameter, else the request's, else JSON."""
+    rows = [row for row in body.get("outputs") or [] if isinstance(row, dict)]
+    unknown = [row.get("name") for row in rows if row.get("name") != OUTPUT]
+    if unknown:
+        raise MalformedError(f"there is no output {str(unknown[0])[:40]!r}; there is {OUTPUT!r}")
+    default = (body.get("parameters") or {}).get("binary_data_output", False)
+    return bool(next(((row.get("parameters") or {}).get("binary_data", default) for row in rows), default))
+
+
+async def _pictures(request: Request, model: Model, tensors: dict[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], str]:
+    """One operation per distinct label, put back in order."""
+    unknown = sorted(tensors.keys() - {"latent", "seed", "label"})
+    if unknown or ("latent" in tensors) == ("seed" in tensors):
+        raise MalformedError(f"unknown input {unknown[0]!r}" if unknown else "give one of latent and seed")
+    rows = tensors.get("latent", tensors.get("seed"))
+    assert rows is not None
+    labels = _labels(model, tensors.get("label"), len(rows))
+    if len(rows) == 0 or rows.ndim != (2 if "latent" in tensors else 1):
+        raise MalformedError("latent is [n, size] and seed is [n], n at least 1")
+    parts: list[tuple[list[int], Pictures]] = []
+    for label in dict.fromkeys(labels):
+        where = [k for k, other in enumerate(labels) if other == label]
+        parts.append((where, await _run(request, _request_of(model, rows[where], label, "latent" in tensors))))
+    stack = np.concatenate([np.stack([p.pixels for p in part.pictures]) for _, part in parts])
+    order = np.argsort(np.concatenate([where for where, _ in parts]))
+    return stack[order], parts[0][1].provider
+
+
+def _labels(model: Model, tensor: NDArray[Any] | None, count: int) -> list[int | None]:
+    if tensor is None:
+        return [None] * count
+    if tensor.shape != (count,) or not np.issubdtype(tensor.dtype, np.integer):
+        raise MalformedError(f"label must be integers of shape [{count}]")
+    return [int(label) for label in tensor]
+
+
+def _request_of(model: Model, rows: NDArray[Any], label: int | None, latent: bool) -> SampleRequest:
+    if latent:
+        values: list[str | LatentValues] = [LatentValues(values=row) for row in rows.astype(np.float64).tolist()]
+        return SampleRequest(model=model.bundle.name, latents=values, label=label)
+    return SampleRequest(model=model.bundle.name, seeds=[int(seed) for seed in rows], label=label)
+
+
+async def _run(request: Request, body: SampleRequest) -> Pictures:
+    result = await unless_gone(request, run(context_of(request, Delivery()), "sample", body, {}))
+    if not isinstance(result, Pictures):
+        raise ServiceError("sampling gave no pictures")
+    return result

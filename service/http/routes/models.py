@@ -1,0 +1,80 @@
+"""GET /models: what is loaded, with manifest, digest, card, scores, limits."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from service.engine.model import Model
+from service.errors import NotFoundError
+from service.http.openapi import FILE, document
+from service.operations.state import State
+from service.settings import limits
+
+router = APIRouter(tags=["models"])
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
+
+
+@router.get("/models", responses=document("ModelPage"), summary="The bundles being served")
+async def list_models(request: Request) -> dict[str, Any]:
+    """Every served bundle, the limits of this server, and the bundles it refused with the reason."""
+    state: State = request.app.state.ganymede
+    models = state.catalogue.all()
+    return {
+        "data": [summary(model) for model in models],
+        "next_cursor": None,
+        "default": state.catalogue.default().bundle.name if models else None,
+        "limits": limits(state.settings),
+        "refused": [{"folder": k, "reason": v} for k, v in sorted(state.catalogue.refused.items())],
+    }
+
+
+@router.get("/models/{name}", responses=document("ModelInFull"), summary="One bundle in full")
+async def get_model(request: Request, name: Name) -> dict[str, Any]:
+    """Manifest, model card, scores, labels, provider."""
+    model = _find(request, name)
+    card = model.bundle.read("README.md")
+    return {
+        **summary(model),
+        "manifest": model.manifest.model_dump(mode="json"),
+        "card": card.decode("utf-8", "replace") if card else None,
+    }
+
+
+@router.get("/models/{name}/preview.png", responses=FILE, response_class=Response, summary="Its preview sheet")
+async def get_preview(request: Request, name: Name) -> Response:
+    """The sheet that was drawn at export."""
+    model = _find(request, name)
+    data = model.bundle.read("preview.png")
+    if data is None:
+        raise NotFoundError(f"{name} has no preview")
+    headers = {"ETag": f'"{model.bundle.digest}"', "Cache-Control": "public, max-age=60"}
+    return Response(data, media_type="image/png", headers=headers)
+
+
+def summary(model: Model) -> dict[str, Any]:
+    """A row of the list: what a person needs to choose a model."""
+    manifest = model.manifest
+    return {
+        "name": manifest.name,
+        "digest": model.bundle.digest,
+        "reference": model.reference,
+        "family": manifest.family,
+        "description": manifest.description,
+        "provider": model.provider,
+        "image": manifest.image.model_dump(),
+        "latent": {"distribution": manifest.latent.distribution, "size": manifest.latent.size},
+        "labels": list(manifest.labels) if manifest.labels else None,
+        "levels": len(manifest.levels),
+        "samples": manifest.samples,
+        "upsampling": manifest.upsampling.model_dump(mode="json") if manifest.upsampling else None,
+        "discriminator": manifest.discriminator.kind if manifest.discriminator else None,
+        "licence": manifest.provenance.licence,
+        "scores": [score.model_dump() for score in manifest.scores],
+        "preview": f"/models/{manifest.name}/preview.png" if "preview.png" in manifest.files else None,
+    }
+
+
+def _find(request: Request, name: str) -> Model:
+    state: State = request.app.state.ganymede
+    return state.catalogue.get(name)

@@ -1,0 +1,19 @@
+"""POST /sample: pictures from seeds or latents."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.http.openapi import PICTURES
+from service.http.responses.answers import answer
+from service.operations.sample import SampleRequest, foresee
+from service.operations.state import State
+
+router = APIRouter(tags=["pictures"])
+
+
+@router.post("/sample", responses=PICTURES, response_class=Response, summary="Make pictures from seeds or latents")
+async def post_sample(request: Request, body: SampleRequest) -> Response:
+    """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
+    state: State = request.app.state.ganymede
+    foresee(state, body)
+    return await answer(request, "sample", body)

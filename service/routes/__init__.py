@@ -1,1 +1,0 @@
-"""HTTP only: validate, choose the representation, answer."""

@@ -1,0 +1,105 @@
+"""Directions: found where they were hidden, kept exactly, and free of the ones that are locked."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle, read_bundle, write_manifest
+from models.errors import BundleError
+from models.manifest import Cut, Latent
+from models.mathematics.directions import (
+    FILE,
+    Direction,
+    by_regression,
+    directions_to_bytes,
+    orthogonal,
+    principal_scores,
+    read_directions,
+)
+from models.mathematics.latents import draw
+
+PRIOR = Latent(distribution="standard_normal", size=20, cuts=(Cut(name="z", shape=(20,)),))
+
+
+def test_a_hidden_direction_is_found() -> None:
+    """A score that is linear in the latent gives its direction back, one unit being one standard deviation."""
+    z = draw(PRIOR, list(range(2000)))
+    hidden = np.eye(20)[3] * 0.6 + np.eye(20)[7] * 0.8
+    scores = (5 * z @ hidden + 2).astype(np.float32)
+    found, share = by_regression(z, scores)
+    assert share > 0.999
+    np.testing.assert_allclose(found / np.linalg.norm(found), hidden, atol=1e-3)
+    assert np.linalg.norm(found) * 5 == pytest.approx(scores.std(), rel=1e-2)
+
+
+def test_a_score_that_says_nothing_stays_within_the_prior() -> None:
+    """Noise is explained by nothing, and a unit of such a direction still does not leave the prior."""
+    z = draw(PRIOR, list(range(2000)))
+    noise = np.random.RandomState(1).standard_normal(2000).astype(np.float32)
+    found, share = by_regression(z, noise)
+    assert share < 0.05
+    assert np.linalg.norm(found) <= np.sqrt(20) / 2 + 1e-5
+    assert not by_regression(z, np.ones(2000, np.float32))[0].any()
+
+
+def test_locked_directions_are_left_still() -> None:
+    """What remains is at right angles to every locked direction, also where these lean on each other."""
+    vectors = draw(PRIOR, [1, 2, 3])
+    left = orthogonal(vectors[0], [vectors[1], vectors[2], vectors[1] + vectors[2]])
+    np.testing.assert_allclose(vectors[1:] @ left, 0, atol=1e-4)
+    assert np.linalg.norm(orthogonal(vectors[1], [vectors[1]])) < 1e-5
+
+
+def test_principal_components_come_in_order() -> None:
+    """The first component explains most, and asking for one too many is refused."""
+    rows = np.random.RandomState(0).standard_normal((200, 3)).astype(np.float32) * np.float32([1, 9, 3])
+    scores, share = principal_scores(rows, 0)
+    assert abs(np.corrcoef(scores, rows[:, 1])[0, 1]) > 0.99
+    assert share > principal_scores(rows, 1)[1] > principal_scores(rows, 2)[1]
+    with pytest.raises(ValueError, match="3 components"):
+        principal_scores(rows, 3)
+
+
+@pytest.fixture
+def own(tiny: Bundle, tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that a test may change."""
+    return Path(shutil.copytree(tiny.folder, tmp_path / "own"))
+
+
+def ship(folder: Path, data: bytes) -> Bundle:
+    (folder / FILE).write_bytes(data)
+    fields = read_manifest(folder)
+    return write_manifest(folder, fields)
+
+
+def read_manifest(folder: Path) -> dict:
+    raw = json.loads((folder / "manifest.json").read_text())
+    raw.pop("files")
+    return raw
+
+
+def test_directions_ship_with_a_bundle(own: Path) -> None:
+    """What is written is read back bit for bit; a bundle without the file has none."""
+    assert read_directions(read_bundle(own)) == {}
+    vector = draw(Latent(distribution="uniform", size=8, cuts=(Cut(name="z", shape=(8,)),)), [1])[0]
+    bundle = ship(own, directions_to_bytes([Direction("smiling", vector, "learned", "one deviation", {"flips": 0.9})]))
+    found = read_directions(bundle)["smiling"]
+    np.testing.assert_array_equal(found.vector, vector)
+    assert (found.origin, found.unit, found.measured) == ("learned", "one deviation", {"flips": 0.9})
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[1]", b"{", b'{"format": "ganymede-directions", "version": 1}'])
+def test_a_damaged_file_is_refused(own: Path, data: bytes) -> None:
+    """A file that is no directions file is a clear error."""
+    with pytest.raises(BundleError, match="directions"):
+        read_directions(ship(own, data))
+
+
+def test_a_direction_of_another_length_is_refused(own: Path) -> None:
+    """A vector that does not fit the bundle's latent is refused."""
+    data = directions_to_bytes([Direction("x", np.ones(7, np.float32), "learned", "")])
+    with pytest.raises(BundleError, match="8 finite"):
+        read_directions(ship(own, data))

@@ -1,0 +1,91 @@
+"""Where a batch is computed: in the event loop when that is quick, in the thread when somebody would notice."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.batcher import Ticket
+from service.engine.device_worker import INLINE_BATCHES, DeviceWorker, LevelWork
+from service.observability.metrics import Metrics
+
+Ask = Callable[..., "asyncio.Future[Any]"]
+
+
+class Clockwork:
+    """A runtime that takes 0.2 s for batches of seven, and says in which thread it ran."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def run_level(self, level: int, previous: object, noise: np.ndarray, label: object) -> np.ndarray:
+        self.threads.append(threading.current_thread())
+        time.sleep(0.2 if len(noise) == 7 else 0.0)
+        return noise
+
+
+@pytest.fixture
+async def clockwork() -> AsyncIterator[tuple[Clockwork, Ask]]:
+    """The runtime, and a function that asks the device for some pictures."""
+    runtime, worker = Clockwork(), DeviceWorker(Metrics(), inline=True)
+    bundle = SimpleNamespace(name="clockwork")
+    model: Any = SimpleNamespace(runtime=runtime, buckets=(0,), bundle=bundle)
+
+    def ask(count: int = 1, lane: str = "lane") -> "asyncio.Future[Any]":
+        loop = asyncio.get_running_loop()
+        noise = np.arange(count, dtype=np.float32)[:, None]
+        work = LevelWork(model, 0, None, noise, None, loop.create_future(), loop, count)
+        worker.submit(Ticket(lane, count, "caller", work, time.monotonic()))
+        return work.future
+
+    yield runtime, ask
+    await asyncio.to_thread(worker.stop)
+
+
+async def quick(runtime: Clockwork, ask: Ask, lane: str = "lane") -> None:
+    """Ask until the device is known to be quick; on a busy machine the first readings may say otherwise."""
+    for _ in range(200):
+        await asyncio.gather(*(ask(lane=lane) for _ in range(16)))
+        if runtime.threads[-1] is threading.main_thread():
+            return
+    raise AssertionError("never computed in the event loop")
+
+
+async def test_quick_batches_need_no_thread(clockwork: tuple[Clockwork, Ask]) -> None:
+    """After the first batch, whose time nobody knew, the event loop computes itself, and shares batches."""
+    runtime, ask = clockwork
+    await quick(runtime, ask)
+    runtime.threads.clear()
+    await asyncio.gather(*(ask() for _ in range(16)))
+    assert runtime.threads == [threading.main_thread()]
+
+
+async def test_a_slow_bundle_never_stops_the_event_loop(clockwork: tuple[Clockwork, Ask]) -> None:
+    """Health checks and refusals are answered while a batch of 0.2 s is computed, also one of a quick lane behind it."""
+    runtime, ask = clockwork
+    await quick(runtime, ask, "quick")
+    runtime.threads.clear()
+    asked = [ask(7, lane="slow"), ask(lane="quick")]
+    longest = 0.0
+    while not all(future.done() for future in asked):
+        before = time.perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.perf_counter() - before)
+    assert runtime.threads[0] is not threading.main_thread()
+    assert longest < 0.15
+
+
+async def test_much_waiting_leaves_the_loop_to_refusals(clockwork: tuple[Clockwork, Ask]) -> None:
+    """A large request is computed in the thread; afterwards small ones are quick again; every row is in its place."""
+    runtime, ask = clockwork
+    await quick(runtime, ask)
+    runtime.threads.clear()
+    rows = await ask(16 * (INLINE_BATCHES + 3))
+    assert np.array_equal(rows[:, 0], np.arange(len(rows)))
+    assert runtime.threads[0] is not threading.main_thread()
+    await quick(runtime, ask)

@@ -1,0 +1,213 @@
+"""Heads that are known need no parser: nobody can tell, whatever arrives before, after, between and in whatever pieces."""
+
+import random
+from typing import Any
+
+import pytest
+
+from service.http.fast.heads import MOST_HEADS, KnownHeads
+from tests.service.wires import Open, Wire, lasting
+
+
+def recalled_of(app: Any) -> list[bytes]:
+    """A list that grows by the body of each request whose head is known."""
+    found: list[bytes] = []
+    recall = app.state.express.recall
+
+    def spy(data: bytes) -> Any:
+        known = recall(data)
+        found.extend([known[1]] if known is not None else [])
+        return known
+
+    app.state.express.recall = spy
+    return found
+
+
+def test_only_the_same_head_with_its_whole_body_is_known() -> None:
+    """One byte more or less, another head, or an empty line before it: not known. Full, it begins anew."""
+    heads, head = KnownHeads(), b"POST /sample HTTP/1.1\r\ncontent-length: 3\r\n\r\n"
+    assert heads.body_of(head + b"abc") is None
+    heads.learn(head + b"abc", 3)
+    assert heads.body_of(head + b"xyz") == b"xyz"
+    for other in (head, head + b"ab", head + b"abcd", head[:-1] + b"abc", b"\r\n" + head + b"abc", b"", b"ab", b"abc"):
+        assert heads.body_of(other) is None
+    for strange in (
+        b"\r\n\r\nabc",
+        b"\r\n" + head + b"abc",
+        head + b"abc" + head + b"abc",
+        b"GET / HTTP/1.1\r\n\r\nabc",
+    ):
+        heads.learn(strange, 3)
+        assert heads.body_of(strange) is None
+    for number in range(3 * MOST_HEADS):
+        heads.learn(head[:-2] + b"x: %d\r\n\r\nabc" % number, 3)
+    assert len(heads._lengths) <= MOST_HEADS
+    heads.learn(head[:-2] + b"x: " + b"x" * 9999 + b"\r\n\r\nabc", 3)
+    assert heads.body_of(head[:-2] + b"x: " + b"x" * 9999 + b"\r\n\r\nabc") is None
+
+
+async def test_the_second_request_is_recalled_and_answered_like_the_first(opened: Open) -> None:
+    """On this connection and on others; ids the caller chose come back, ids that are made are new every time."""
+    app = await opened()
+    recalled = recalled_of(app)
+    wires = Wire(app), Wire(app)
+    answers = [await wire.ask(b'{"seed": 7}') for wire in (wires[0], wires[0], wires[1])]
+    assert recalled == [b'{"seed": 7}'] * 2
+    assert len({body for _, _, body in answers}) == 1
+    assert all(lasting(headers) == lasting(answers[0][1]) for _, headers, _ in answers)
+    assert len({headers["x-request-id"] for _, headers, _ in answers}) == 3
+    for name in ("mine", "mine", "yours"):
+        assert (await wires[0].ask(b'{"seed": 7}', f"X-Request-ID: {name}"))[1]["x-request-id"] == name
+    assert len(recalled) == 2
+    assert app.state.ganymede.in_flight == 0
+    assert 'route="/sample",status="200"} 6.0' in app.state.ganymede.metrics.text().decode()
+    assert [wire.protocol.server_state.total_requests for wire in wires] == [5, 1]
+
+
+def messages(wire: Wire) -> list[bytes]:
+    """Requests that may be known, and everything that may come between them."""
+    plain = [wire.say(b'{"seed": %d}' % seed) for seed in (1, 2, 33)]
+    other = [wire.say(b'{"seed": 4}', "Accept: image/png"), wire.say(b'{"seed": 5}', "X-Request-ID: mine")]
+    given_back = [wire.say(body) for body in (b'{"seed": 6, "n": 2}', b'{"sede": 3}', b'{"seed":  }')]
+    foreign = [b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"]
+    chunked = (
+        b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'b\r\n{"seed": 8}\r\n0\r\n\r\n'
+    )
+    nested = [wire.say(plain[0]), wire.say(plain[0], path="/nowhere")]
+    return [*plain * 3, *other * 2, *given_back * 2, *foreign, chunked, b"\r\n" + plain[0], *nested * 2]
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_the_pieces_the_answers_are_those_of_the_parser(opened: Open, seed: int) -> None:
+    """Requests one after the other, cut anywhere or glued together, with and without waiting: in order, none lost."""
+    app, rng = await opened(), random.Random(seed)
+    recalled, wire, plain = recalled_of(app), Wire(app), Wire(app)
+    said = rng.choices(messages(wire), k=12)
+    expected = []
+    for message in said:
+        plain.protocol._between = False
+        plain.tell(message)
+        expected.append(await plain.hear())
+    assert not recalled
+    heard = await _in_pieces(wire, said, rng)
+    for (status, headers, body), (status_, headers_, body_) in zip(heard, expected, strict=True):
+        assert (status, lasting(headers)) == (status_, lasting(headers_))
+        assert body == body_ or headers["content-type"] != "image/png"
+    assert not wire.data
+
+
+async def _in_pieces(wire: Wire, said: list[bytes], rng: random.Random) -> list[tuple[int, dict[str, str], bytes]]:
+    """What is heard of a stream that is cut between, after heads and anywhere; mostly all answers are awaited first."""
+    ends = [sum(map(len, said[: k + 1])) for k in range(len(said))]
+    bodies = [end - len(one) + one.index(b"\r\n\r\n") + 4 for end, one in zip(ends, said, strict=True)]
+    likely = {cut for cut in [*ends[:-1], *bodies] if rng.random() < 0.7}
+    cuts = sorted(likely | set(rng.sample(range(1, ends[-1]), rng.randrange(6))))
+    stream, heard = b"".join(said), []
+    for start, stop in zip([0, *cuts], [*cuts, ends[-1]], strict=True):
+        if start < stop:
+            wire.tell(stream[start:stop])
+        while rng.random() < 0.9 and len(heard) < sum(end <= stop for end in ends):
+            heard.append(await wire.hear())
+    return heard + [await wire.hear() for _ in range(len(said) - len(heard))]
+
+
+async def test_a_body_that_is_longer_or_shorter_than_its_length(opened: Open) -> None:
+    """A body that is cut off is waited for; one byte too many is the next request, and no good one."""
+    app = await opened()
+    wire = Wire(app)
+    whole = wire.say(b'{"seed": 1}')
+    for _ in range(2):
+        assert (await wire.ask(b'{"seed": 1}'))[0] == 200
+    wire.tell(whole[:-1])
+    assert wire.data == b""
+    wire.tell(whole[-1:])
+    assert (await wire.hear())[0] == 200
+    assert (await wire.ask(b'{"seed": 1}'))[0] == 200
+    wire.tell(whole + b"}")
+    assert ((await wire.hear())[0], wire.closed) == (400, True)
+
+
+STARTS = [b"POST /nowhere HTTP/1.1\r\nX-A: ", b"POST /nowhere HTTP/1.1\r\nContent-Length: 999\r\n\r\n"]
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_request_inside_another_is_a_part_of_it(opened: Open, start: bytes, together: bool) -> None:
+    """However the packets are cut: nobody can slip a request past a proxy as header or body of another."""
+    app = await opened()
+    recalled, wire = recalled_of(app), Wire(app)
+    inner = wire.say(b'{"seed": 1}')
+    await wire.ask(b'{"seed": 1}')
+    for piece in (inner + start,) if together else (inner, start):
+        wire.tell(piece)
+        if piece.startswith(inner):
+            assert (await wire.hear())[0] == 200
+    seen = len(recalled)
+    wire.tell(inner.ljust(999) if b"999" in start else inner)
+    assert ((await wire.hear())[0], len(recalled)) == (404, seen)
+    assert (await wire.ask(b'{"seed": 2}'))[0] == 200
+
+
+async def test_a_drain_is_heard_by_known_requests(opened: Open) -> None:
+    """Between two requests it closes at once; during one it lets it finish, says `close`, and closes."""
+    app = await opened()
+    recalled, idle, busy = recalled_of(app), Wire(app), Wire(app)
+    for wire in (idle, busy):
+        await wire.ask(b'{"seed": 1}')
+    await idle.ask(b'{"seed": 1}')
+    idle.protocol.shutdown()
+    assert idle.closed
+    busy.tell(busy.say(b'{"seed": 1}'))
+    busy.protocol.shutdown()
+    status, headers, _ = await busy.hear()
+    assert (status, headers["connection"], busy.closed) == (200, "close", True)
+    assert len(recalled) == 3
+
+
+async def test_who_hangs_up_on_a_known_request_frees_a_place(opened: Open) -> None:
+    """Nobody computes for a closed connection."""
+    app = await opened()
+    recalled, state, wire = recalled_of(app), app.state.ganymede, Wire(app)
+    await wire.ask(b'{"seed": 1}')
+    wire.tell(wire.say(b'{"seed": 2}'))
+    assert (state.engine.waiting, len(recalled)) == (1, 1)
+    wire.protocol.connection_lost(None)
+    assert (state.engine.waiting, state.in_flight, wire.data) == (0, 0, b"")
+
+
+async def test_a_known_request_is_given_back_whole(opened: Open) -> None:
+    """The same head with a body that is not plain: uvicorn and the framework see all of it."""
+    app = await opened()
+    recalled, wire = recalled_of(app), Wire(app)
+    await wire.ask(b'{"seed": 1}')
+    assert (await wire.ask(b'{"n":    2}'))[0] == 200
+    await wire.ask(b'{"seed": 1}')
+    assert (await wire.ask(b'{"sede": 1}'))[0] == 422
+    assert len(recalled) == 2
+    assert (await wire.ask(b'{"seed": 1}'))[0] == 200
+
+
+async def test_a_known_request_is_refused_like_any_other(opened: Open) -> None:
+    """429 on a full queue, and the connection goes on."""
+    app = await opened(queue_pictures=1)
+    recalled, wires = recalled_of(app), [Wire(app) for _ in range(3)]
+    for wire in wires:
+        await wire.ask(b'{"seed": 1}')
+    with app.state.ganymede.engine._worker._wake:  # the device takes nothing meanwhile
+        for wire in wires:
+            wire.tell(wire.say(b'{"seed": 2}'))
+    assert [(await wire.hear())[0] for wire in wires] == [200, 429, 429]
+    assert [(await wire.ask(b'{"seed": 3}'))[0] for wire in wires] == [200, 200, 200]
+    assert len(recalled) == 8
+
+
+async def test_a_known_request_waits_for_the_answer_before_it(opened: Open) -> None:
+    """A refusal that is known at once does not overtake a picture that is being made."""
+    app = await opened(queue_pictures=1)
+    wire = Wire(app)
+    await wire.ask(b'{"seed": 1}')
+    with app.state.ganymede.engine._worker._wake:  # the device takes nothing meanwhile
+        for seed in (2, 3):
+            wire.tell(wire.say(b'{"seed": %d}' % seed))
+    assert [(await wire.hear())[1]["ganymede-seed"] for _ in range(2)] == ["2", "3"]

@@ -1,0 +1,79 @@
+"""Recipes: what a person may write, and what they are told when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.errors import RecipeError
+from training.recipes.recipe import from_tree, known_keys, names, resolve, to_toml
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_recipes_resolve_and_survive_being_written_down(name: str, tmp_path: Path) -> None:
+    """What the run folder holds is the same recipe again."""
+    recipe = resolve(name)
+    (tmp_path / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
+    assert resolve(str(tmp_path / "recipe.toml")) == recipe
+
+
+def test_extends_keeps_what_is_not_overridden(tmp_path: Path) -> None:
+    """A recipe changes its parent; an override changes both."""
+    (tmp_path / "mine.toml").write_text('extends = "dcgan-modern"\n[generator]\nwidth = 8\n')
+    recipe = resolve(str(tmp_path / "mine.toml"), ["run.batch=16", "data.name=My pictures"])
+    assert (recipe.name, recipe.generator.width, recipe.run.batch) == ("mine", 8, 16)
+    assert recipe.data.name == "My pictures"
+    assert recipe.augment == resolve("dcgan-modern").augment
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("run.stepz=5", "run.steps"),
+        ("steps=5", "run.steps"),
+        ("data.size=48", "16, 32, 64, 128"),
+        ("run.batch", "key=value"),
+        ("loss.kind=hing", "hinge"),
+        ("run.steps=soon", "run.steps"),
+        ("loss.auxiliary=1", "data.labels"),
+    ],
+)
+def test_a_wrong_override_is_explained(override: str, words: str) -> None:
+    """The message names the key, and the nearest known one or the allowed values."""
+    with pytest.raises(RecipeError, match=words):
+        resolve("dcgan-modern", [override])
+
+
+def test_an_unknown_key_in_a_file_names_the_nearest_one(tmp_path: Path) -> None:
+    """A typo in TOML is not a default."""
+    (tmp_path / "r.toml").write_text("[generator]\nwdith = 8\n")
+    with pytest.raises(RecipeError, match=r"generator\.wdith.*generator\.width"):
+        resolve(str(tmp_path / "r.toml"))
+
+
+def test_circles_are_refused(tmp_path: Path) -> None:
+    """Two recipes cannot extend each other."""
+    for a, b in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{a}.toml").write_text(f'extends = "{tmp_path / b}.toml"\n')
+    with pytest.raises(RecipeError, match="circle"):
+        resolve(str(tmp_path / "a.toml"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(max_size=40))
+def test_any_text_as_override_is_a_recipe_error_or_a_value(text: str) -> None:
+    """No traceback whatever is typed."""
+    for key in ("data.name", "run.steps", text):
+        try:
+            recipe = resolve("dcgan-modern", [f"{key}={text}"])
+        except RecipeError:
+            continue
+        assert from_tree(recipe.model_dump()) == recipe
+
+
+def test_every_known_key_is_dotted_and_unique() -> None:
+    """The list behind 'did you mean' is complete."""
+    keys = list(known_keys())
+    assert len(keys) == len(set(keys))
+    assert {"name", "run.steps", "optimizer.generator.lr"} <= set(keys)

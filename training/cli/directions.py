@@ -1,0 +1,78 @@
+"""`ganymede directions learn`: find and measure the directions a bundle ships with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import Bundle, read_bundle
+from training.classifiers.attributes import Classifier, load_classifier, train_classifier
+from training.classifiers.directions import Lens, learn, measure, ship, study
+from training.classifiers.labelled import load_labelled
+from training.cli.console import explained
+
+SHIPPED = Path(__file__).parents[2] / "models" / "exports"
+DEFAULT_NAMES = ("eyeglasses", "smiling", "male", "blond=blond_hair")
+
+app = typer.Typer()
+directions_app = typer.Typer(no_args_is_help=True, help="Named directions in latent space.")
+app.add_typer(directions_app, name="directions")
+
+
+@directions_app.callback()
+def root() -> None:
+    """Named directions in latent space."""
+
+
+@directions_app.command("learn")
+def learn_command(
+    bundle: Annotated[str, typer.Argument(help="A bundle's folder, or the name of a shipped one.")],
+    attributes: Annotated[Path, typer.Option(help="csv with a `file` column and 0/1 attributes, beside its pictures.")],
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="Attribute, or direction=attribute; may be given again.")
+    ] = None,
+    classifier: Annotated[
+        Path, typer.Option(help="Where the attribute classifier is kept; trained when it is not there.")
+    ] = Path("runs/attributes.safetensors"),
+    samples: Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")] = 20_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the classifier.")] = 12,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, but leave the bundle as it is.")] = False,
+) -> None:
+    """Train a small attribute classifier, score seeds, regress, measure flips, and put the directions in the bundle."""
+    with explained():
+        opened = open_bundle(bundle)
+        titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
+        judge = obtain_classifier(opened, attributes, tuple(titles), classifier, epochs)
+        lens = Lens(opened, judge)
+        found = learn(study(lens, samples, typer.echo), titles)
+        found = measure(lens, found, judge.names, typer.echo)
+        if not dry_run:
+            typer.echo(ship(opened, found).reference)
+
+
+def open_bundle(name: str) -> Bundle:
+    """A bundle by its folder or by the name of a shipped one."""
+    folder = Path(name)
+    return read_bundle(folder if folder.is_dir() else SHIPPED / name)
+
+
+def obtain_classifier(
+    bundle: Bundle, attributes: Path, names: tuple[str, ...], path: Path, epochs: int = 12
+) -> Classifier:
+    """The kept classifier when it knows exactly these attributes; a freshly trained one, kept, otherwise."""
+    if path.is_file():
+        kept = load_classifier(path)
+        if kept.names == names:
+            return kept
+    trained = train_classifier(load_labelled(bundle, attributes, names), epochs=epochs, report=typer.echo)
+    typer.echo(f"balanced accuracy on people it never saw: {trained.accuracy}")
+    trained.save(path)
+    return trained
+
+
+def _pair(name: str) -> tuple[str, str]:
+    """(attribute, direction) of `direction=attribute` or of a name that is both."""
+    title, _, attribute = name.partition("=")
+    return attribute or title, title

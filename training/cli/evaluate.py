@@ -1,0 +1,64 @@
+"""`ganymede evaluate`: scores of a finished bundle, kept in scores.jsonl and, if wished, in its manifest and card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import read_bundle
+from models.manifest import Score
+from training.classifiers.classifier import load_classifier
+from training.cli.console import explained
+from training.errors import EvaluationError, RecipeError
+from training.evaluate.extractors import Extractor, from_classifier, from_inception
+from training.evaluate.suite import Plan, append, gather, neighbour_sheet
+from training.evaluate.suite import evaluate as scores_of
+from training.export.rescore import rescore
+from training.recipes.recipe import from_tree
+from training.recipes.tables import DataTable
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    data: Annotated[Path | None, typer.Option(help="The data set; absent: the one in the bundle's recipe.")] = None,
+    classifier: Annotated[
+        Path | None, typer.Option(help="A file `classifier train` wrote: cls_score, cls_frechet, cls_kid.")
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="Inception weights of 2015-12-05: IS, FID, KID under their own names.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=10, help="Samples to draw; also real pictures to compare with.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="First seed of the samples.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder of scores.jsonl and the neighbour sheet.")] = Path("evaluation"),
+    save: Annotated[bool, typer.Option("--save", help="Put the scores into the bundle's manifest and card.")] = False,
+) -> None:
+    """Score what is served: ganymede evaluate models/exports/mnist-gan --classifier mnist.safetensors"""
+    with explained():
+        opened = read_bundle(bundle)
+        judge = load_classifier(classifier) if classifier else None
+        extractors: list[Extractor] = []
+        if judge is not None:
+            extractors.append(from_classifier(judge, classifier))
+        if inception is not None:
+            extractors.append(from_inception(inception))
+        plan = Plan(samples=samples, real=samples, rows=min(2000, samples), seed=seed)
+        material = gather(opened, _table(opened.manifest.provenance.recipe, data), plan)
+        found: list[Score] = []
+        for score in scores_of(material, extractors, judge):
+            typer.echo(f"{score.name:24s} {score.value:12.4f}  {score.protocol}")
+            append(out / "scores.jsonl", opened, score)
+            found.append(score)
+        neighbour_sheet(material, out / f"{opened.name}-neighbours.png", extractors[0] if extractors else None)
+        if save:
+            typer.echo(rescore(bundle, found).reference)
+
+
+def _table(recipe: dict[str, object], path: Path | None) -> DataTable:
+    """The data table the bundle was trained with, at another place if one is given."""
+    try:
+        table = from_tree(recipe).data
+    except RecipeError as error:
+        raise EvaluationError(f"the bundle's recipe does not say how its data is read: {error}") from error
+    return table if path is None else table.model_copy(update={"path": str(path)})

@@ -1,0 +1,174 @@
+"""The training commands: train, export, preview, dataset check. Parses, delegates, exits."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.bundle import MANIFEST_NAME, read_bundle
+from training.cli import classifier as cli_classifier
+from training.cli import evaluate as cli_evaluate
+from training.cli import inside as cli_inside
+from training.cli.console import console, explained
+from training.compute import parallel
+from training.compute.precision import with_hardware
+from training.data.check import Report
+from training.data.dataset import load_dataset, read_all
+from training.data.sources import find_pictures
+from training.export.bundle import export_run, open_run
+from training.export.preview import write_preview
+from training.recipes.recipe import names, resolve, to_toml
+from training.recipes.tables import DataTable, Recipe
+from training.run import run_folder, samples
+from training.run.loop import GRID_COLUMNS, Trainer, grid_pictures
+from training.run.progress import Silent, Terminal
+from training.run.run_folder import RunFolder
+from training.run.side_by_side import sizes_of, train_side_by_side
+
+app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
+dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(dataset_app, name="dataset")
+app.add_typer(cli_classifier.app, name="classifier")
+app.add_typer(cli_inside.app, name="inside")
+app.command(name="evaluate")(cli_evaluate.evaluate)
+
+RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help=RECIPE_HELP)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, for example run.steps=5000 data.path=faces")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder that gets the numbered run folder.")] = Path("runs"),
+    run: Annotated[Path | None, typer.Option(help="Exact run folder; a run that is there is continued.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="RECIPE is a run folder: continue it exactly; run.steps=N makes it longer.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe and stop.")] = False,
+    levels: Annotated[str, typer.Option(help="LAPGAN: all, or numbers such as 0,2 (0 is the coarsest).")] = "all",
+    at_once: Annotated[bool, typer.Option("--parallel", help="LAPGAN: a process for each of the levels.")] = False,
+) -> None:
+    """Train a recipe: ganymede train faces64 data.path=my-pictures run.steps=20000."""
+    with explained():
+        wish, exact = _wish(recipe, overrides or [], run, resume)
+        if levels != "all" and not at_once:
+            wish, exact = _wish(
+                recipe, [*(overrides or []), f"pyramid.train={list(sizes_of(wish, levels))}"], run, resume
+            )
+        if dry_run:
+            typer.echo(to_toml(wish))
+            return
+        if at_once:
+            folder = run_folder.create(out, wish) if exact is None else run_folder.at(exact, wish)
+            train_side_by_side(wish, [recipe, *(overrides or [])], folder, sizes_of(wish, levels))
+            typer.echo(f"run folder {folder.path}")
+            return
+        group = parallel.from_environment()
+        try:
+            _train(wish, exact, out, group)
+        finally:
+            group.close()
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option(help="Folder that gets the bundle's folder.")] = Path("bundles"),
+    name: Annotated[str | None, typer.Option(help="The bundle's name (the recipe's).")] = None,
+    step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest).")] = None,
+) -> None:
+    """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
+    with explained():
+        bundle = export_run(RunFolder(run), out, name, step)
+        typer.echo(f"{bundle.folder}  {bundle.reference}")
+        for check in bundle.manifest.export_checks:
+            typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")
+
+
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A run folder or a bundle.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
+    step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest); runs only.")] = None,
+) -> None:
+    """Write a picture sheet of fixed seeds from a run or a bundle. Example: ganymede preview runs/000-faces64"""
+    with explained():
+        if (source / MANIFEST_NAME).is_file():
+            write_preview(read_bundle(source), None, out)
+        else:
+            samples.save_grid(out, grid_pictures(open_run(RunFolder(source), step).algorithm), GRID_COLUMNS)
+        typer.echo(out)
+
+
+@dataset_app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder of pictures, a zip, an idx folder or CIFAR sheets.")],
+    size: Annotated[int, typer.Option(help="Side the pictures will be scaled to, pixels.")] = 64,
+    grey: Annotated[bool, typer.Option("--grey", help="Train in grey: colour is what gets converted.")] = False,
+    all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
+) -> None:
+    """Report everything odd about a data set, by file name; exit code 1 when a file would be refused."""
+    with explained():
+        report = _check(path, size, grey)
+        typer.echo(report.text(names_shown=len(report.findings) if all_names else 20))
+        if report.refused:
+            raise typer.Exit(1)
+
+
+def _wish(recipe: str, overrides: list[str], run: Path | None, resume: bool) -> tuple[Recipe, Path | None]:
+    """The resolved recipe, and the folder to use when it is given."""
+    if resume:
+        return resolve(str(_recipe_in(Path(recipe))), overrides), Path(recipe)
+    if run is not None and RunFolder(run).recipe_file.is_file():
+        here = RunFolder(run).recipe()  # device and precision were decided when the run began
+        fixed = [f"run.device={here.run.device}", f"run.precision={here.run.precision}"]
+        return resolve(recipe, [*overrides, *fixed]), run
+    return with_hardware(resolve(recipe, overrides)), run
+
+
+def _recipe_in(run: Path) -> Path:
+    folder = RunFolder(run)
+    folder.recipe()  # says so when this is no run folder
+    return folder.recipe_file
+
+
+def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
+    dataset, report = load_dataset(wish.data)
+    if group.is_main and report.findings:
+        console.print(report.text(names_shown=3), markup=False, highlight=False)
+    folder = _shared_folder(wish, exact, out, group)
+    trainer = Trainer(wish, dataset, folder, group, Terminal() if group.is_main else Silent())
+    trainer.resume()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
+    if group.is_main:
+        typer.echo(f"run folder {folder.path}, from step {trainer.step}")
+    outcome = trainer.run()
+    if group.is_main:
+        state = "complete" if outcome.complete else f"stopped; continue with: train --resume {folder.path}"
+        typer.echo(f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes, {state}")
+
+
+def _shared_folder(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> RunFolder:
+    """The run's folder, made by process 0 and named to the others."""
+    if not group.is_main:
+        return RunFolder(Path(group.share("")))
+    folder = run_folder.create(out, wish) if exact is None else run_folder.at(exact, wish)
+    group.share(str(folder.path))
+    return folder
+
+
+def _check(path: Path, size: int, grey: bool) -> Report:
+    table = DataTable(path=str(path), size=size, channels=1 if grey else 3)
+    pictures = find_pictures(path)
+    return read_all(pictures, table)[1]
+
+
+def main() -> None:
+    """Runs a command."""
+    app()

@@ -1,0 +1,5 @@
+"""How steps are computed: device and precision, counter-based randomness, several processes.
+
+Knows no network and no data.
+May import: training.recipes, training.errors.
+"""

@@ -1,0 +1,56 @@
+"""Where a bundle's weights come from: recipe, seed, steps, data set, code version."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from models.manifest import Provenance
+from training.recipes.tables import Recipe
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What happened: the recipe, steps done, real pictures seen."""
+
+    recipe: Recipe
+    steps: int
+    images_seen: int
+
+
+def provenance(trained: Trained) -> Provenance:
+    """The manifest's provenance of a training run."""
+    recipe = trained.recipe
+    return Provenance(
+        dataset=recipe.data.name or Path(recipe.data.path).name,
+        dataset_licence=recipe.data.licence or "not stated",
+        licence=recipe.data.weights_licence,
+        recipe=recipe.model_dump(mode="json"),
+        seed=recipe.run.seed,
+        steps=trained.steps,
+        images_seen=trained.images_seen,
+        code_version=code_version(),
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def code_version() -> str:
+    """The installed version, with the commit where this is a git checkout."""
+    try:
+        version = metadata.version("ganymede")
+    except metadata.PackageNotFoundError:
+        version = "0"
+    commit = _commit()
+    return f"{version}+{commit}" if commit else version
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
