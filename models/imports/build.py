@@ -11,10 +11,10 @@ from onnx import ModelProto
 
 from models.bundle import Bundle, publish, sha256_of, staging_folder, write_manifest
 from models.imports.card import write_card
-from models.imports.onnx_batch import free_batch
-from models.imports.onnx_mend import mend
-from models.imports.onnx_roles import Roles, inputs_of, roles_of
-from models.imports.onnx_wrap import wrap
+from models.imports.graphs.batch import free_batch
+from models.imports.graphs.mend import mend
+from models.imports.graphs.roles import Roles, inputs_of, roles_of
+from models.imports.graphs.wrap import wrap
 from models.imports.opening import open_source
 from models.imports.options import Options
 from models.imports.probes import PICTURES, Looked, check_sizes, first_latents, look

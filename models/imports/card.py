@@ -30,7 +30,8 @@ def _front_matter(manifest: Manifest) -> str:
 def _source(facts: dict[str, Any]) -> str:
     return (
         f"## Where it comes from\n\nImported from `{facts['file']}` ({facts['kind']}, {facts['bytes']:,} bytes, sha256 "
-        f"`{facts['sha256']}`) on {facts['date']}. It was not trained here; who made the file answers for what it was trained on.\n\n"
+        f"`{facts['sha256']}`) on {facts['date']}. "
+        "It was not trained here; who made the file answers for what it was trained on.\n\n"
         "![Sixteen samples](preview.png)"
     )
 

@@ -70,7 +70,8 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
         raise ImportRefusedError(f"{path.name} holds a name that leaves its folder: {entry.filename[:80]!r}")
     if entry.file_size > MAX_RATIO * max(1, entry.compress_size) and entry.file_size > 1 << 20:
         raise ImportRefusedError(
-            f"{path.name} is a zip bomb: {entry.filename[:80]!r} unpacks to {entry.file_size:,} bytes from {entry.compress_size:,}"
+            f"{path.name} is a zip bomb: {entry.filename[:80]!r} unpacks to {entry.file_size:,} bytes "
+            f"from {entry.compress_size:,}"
         )
 
 

@@ -11,15 +11,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from models.errors import ImportRefusedError
-from models.imports.emit_onnx import emit
-from models.imports.layouts import network_of
-from models.imports.onnx_file import checked, read_onnx
+from models.imports.checkpoints.emit import emit
+from models.imports.checkpoints.network import network_of
+from models.imports.checkpoints.weights import generator_weights, modules_of
+from models.imports.graphs.file import checked, read_onnx
 from models.imports.options import Options
 from models.imports.probes import Original
 from models.imports.recognise import Source
 from models.imports.report import Report
 from models.imports.torch_files import TorchNetwork, read_checkpoint
-from models.imports.weights import generator_weights, modules_of
 from models.runtimes.torchscript import has_torch
 
 MAX_CONFIG_BYTES = 1 << 20

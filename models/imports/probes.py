@@ -1,4 +1,4 @@
-"""What only running a foreign graph tells: its pictures' range, whether they are finite, and whether they are repeatable."""
+"""What only running a foreign graph tells: what its pictures look like and whether the same latent gives the same one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from models import latents
 from models.errors import ImportRefusedError
-from models.imports.onnx_mend import static_shapes
-from models.imports.onnx_roles import Picture, Roles, picture_of
+from models.imports.graphs.mend import static_shapes
+from models.imports.graphs.picture import Picture, picture_of
+from models.imports.graphs.roles import Roles
+from models.imports.graphs.value_range import last_operator, value_range
 from models.imports.options import Options
 from models.imports.report import Report
 from models.imports.session import Session
-from models.latents import Vector
 from models.manifest import Latent
+from models.mathematics import latents
+from models.mathematics.latents import Vector
 from models.runtimes.base import Array, one_hot
 
 PICTURES = 64
 MAX_PICTURE = 4 * 2048 * 2048
 MAX_INSIDE = 1 << 28
 """Numbers in the largest tensor of one picture's way through the graph: a gigabyte."""
+WIDER = np.float32(3.0)
+"""Latents this much longer show more of a generator's range."""
 SAME = 1 / 255
 """Share of the range by which two computations of one picture may differ."""
 Original = Callable[[dict[str, NDArray[Any]]], NDArray[Any]]
@@ -86,7 +90,8 @@ def look(model: ModelProto, roles: Roles, options: Options, report: Report, orig
         return session.run(feed, [picture.output])[0]
 
     raw = all_pictures(original or run, roles, picture, vectors[:PICTURES], labels)
-    low, high = _range(raw, options, report)
+    wide = all_pictures(run, roles, picture, WIDER * vectors[:count], labels)
+    low, high = value_range(raw, wide, last_operator(model, picture.output), options, report)
     _check_repeatable(picture.to_nchw(values[picture.output]), again, high - low)
     report.add("same latent twice", "the same picture", "measured")
     return Looked(picture, raw, low, high)
@@ -105,39 +110,6 @@ def all_pictures(run: Original, roles: Roles, picture: Picture, vectors: Vector,
         feed = roles.feed(vectors[rows], None if labels is None else labels[rows])
         made.append(picture.to_nchw(run(feed)))
     return np.concatenate(made)[: len(vectors)]
-
-
-def _range(raw: Array, options: Options, report: Report) -> tuple[float, float]:
-    """The values of black and white. A generator ends in tanh, in a sigmoid, or gives pixels; others are asked about."""
-    if not np.isfinite(raw).all():
-        raise ImportRefusedError(
-            "the pictures hold values that are not finite (NaN or infinity); the weights are damaged"
-        )
-    lowest, highest = float(raw.min()), float(raw.max())
-    seen = f"{lowest:.3g} to {highest:.3g} over {len(raw)} pictures"
-    if options.range is not None:
-        low, high = options.range
-        if not low < high:
-            raise ImportRefusedError("--range must be two numbers, the smaller first, such as 0,1")
-        report.add("range", f"{low:g}..{high:g} (values seen: {seen})", "said")
-        return low, high
-    found = _nearest_range(lowest, highest)
-    if found is None:
-        raise ImportRefusedError(
-            f"the pictures hold values of {seen}; say what is black and white with --range LOW,HIGH"
-        )
-    report.add("range", f"{found[0]:g}..{found[1]:g} (values seen: {seen})", "measured")
-    return found
-
-
-def _nearest_range(lowest: float, highest: float) -> tuple[float, float] | None:
-    if lowest >= -0.01 and highest <= 1.05:
-        return (0.0, 1.0)
-    if lowest >= -2.6 and highest > 3.0 and highest <= 258:
-        return (0.0, 255.0)
-    if lowest >= -3.0 and highest <= 3.0:  # networks without a last tanh overshoot; the rest is clipped
-        return (-1.0, 1.0)
-    return None
 
 
 def _check_repeatable(once: Array, again: Array, span: float) -> None:

@@ -6,8 +6,8 @@ from models.bundle import Bundle
 from models.errors import ImportRefusedError, ModelsError
 from models.imports.report import Report
 from models.imports.session import short
-from models.latents import Vector
 from models.manifest import ExportCheck
+from models.mathematics.latents import Vector
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import Array, Runtime
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ImportRefusedError, RuntimeUnavailableError
-from models.imports.layers import (
+from models.imports.checkpoints.layers import (
     Activation,
     BatchNorm,
     Conv,
@@ -26,6 +26,15 @@ from models.imports.layers import (
 from models.runtimes.torchscript import import_torch
 
 DEEPEST = 6
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "elu": "ELU",
+    "selu": "SELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+}
 
 
 def require_torch(what: str) -> Any:
@@ -129,16 +138,7 @@ def _layer(torch: Any, layer: Layer) -> Any:
             made.weight.data = torch.from_numpy(slope.reshape(-1).copy())
             return made
         case Activation(kind, slope):
-            kinds = {
-                "relu": nn.ReLU,
-                "tanh": nn.Tanh,
-                "sigmoid": nn.Sigmoid,
-                "elu": nn.ELU,
-                "selu": nn.SELU,
-                "gelu": nn.GELU,
-                "silu": nn.SiLU,
-            }
-            return nn.LeakyReLU(slope) if kind == "leaky" else kinds[kind]()
+            return nn.LeakyReLU(slope) if kind == "leaky" else getattr(nn, ACTIVATIONS[kind])()
         case Upsample(factor):
             return nn.Upsample(scale_factor=factor)
         case Reshape(channels, height, width):

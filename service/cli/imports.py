@@ -50,7 +50,15 @@ def import_(
     description: Annotated[str | None, typer.Option(help="One sentence for people.")] = None,
 ) -> None:
     """Make a bundle of a trained generator. Example: ganymede import netG_epoch_24.pth --name faces --out bundles"""
-    said = {"name": name, "kind": kind, "size": size, "latent": latent, "law": law, "labels": labels, "range": range_}
+    said: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "size": size,
+        "latent": latent,
+        "law": law,
+        "labels": labels,
+        "range": range_,
+    }
     said |= {"layout": layout, "output": output, "activation": activation, "last": last, "eps": eps, "class_": class_}
     said |= {"licence": licence, "dataset": dataset, "dataset_licence": dataset_licence, "description": description}
     said |= {"input": _pairs(input_), "init": _pairs(init)}

@@ -7,7 +7,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import ImportRefusedError
-from models.imports.onnx_file import constants_of, graphs_of, nodes_of, tensors_of
+from models.imports.graphs.file import constants_of, graphs_of, nodes_of, tensors_of
 from models.imports.report import Report
 
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")

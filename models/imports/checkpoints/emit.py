@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.imports.layers import (
+from models.imports.checkpoints.layers import (
     Activation,
     Array,
     BatchNorm,
@@ -66,8 +66,11 @@ def _embed(writer: Writer, network: Network) -> None:
     assert network.embedding is not None
     table = writer.weight(network.embedding.table)
     writer.nodes.append(helper.make_node("MatMul", ["label", table], ["embedded"]))
-    kind, settings = ("Mul", {}) if network.embedding.multiplied else ("Concat", {"axis": 1})
-    writer.nodes.append(helper.make_node(kind, ["embedded", "z"], ["joined"], **settings))
+    both = ["embedded", "z"]
+    if network.embedding.multiplied:
+        writer.nodes.append(helper.make_node("Mul", both, ["joined"]))
+    else:
+        writer.nodes.append(helper.make_node("Concat", both, ["joined"], axis=1))
     writer.last = "joined"
 
 

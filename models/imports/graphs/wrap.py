@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.imports.onnx_roles import Input, Picture, Roles
+from models.imports.graphs.picture import Picture
+from models.imports.graphs.roles import Input, Roles
 
 PREFIX = "imported/"
 
@@ -71,14 +72,8 @@ def _give_label(dressing: Dressing, roles: Roles) -> None:
 
 def _give_constants(graph: GraphProto, dressing: Dressing, roles: Roles) -> None:
     for name, value in roles.constants.items():
-        tensor = (
-            helper.make_tensor(
-                PREFIX + name, TensorProto.STRING, value.shape, [str(one).encode() for one in value.flat]
-            )
-            if value.dtype == object
-            else numpy_helper.from_array(value, PREFIX + name)
-        )
-        graph.initializer.append(tensor)
+        values = value.astype(str).astype(object) if value.dtype == object else value
+        graph.initializer.append(numpy_helper.from_array(values, PREFIX + name))
 
 
 def _cast(dressing: Dressing, name: str, one: Input) -> None:
@@ -111,7 +106,7 @@ def _assemble(graph: GraphProto, dressing: Dressing, roles: Roles, picture: Pict
     graph.input.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["batch", roles.size]))
     if roles.label is not None:
         graph.input.append(helper.make_tensor_value_info("label", TensorProto.FLOAT, ["batch", roles.classes]))
-    sides = ["batch", picture.channels, picture.height, picture.width]
+    sides: list[str | int | None] = ["batch", picture.channels, picture.height, picture.width]
     graph.output.append(helper.make_tensor_value_info("picture", TensorProto.FLOAT, sides))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
@@ -142,12 +143,9 @@ def _check_numbers(graph: GraphProto) -> None:
             values = array_of(tensor)
         except (ValueError, TypeError, OverflowError) as error:
             raise ImportRefusedError(f"the weights {tensor.name!r} are damaged: {error}") from None
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            # A -inf of one number is how masks are written; weights never are.
-            if values.size > 1:
-                raise ImportRefusedError(
-                    f"the weights {tensor.name!r} hold values that are not finite (NaN or infinity)"
-                )
+        # A -inf of one number is how masks are written; weights never are.
+        if values.size > 1 and values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ImportRefusedError(f"the weights {tensor.name!r} hold values that are not finite (NaN or infinity)")
 
 
 def array_of(tensor: TensorProto) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:

@@ -13,15 +13,19 @@ from models.imports.report import Report
 
 Tensors = dict[str, NDArray[Any]]
 DEEPEST = 5
-AVERAGED = re.compile(
-    r"(^|[._])(g_ema|ema|gema|g_ema_state_dict|generator_ema|netg_ema|averaged|ema_state_dict)($|[._])"
-)
-GENERATOR = re.compile(
-    r"(^|[._])(g|gen|generator|netg|net_g|model_g|g_model|g_state_dict|generator_state_dict|g_net|decoder)($|[._])"
-)
-OTHERS = re.compile(
-    r"(^|[._])(d|dis|disc|discriminator|netd|net_d|critic|d_state_dict|optim\w*|optimizer\w*|scheduler|encoder|\w+_optimizer|d_optim|g_optim)($|[._])"
-)
+AVERAGED_WORDS = "g_ema|ema|gema|g_ema_state_dict|generator_ema|netg_ema|averaged|ema_state_dict"
+GENERATOR_WORDS = "g|gen|generator|netg|net_g|model_g|g_model|g_state_dict|generator_state_dict|g_net|decoder"
+OTHER_WORDS = r"d|dis|disc|discriminator|netd|net_d|critic|d_state_dict|optim\w*|\w+_optim\w*|scheduler|encoder|metrics"
+
+
+def _words(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(^|[._])({words})($|[._])")
+
+
+AVERAGED, GENERATOR, OTHERS = _words(AVERAGED_WORDS), _words(GENERATOR_WORDS), _words(OTHER_WORDS)
+FIRST = re.compile(r".*emb|l1|fc|linear|project|init|preprocess|dense|input")
+"""Names of what begins a network, whatever the alphabet says."""
+NORMED = ("weight_g", "weight_orig", "weight.original0", "weight.original")
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")
 
 
@@ -106,15 +110,16 @@ def _check_finite(tensors: Tensors) -> None:
 
 
 def _plain(tensors: Tensors) -> Tensors:
-    """float32 weights with weight norm and spectral norm worked into them."""
-    plain = {
-        name: np.asarray(value, np.float32) for name, value in tensors.items() if "num_batches_tracked" not in name
-    }
-    for name in [
-        name for name in plain if name.endswith(("weight_g", "weight_orig", "weight.original0", "weight.original"))
-    ]:
+    """float32 weights with weight norm and spectral norm worked into them, in the order the modules had."""
+    plain = {name: np.asarray(value, np.float32) for name, value in tensors.items() if "num_batches" not in name}
+    order = list(dict.fromkeys(map(_module_of, plain)))
+    for name in [name for name in plain if name.endswith(NORMED)]:
         _work_in(plain, name)
-    return plain
+    return dict(sorted(plain.items(), key=lambda one: order.index(_module_of(one[0]))))
+
+
+def _module_of(name: str) -> str:
+    return name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
 
 
 def _work_in(plain: Tensors, name: str) -> None:

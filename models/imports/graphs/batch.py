@@ -3,8 +3,8 @@
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.imports.onnx_file import constants_of
-from models.imports.onnx_mend import static_shapes
+from models.imports.graphs.file import constants_of
+from models.imports.graphs.mend import static_shapes
 
 COUNT = "ganymede_count"
 
