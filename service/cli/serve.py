@@ -18,7 +18,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
     role: Annotated[str | None, typer.Option(help="all | api | worker")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for everything the server writes.")] = None,
-    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
+    bundles: Annotated[
+        list[str] | None, typer.Option(help="Folder, zip or URL of bundles; may be given again.")
+    ] = None,
     processes: Annotated[int | None, typer.Option(help="Full processes behind the port; 0: one a core.")] = None,
     insecure: Annotated[bool, typer.Option(help="Public address without API keys.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the resolved settings and stop.")] = False,
