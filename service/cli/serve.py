@@ -22,7 +22,9 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
     role: Annotated[str | None, typer.Option(help="all | api | worker")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for everything the server writes.")] = None,
-    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
+    bundles: Annotated[
+        list[str] | None, typer.Option(help="Folder, zip or URL of bundles; may be given again.")
+    ] = None,
     processes: Annotated[int | None, typer.Option(help="Full processes behind the port; 0: one a core.")] = None,
     said: Annotated[
         list[str] | None, typer.Option("--set", help="Of the files: an option of `ganymede import`, such as size=64.")
@@ -38,7 +40,7 @@ def serve(
     settings = load_settings(**options)
     if files:
         imported = served_folders(files, said, settings.data_dir / "imports")
-        settings = load_settings(**options | {"bundles": (*imported, *(bundles or ()))})
+        settings = load_settings(**options | {"bundles": (*map(str, imported), *(bundles or ()))})
     if dry_run:
         typer.echo(settings.model_dump_json(indent=2))
         return
