@@ -10,6 +10,7 @@ import typer
 
 from models.bundle import MANIFEST_NAME, read_bundle
 from training.cli import classifier as cli_classifier
+from training.cli import compare as cli_compare
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
@@ -38,6 +39,7 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
 app.add_typer(cli_inside.app, name="inside")
 app.command(name="evaluate")(cli_evaluate.evaluate)
+app.command(name="compare")(cli_compare.compare)
 
 RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 
