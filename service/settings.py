@@ -1,6 +1,7 @@
 """The one table of settings. Order of authority: command line > GANYMEDE_* environment > TOML file > default."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,9 +45,12 @@ class Settings(BaseSettings):
     redis_namespace: str = Field(
         "gmd", pattern=r"^[a-z0-9-]{1,32}$", description="First part of every key, so that several may share a Redis."
     )
-    bundles: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (SHIPPED_BUNDLES,), description="Folders of bundles, watched; separated by ':' in the environment."
+    bundles: Annotated[tuple[Path | str, ...], NoDecode] = Field(
+        (SHIPPED_BUNDLES,),
+        description="Folders of bundles, zips, and URLs such as s3://bucket/faces64.zip#digest, watched; separated by "
+        "':' in the environment, by commas where one is a URL.",
     )
+    bundle_fetch_s: float = Field(60.0, gt=0, description="Seconds between two looks at a URL of bundles.")
     default_model: str | None = Field(None, description="Bundle used when a request names none; fashion32 if there.")
     bundle_poll_s: float = Field(2.0, gt=0, description="Seconds between two looks at the bundle folders.")
     api_keys_file: Path | None = Field(None, description="Hashed API keys; absent: no keys are asked for.")
@@ -85,18 +89,39 @@ class Settings(BaseSettings):
     )
     webhook_secret: str | None = Field(None, description="whsec_… secret that signs webhooks.")
     public_url: str | None = Field(None, description="Base of the URLs in answers; absent: relative URLs.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts that requests may name beside loopback, the address listened on and public_url's; commas between; "
+        "`*.example.org` takes all below, `*` every host.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins (https://app.example.org) whose pages may use this server; commas between; `*` is all."
+    )
     runs_dir: Path | None = Field(None, description="Run folders of the training package, shown in the studio.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
 
     @field_validator("bundles", mode="before")
     @classmethod
     def _split_folders(cls, value: Any) -> Any:
-        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split("," if "://" in value else os.pathsep) if part.strip()]
+        parts = value if isinstance(value, list | tuple) else (value,)
+        return tuple(part if "://" in str(part) else Path(part) for part in parts)
 
-    @field_validator("webhook_hosts", mode="before")
+    @field_validator("webhook_hosts", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod
-    def _split_hosts(cls, value: Any) -> Any:
+    def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _plain_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(plain_host(host) for host in hosts)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _plain_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(plain_origin(origin) for origin in origins)
 
     @classmethod
     def settings_customise_sources(
@@ -137,6 +162,26 @@ class Settings(BaseSettings):
     def listens_publicly(self) -> bool:
         """Whether the address can be reached from other machines."""
         return self.host not in {"127.0.0.1", "localhost", "::1"} and not self.host.startswith("127.")
+
+
+HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+")
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
+
+def plain_host(host: str) -> str:
+    """A host as a request's is compared: lower-case, without port, brackets and final dot. Raises ValueError."""
+    plain = re.sub(r"^\[(.*)\](:\d*)?$|^([^:]*):\d*$", r"\1\3", host.lower()).removesuffix(".")
+    if not HOST.fullmatch(plain):
+        raise ValueError(f"{host!r} is no host: say name, *.name, an address, or * for all")
+    return plain
+
+
+def plain_origin(origin: str) -> str:
+    """An origin as browsers write it. Raises ValueError."""
+    plain = origin.lower().removesuffix("/")
+    if not ORIGIN.fullmatch(plain):
+        raise ValueError(f"{origin!r} is no origin: say https://name, http://name:port, or * for all")
+    return plain
 
 
 def limits(settings: Settings) -> dict[str, int]:

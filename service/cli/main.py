@@ -16,7 +16,7 @@ from service.cli.quiet import add_quiet
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 OTHERS = (
     *("sample", "upsample", "pictures", "project", "redo", "info", "judge", "latents", "jobs", "login"),
-    *("admin", "doctor", "runtimes", "bench"),
+    *("admin", "imports", "doctor", "runtimes", "bench"),
 )
 COMPLETING = "_GANYMEDE_COMPLETE"
 SHARED = "directions"

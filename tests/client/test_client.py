@@ -21,7 +21,7 @@ from tests.conftest import ClientFactory
 
 
 async def through(client: httpx.AsyncClient) -> AsyncClient:
-    return AsyncClient("http://test", transport=httpx.ASGITransport(app=client.app))  # type: ignore[attr-defined]
+    return AsyncClient("http://localhost", transport=httpx.ASGITransport(app=client.app))  # type: ignore[attr-defined]
 
 
 async def test_pictures_are_at_hand(client_with: ClientFactory) -> None:
@@ -76,7 +76,7 @@ def test_retries_follow_retry_after() -> None:
             raise httpx.ReadError("gone", request=request)
         return httpx.Response(200, json={"data": []})
 
-    with Client("http://test", transport=httpx.MockTransport(answer)) as ganymede:
+    with Client("http://localhost", transport=httpx.MockTransport(answer)) as ganymede:
         assert ganymede.models() == {"data": []}
         assert seen == ["/models"] * 3
         with pytest.raises(TransportError):

@@ -13,7 +13,7 @@ from training.cli import classifier as cli_classifier
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
-from training.compute import parallel
+from training.compute import memory, parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
@@ -23,6 +23,7 @@ from training.export.preview import write_preview
 from training.recipes.recipe import names, resolve, to_toml
 from training.recipes.tables import DataTable, Recipe
 from training.run import run_folder, samples
+from training.run.begin_from import begin_from
 from training.run.loop import GRID_COLUMNS, Trainer, grid_pictures
 from training.run.progress import Silent, Terminal
 from training.run.run_folder import RunFolder
@@ -138,12 +139,15 @@ def _recipe_in(run: Path) -> Path:
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
+    memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
     if group.is_main and report.findings:
         console.print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
     trainer = Trainer(wish, dataset, folder, group, Terminal() if group.is_main else Silent())
     trainer.resume()
+    if trainer.step == 0 and wish.run.init_from:
+        begin_from(trainer.algorithm, Path(wish.run.init_from))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     if group.is_main:
