@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from save_files import read_recipe
-from service.cli.main import app, register_ours
-from service.cli.quiet import add_quiet
-from tests.end_to_end.processes import running
+from service.cli.config import login_for
+from tests.end_to_end import command
+from tests.end_to_end.processes import environment, running
 
 BROKEN = ["cut.png", "text.jpg", "empty.webp", "sub/noise.gif", "sub/deep/page.png"]
-Command = Callable[..., Result]
+Command = Callable[..., "Done"]
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +29,23 @@ def address(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def run(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """A command in this process, in a folder of its own, against the server."""
-    if len(app.registered_commands) < 10:
-        register_ours()
-        add_quiet(app)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GANYMEDE_URL", address)
-    monkeypatch.setenv("GANYMEDE_CLIENT_CONFIG", str(tmp_path / "client.toml"))
+def run(address: str, tmp_path: Path) -> Command:
+    """`run("info", "a.png")` in a folder of its own, against the server; as `exit_code`, `stdout` and `stderr`."""
 
-    def execute(*words: object, input: bytes | None = None) -> Result:
-        return CliRunner().invoke(app, [str(word) for word in words], input=input)
+    def execute(*words: object, input: bytes | None = None, **more: str) -> Done:
+        settings = environment(tmp_path, GANYMEDE_URL=address, GANYMEDE_CLIENT_CONFIG=str(tmp_path / "client.toml"))
+        return Done(command.execute(tuple(map(str, words)), tmp_path, {**settings, **more}, input))
 
     return execute
+
+
+class Done:
+    """What a command wrote, and its exit code."""
+
+    def __init__(self, done: "subprocess.CompletedProcess[bytes]") -> None:
+        self.exit_code, self.stdout_bytes = done.returncode, done.stdout
+        self.stdout, self.stderr = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
+        self.output = self.stdout + self.stderr
 
 
 def picture(number: int) -> Image.Image:
@@ -208,17 +212,18 @@ def test_login_is_private_and_goes_nowhere_else(
     run: Command, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file has mode 0600; the key belongs to its address; `open` says where the studio is."""
-    from service.cli.config import login_for
-
     (tmp_path / "key.txt").write_text("secret\n")
     done = run("login", address, "--key-from", "key.txt", "--json")
     assert done.exit_code == 0, done.output
     assert "secret" not in done.output
     assert (tmp_path / "client.toml").stat().st_mode & 0o777 == 0o600
-    monkeypatch.delenv("GANYMEDE_URL")
+    monkeypatch.setenv("GANYMEDE_CLIENT_CONFIG", str(tmp_path / "client.toml"))
     assert (login_for(None).url, login_for(None).key) == (address, "secret")
     assert login_for("http://127.0.0.1:9").key is None
-    assert json.loads(run("models", "--json").stdout)["data"]
-    assert json.loads(run("open", "--print", "--json").stdout) == {"url": f"{address}/", "opened": False}
+    assert json.loads(run("models", "--json", GANYMEDE_URL="").stdout)["data"]
+    assert json.loads(run("open", "--print", "--json", GANYMEDE_URL="").stdout) == {
+        "url": f"{address}/",
+        "opened": False,
+    }
     assert json.loads(run("logout", "--json").stdout) == {"removed": True}
     assert login_for(None).key is None
