@@ -45,6 +45,16 @@ def test_a_wrong_override_is_explained(override: str, words: str) -> None:
         resolve("dcgan-modern", [override])
 
 
+def test_height_by_width() -> None:
+    """`64x96` sets both; what cannot take it says who can; a size that does not halve names the nearest."""
+    assert resolve("dcgan-modern", ["data.size=64x96"]).data.sides == (64, 96)
+    assert resolve("dcgan-modern", ["data.size=48"]).data.sides == (48, 48)
+    with pytest.raises(RecipeError, match="the nearest that can are 96 and 112"):
+        resolve("dcgan-modern", ["data.size=100"])
+    with pytest.raises(RecipeError, match="take square pictures"):
+        resolve("lapgan-modern", ["data.size=64x96"])
+
+
 def test_an_unknown_key_in_a_file_names_the_nearest_one(tmp_path: Path) -> None:
     """A typo in TOML is not a default."""
     (tmp_path / "r.toml").write_text("[generator]\nwdith = 8\n")
