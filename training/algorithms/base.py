@@ -53,7 +53,8 @@ class Setting:
 class Level:
     """One exported graph: a module (previous or None, noise[, label]) -> picture, and what it eats and gives.
 
-    `noise_shape` excludes the batch: (Z,) for a vector, (1, H, W) for a plane; `size` is the picture's height in pixels, and its width where `width` is 0.
+    `noise_shape` excludes the batch: (Z,) for a vector, (1, H, W) for a plane;
+    `size` is the picture's height in pixels, and its width where `width` is 0.
     """
 
     module: nn.Module

@@ -60,7 +60,7 @@ def test_discriminators_judge_every_size(size: int | Sides, options: dict[str, o
         (100, "96 and 112"),
         (12, "16 and 20"),
         (300, "224 and 256"),
-        ((64, 100), "64x96 and 64x112"),
+        ((64, 100), "64x96 and 64x104"),
         ((50, 64), "48x64 and 56x64"),
     ],
 )

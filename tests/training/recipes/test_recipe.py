@@ -32,7 +32,7 @@ def test_extends_keeps_what_is_not_overridden(tmp_path: Path) -> None:
     [
         ("run.stepz=5", "run.steps"),
         ("steps=5", "run.steps"),
-        ("data.size=48", "16, 32, 64, 128"),
+        ("data.size=50", "the nearest that can are 48 and 56"),
         ("run.batch", "key=value"),
         ("loss.kind=hing", "hinge"),
         ("run.steps=soon", "run.steps"),
