@@ -50,11 +50,14 @@ class Source:
 
 
 def open_run(folder: RunFolder, step: int | None = None) -> Source:
-    """The algorithm of a run at a checkpoint (the newest), on the CPU in float32, with standing statistics."""
+    """The algorithm of a run at a checkpoint, on the CPU in float32, with standing statistics.
+
+    Without a step, the one with the best score is taken; of runs that were not scored, the newest.
+    """
     recipe, facts = _on_cpu(folder.recipe()), folder.facts()
     spec = DataSpec(recipe.data.size, recipe.data.channels, tuple(facts["classes"]), recipe.data.width)
     algorithm = algorithms.build(Setting(recipe, spec))
-    saved = checkpoint.load(folder.checkpoint_path(step))
+    saved = checkpoint.load(folder.checkpoint_path(folder.best_step() if step is None else step))
     algorithm.load_state_dict(saved.algorithm)
     algorithm.refresh_statistics(StepRandom(recipe.run.seed, saved.step, 0))
     images = saved.step * algorithm.pictures_per_step

@@ -279,6 +279,10 @@ class RunTable(Table):
     snapshot_minutes: float = Field(2.0, ge=0)  # grid, diversity and checkpoint
     snapshot_every: int = Field(0, ge=0)  # steps; besides the minutes; 0 = by the clock only
     keep_checkpoints: int = Field(2, ge=1)
+    watch_samples: int = Field(
+        0, ge=0
+    )  # samples scored at every snapshot (extra `pretrained`); 0 = none; 1,000 take 10 s
+    on_collapse: Literal["warn", "stop"] = "warn"  # when samples differ far less than real pictures
 
 
 class Recipe(Table):
