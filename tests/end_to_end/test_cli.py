@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.end_to_end import command
+from tests.end_to_end import command as cli
 from tests.end_to_end.processes import environment, running
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,7 +21,7 @@ def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with running(folder, bundle_folder, GANYMEDE_DEFAULT_MODEL="tiny") as (_, address):
 
         def execute(*arguments: str, url: str = address) -> "subprocess.CompletedProcess[str]":
-            done = command.execute(arguments, folder, environment(folder, GANYMEDE_URL=url))
+            done = cli.execute(arguments, folder, environment(folder, GANYMEDE_URL=url))
             return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
         execute.folder = folder  # type: ignore[attr-defined]
