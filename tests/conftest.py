@@ -63,7 +63,7 @@ def client_with(bundle_folder: Path, tmp_path: Path) -> ClientFactory:
         app = build_app(Settings(**{**defaults, **options}))
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 client.app = app  # type: ignore[attr-defined]
                 yield client
 

@@ -12,6 +12,7 @@ from service.http.fast.json_route import Quick, Short
 from service.http.fast.lane import Lane
 from service.http.fast.plain import answer_plain, is_plain
 from service.http.gate import Gate
+from service.http.hosts import HostPolicy
 from service.http.openapi import name_parts
 from service.http.routes import (
     arithmetic,
@@ -26,6 +27,8 @@ from service.http.routes import (
     models,
     openai,
     project,
+    redo,
+    repository,
     sample,
     training_runs,
     upsample,
@@ -49,11 +52,13 @@ ROUTERS = (
     directions.router,
     project.router,
     judge.router,
+    redo.router,
     jobs.router,
     images.router,
     models.router,
     health.router,
     inference.router,
+    repository.router,
     openai.router,
     docs.router,
     training_runs.router,
@@ -84,13 +89,15 @@ class Application(FastAPI):
 def build_app(settings: Settings) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops."""
 
+    hosts = HostPolicy(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
         app.state.lane = app.state.express = None
         if state.engine is not None:
             app.state.lane = Lane(state, state.engine)
-            app.state.express = Express(state, app.state.lane) if settings.role != "worker" else None
+            app.state.express = Express(state, app.state.lane, hosts) if settings.role != "worker" else None
             start_runner(state)
         try:
             yield
@@ -116,7 +123,7 @@ def build_app(settings: Settings) -> FastAPI:
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
     quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
-    app.entrance = Gate(quick, lambda: state_of(app), settings.max_body_bytes, larger)
+    app.entrance = Gate(quick, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
     return app
 
 

@@ -8,6 +8,7 @@ from service.operations.directions import DirectionRequest, direction
 from service.operations.discriminator import JudgeRequest, classify, features
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.project import ProjectRequest, project_picture
+from service.operations.redo import RedoRequest, redo
 from service.operations.sample import SampleRequest, pin_seed, sample
 from service.operations.upsample import UpsampleRequest, pin_upsample, upsample
 
@@ -24,5 +25,6 @@ OPERATIONS: dict[str, Operation] = {
         Operation("classify", JudgeRequest, classify, cost=lambda request: 1),
         Operation("features", JudgeRequest, features, cost=lambda request: 1),
         Operation("project", ProjectRequest, project_picture, _count),
+        Operation("redo", RedoRequest, redo, attrgetter("cost"), pictures=attrgetter("pictures")),
     )
 }

@@ -48,7 +48,7 @@ class Wire(asyncio.Transport):
 
     def say(self, body: bytes, *lines: str, version: str = "1.1", path: str = "/sample") -> bytes:
         """Bytes of a POST with JSON."""
-        head = [f"POST {path} HTTP/{version}", "Host: x", *lines, f"Content-Length: {len(body)}"]
+        head = [f"POST {path} HTTP/{version}", "Host: localhost", *lines, f"Content-Length: {len(body)}"]
         if not any(line.lower().startswith("content-type") for line in lines):
             head.append("Content-Type: application/json")
         return "\r\n".join([*head, "", ""]).encode() + body

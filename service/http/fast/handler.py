@@ -19,6 +19,7 @@ from service.http.fast.heads import KnownHeads
 from service.http.fast.lane import Drawn, Lane, Ride
 from service.http.fast.plain import headers_of, wants_png
 from service.http.gate import REQUEST_ID, SECURITY_LINES, RawHeaders, lines_of, report
+from service.http.hosts import HostPolicy
 from service.http.problems import problem_response
 from service.observability.logs import about
 from service.operations.sample import SampleRequest
@@ -47,8 +48,8 @@ class Order:
 class Express:
     """The plain requests of one process."""
 
-    def __init__(self, state: State, lane: Lane) -> None:
-        self._state, self._lane = state, lane
+    def __init__(self, state: State, lane: Lane, hosts: HostPolicy) -> None:
+        self._state, self._lane, self._hosts = state, lane, hosts
         self._most = min(MOST_BYTES, state.settings.max_body_bytes)
         self._heads = KnownHeads()
         self.is_open = state.keyring is None and not state.tracing.is_on
@@ -56,6 +57,8 @@ class Express:
     def order(self, method: bytes, url: bytes, headers: RawHeaders) -> Order | None:
         """What the head asks for, if it may be plain."""
         if not self.is_open or url != b"/sample" or method != b"POST" or not wants_png(headers):
+            return None
+        if not self._is_let_in(headers):
             return None
         kind, length, request_id = b"", b"", b""
         for name, value in headers:
@@ -72,6 +75,13 @@ class Express:
         asked = request_id.decode("latin-1")
         own_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
         return Order(own_id, time.perf_counter(), int(length), bool(request_id))
+
+    def _is_let_in(self, headers: RawHeaders) -> bool:
+        """Whether the gate would let it in and add nothing to its answer; if not, the gate says so."""
+        try:
+            return self._hosts.check("POST", "1.1", headers) is None
+        except ServiceError:
+            return False
 
     def remember(self, order: Order, data: bytes) -> None:
         """`data` was one whole request with that head; one with an id of its own will not come again."""

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from save_files import SOURCE_TYPE
 from service.images.encode import encode, magnify
 from service.images.png import png
-from service.images.recipe import SOURCE_TYPE
 from tests.photographs import small_photographs
 
 

@@ -69,9 +69,9 @@ def messages(wire: Wire) -> list[bytes]:
     plain = [wire.say(b'{"seed": %d}' % seed) for seed in (1, 2, 33)]
     other = [wire.say(b'{"seed": 4}', "Accept: image/png"), wire.say(b'{"seed": 5}', "X-Request-ID: mine")]
     given_back = [wire.say(body) for body in (b'{"seed": 6, "n": 2}', b'{"sede": 3}', b'{"seed":  }')]
-    foreign = [b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"]
+    foreign = [b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"]
     chunked = (
-        b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'b\r\n{"seed": 8}\r\n0\r\n\r\n'
     )
     nested = [wire.say(plain[0]), wire.say(plain[0], path="/nowhere")]
@@ -128,7 +128,10 @@ async def test_a_body_that_is_longer_or_shorter_than_its_length(opened: Open) ->
     assert ((await wire.hear())[0], wire.closed) == (400, True)
 
 
-STARTS = [b"POST /nowhere HTTP/1.1\r\nX-A: ", b"POST /nowhere HTTP/1.1\r\nContent-Length: 999\r\n\r\n"]
+STARTS = [
+    b"POST /nowhere HTTP/1.1\r\nX-A: ",
+    b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("start", STARTS)
