@@ -20,6 +20,7 @@ from training.data.dataset import load_dataset, read_all
 from training.data.sources import find_pictures
 from training.export.bundle import export_run, open_run
 from training.export.preview import write_preview
+from training.export.sharing import precision_of
 from training.recipes.recipe import names, resolve, to_toml
 from training.recipes.tables import DataTable, Recipe
 from training.run import run_folder, samples
@@ -81,10 +82,13 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder that gets the bundle's folder.")] = Path("bundles"),
     name: Annotated[str | None, typer.Option(help="The bundle's name (the recipe's).")] = None,
     step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest).")] = None,
+    weights: Annotated[
+        str, typer.Option(help="How they are stored: float32, float16-discriminator or float16.")
+    ] = "float32",
 ) -> None:
     """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
     with explained():
-        bundle = export_run(RunFolder(run), out, name, step)
+        bundle = export_run(RunFolder(run), out, name, step, weights=precision_of(weights))
         typer.echo(f"{bundle.folder}  {bundle.reference}")
         for check in bundle.manifest.export_checks:
             typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")
