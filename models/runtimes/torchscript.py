@@ -1,6 +1,7 @@
 """Bundles on torch, for projection's gradients and wherever it wins: TorchScript, or without it the ONNX graphs."""
 
 import io
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ from models.errors import RuntimeUnavailableError
 from models.manifest import Files
 from models.runtimes.base import Array, Judgement
 from models.runtimes.graph_module import graph_module
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; does not import it."""
+    return find_spec("torch") is not None
 
 
 def import_torch() -> Any:

@@ -116,6 +116,10 @@ class Algorithm(ABC):
         """What the exported discriminator's logits mean; see `models.manifest.Discriminator`."""
         return "real"
 
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """(moving, averaged) generator of each level, coarsest first: what a run that begins from another one takes over."""
+        return []
+
     def upsampling(self) -> Upsampling | None:
         """How a user's picture may enter the exported chain, for families that enlarge."""
         return None

@@ -119,6 +119,10 @@ class TwoPlayer(Algorithm):
         prior, data = self.recipe.latent, self.data
         return [Level(network, (prior.size,), data.size, data.channels, takes_label=self.classes > 0)]
 
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The one there is."""
+        return [(self.generator, self.average)]
+
     def _parts(self) -> dict[str, Any]:
         return {
             "generator": self.generator,

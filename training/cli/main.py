@@ -24,6 +24,7 @@ from training.export.sharing import precision_of
 from training.recipes.recipe import names, resolve, to_toml
 from training.recipes.tables import DataTable, Recipe
 from training.run import run_folder, samples
+from training.run.begin_from import begin_from
 from training.run.loop import GRID_COLUMNS, Trainer, grid_pictures
 from training.run.progress import Silent, Terminal
 from training.run.run_folder import RunFolder
@@ -149,6 +150,8 @@ def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel
     folder = _shared_folder(wish, exact, out, group)
     trainer = Trainer(wish, dataset, folder, group, Terminal() if group.is_main else Silent())
     trainer.resume()
+    if trainer.step == 0 and wish.run.init_from:
+        begin_from(trainer.algorithm, Path(wish.run.init_from))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     if group.is_main:

@@ -191,7 +191,8 @@ class PyramidTable(Table):
     )
     any_size: bool = False  # one doubling level for photographs of any size, and no coarsest generator
     start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
-    base: Literal["full", "convolutional"] = "convolutional"  # coarsest pair: fully connected (paper) or a small DCGAN
+    # coarsest pair: fully connected (paper), a small DCGAN, or what [generator] says with build = "modern"
+    base: Literal["full", "convolutional", "modern"] = "convolutional"
     base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
     base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its judge
     base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
@@ -254,6 +255,7 @@ class RunTable(Table):
     """How long, how fast, how often."""
 
     seed: int = Field(0, ge=0, lt=2**32)
+    init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the judge begins anew
     batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
     steps: int = Field(20_000, ge=1)
     max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit
@@ -310,7 +312,9 @@ class Recipe(Table):
         deaf = {
             "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
             "augment.adaptive": self.augment.adaptive and not pairs,
-            "generator.build": self.generator.build != "dcgan" and self.algorithm not in ("dcgan", "projected"),
+            "generator.build": self.generator.build != "dcgan"
+            and self.algorithm not in ("dcgan", "projected")
+            and self.pyramid.base != "modern",
             "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
         }
         for key in (name for name, unheard in deaf.items() if unheard):
