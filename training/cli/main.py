@@ -13,6 +13,7 @@ from training.cli import classifier as cli_classifier
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
+from training.cli.models import models_app
 from training.compute import memory, parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
@@ -32,6 +33,7 @@ from training.run.side_by_side import sizes_of, train_side_by_side
 
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(models_app, name="models")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
 app.add_typer(cli_inside.app, name="inside")
