@@ -1,6 +1,7 @@
 """Bundles on TorchScript. Needs torch; used for projection's gradients and wherever it wins."""
 
 import io
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.manifest import Files
 from models.runtimes.base import Array, Judgement
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; does not import it."""
+    return find_spec("torch") is not None
 
 
 def import_torch() -> Any:

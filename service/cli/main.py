@@ -12,7 +12,7 @@ import typer
 from service.cli import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-OTHERS = ("admin", "pictures", "latents", "jobs", "info", "doctor", "runtimes", "bench")
+OTHERS = ("admin", "pictures", "latents", "jobs", "info", "imports", "doctor", "runtimes", "bench")
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 

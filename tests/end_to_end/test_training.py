@@ -37,7 +37,7 @@ def test_pictures_from_the_command_line_to_a_running_server(tmp_path: Path) -> N
     bundles.mkdir()
     make_tiny(bundles, "tiny")
     make_pictures(tmp_path / "pictures", count=32, side=80)
-    first = training(tmp_path, "train", "faces64", *SMALL, "--run", str(run))
+    first = training(tmp_path, "train", "faces64-2016", *SMALL, "--run", str(run))
     wait_for(lambda: RunFolder(run).latest_step())
     first.kill()
     first.wait()

@@ -5,14 +5,14 @@ A new method adds its table (or its field) here and a default that switches it o
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from training.recipes.sizes import SQUARES_ONLY, Sides, refusal, works
 from training.recipes.techniques import unknown_to
-
-SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
 
 class Table(BaseModel):
@@ -22,23 +22,24 @@ class Table(BaseModel):
 
 
 class DataTable(Table):
-    """Which pictures, and how they become squares."""
+    """Which pictures, and how they get one size."""
 
     path: str = ""  # folder, zip or idx folder; relative to the working directory
     split: Literal["train", "test"] = "train"  # for sets that have one
     labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
-    size: int = Field(64, ge=4, le=512)  # side of the square picture, pixels; dcgan: 16, 32, 64 or 128
+    size: int = Field(64, ge=4, le=512)  # pixels: side of a square, or height; "64x96" sets height and width
+    width: int = Field(0, ge=0, le=512)  # pixels; 0 = square
     channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
     labelled: int = Field(0, ge=0)  # semi-supervised: labels kept, equally many of each class; 0 = all
     label_seed: int = Field(0, ge=0)  # which ones are kept
-    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes get the ratio
     more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
     cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
     cutout_scales: tuple[float, ...] = (
         1.0,
     )  # each shrinks its picture by one of these first, where it stays large enough
     holdout: int = Field(0, ge=0)  # every so-manieth picture of a set is kept out, for measuring; 0 = none
-    crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
+    crop: int = Field(0, ge=0)  # pixels: height of the centre taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
     limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -47,6 +48,18 @@ class DataTable(Table):
     origin: str = ""  # for the model card: who made the pictures
     weights_licence: str = "Apache-2.0"  # of what is trained on it, for the manifest
     use: str = ""  # for the model card: what the samples may be used for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _height_by_width(cls, fields: Any) -> Any:
+        """`size = "64x96"` is height 64 and width 96."""
+        found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(fields.get("size", ""))) if isinstance(fields, dict) else None
+        return fields if found is None else {**fields, "size": int(found[1]), "width": int(found[2])}
+
+    @property
+    def sides(self) -> Sides:
+        """(height, width) of every picture, pixels."""
+        return self.size, self.width or self.size
 
 
 class LatentTable(Table):
@@ -62,6 +75,11 @@ class GeneratorTable(Table):
     width: int = Field(64, ge=1)  # channels before the picture; doubles with every halving of the side
     max_width: int = Field(1024, ge=1)  # channels never exceed this
     kernel: Literal[4, 5] = 4
+    build: Literal["dcgan", "modern"] = "dcgan"  # modern: `networks.modern`, with the four switches below
+    mapping: int = Field(0, ge=0)  # modern: layers between the latent and the first map
+    gates: bool = False  # modern: skip-layer excitation, 4 -> 32 and 8 -> 64
+    residual: bool = False  # modern: every rise adds to the enlarged map instead of replacing it
+    refine: bool = False  # modern: a 3x3 at full size paints the picture, over the checker of the last rise
     upsample: Literal["deconv", "resize"] = "deconv"  # resize: nearest, then 3x3; no checkerboard
     norm: str = "batch"
     norm_affine: bool = True  # scale and bias in the norm (the paper's MNIST nets had none)
@@ -152,6 +170,8 @@ class AugmentTable(Table):
     """Differentiable augmentation of what the discriminator sees, real and generated alike."""
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
+    adaptive: float = Field(0.0, ge=0, lt=1)  # ADA: the judge's r_t to hold by changing fewer or more pictures; 0 = all
+    adaptive_kimg: float = Field(500.0, gt=0)  # thousand pictures in which the share can go from none to all
 
 
 class EmaTable(Table):
@@ -184,7 +204,8 @@ class PyramidTable(Table):
     )
     any_size: bool = False  # one doubling level for photographs of any size, and no coarsest generator
     start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
-    base: Literal["full", "convolutional"] = "convolutional"  # coarsest pair: fully connected (paper) or a small DCGAN
+    # coarsest pair: fully connected (paper), a small DCGAN, or what [generator] says with build = "modern"
+    base: Literal["full", "convolutional", "modern"] = "convolutional"
     base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
     base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its judge
     base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
@@ -202,6 +223,10 @@ class PyramidTable(Table):
     dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
     init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
     init_discriminator: float = Field(0.0, ge=0)
+    judge: Literal["pixels", "projected"] = "pixels"  # projected: heads on pretrained features of the enlarged sum
+    conditioning_noise: float = Field(0.0, ge=0)  # largest deviation of noise on low pictures while training
+    widths: tuple[int, ...] = ()  # channels of each residual net, coarsest first; empty = width for all
+    unit_counts: tuple[int, ...] = ()  # residual units of each; empty = units for all
     generated_share: float = Field(
         0.0, ge=0, le=1
     )  # of a batch, low pictures made by the coarser levels; 0 is the paper
@@ -229,6 +254,9 @@ class PyramidTable(Table):
             raise ValueError("subpixel nets and the half-pixel operator double; other steps need plain, corner-aligned")
         if self.every and (len(self.every) != len(self.sizes) - self.any_size or min(self.every) < 1):
             raise ValueError("every takes one positive number a level")
+        for name in ("widths", "unit_counts"):
+            if (value := getattr(self, name)) and len(value) != len(self.sizes) - 1:
+                raise ValueError(f"{name} takes one number a residual level")
         if unknown := sorted(set(self.train) - set(self.sizes)):
             raise ValueError(f"train names {unknown}, which are no sizes of this pyramid")
         if self.any_size and (self.operator != "half-pixel" or self.residual != "subpixel" or len(self.sizes) != 2):
@@ -240,6 +268,7 @@ class RunTable(Table):
     """How long, how fast, how often."""
 
     seed: int = Field(0, ge=0, lt=2**32)
+    init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the judge begins anew
     batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
     steps: int = Field(20_000, ge=1)
     max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit
@@ -250,6 +279,10 @@ class RunTable(Table):
     snapshot_minutes: float = Field(2.0, ge=0)  # grid, diversity and checkpoint
     snapshot_every: int = Field(0, ge=0)  # steps; besides the minutes; 0 = by the clock only
     keep_checkpoints: int = Field(2, ge=1)
+    watch_samples: int = Field(
+        0, ge=0
+    )  # samples scored at every snapshot (extra `pretrained`); 0 = none; 1,000 take 10 s
+    on_collapse: Literal["warn", "stop"] = "warn"  # when samples differ far less than real pictures
 
 
 class Recipe(Table):
@@ -274,8 +307,13 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.algorithm == "dcgan" and self.data.size not in SIZES:
-            raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
+        height, width = self.data.sides
+        if self.algorithm == "dcgan" and not works(self.data.sides):
+            raise ValueError(refusal(self.data.sides))
+        if self.algorithm == "projected" and height not in SQUARES_ONLY:
+            raise ValueError(f"data.size must be one of {', '.join(map(str, SQUARES_ONLY))}")
+        if height != width and (self.algorithm not in ("dcgan", "gan") or self.data.cutouts):
+            raise ValueError(f"{self.algorithm} and cut-outs take square pictures; dcgan and gan take {height}x{width}")
         if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
         if self.data.cutouts and self.data.labels != "none":
@@ -287,6 +325,22 @@ class Recipe(Table):
         for technique in unknown_to(self):
             known = ", ".join(technique.algorithms)
             raise ValueError(f"{technique.key} ({technique.name}) works in {known}, not in {self.algorithm}")
+        return self
+
+    @model_validator(mode="after")
+    def _later_parts_are_heard(self) -> Recipe:
+        """What came after 2016 is refused, too, where nobody would hear of it."""
+        pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.judge == "projected"
+        deaf = {
+            "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
+            "augment.adaptive": self.augment.adaptive and not pairs,
+            "generator.build": self.generator.build != "dcgan"
+            and self.algorithm not in ("dcgan", "projected")
+            and self.pyramid.base != "modern",
+            "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
+        }
+        for key in (name for name, unheard in deaf.items() if unheard):
+            raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")
         return self
 
     @model_validator(mode="after")
