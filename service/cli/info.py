@@ -4,6 +4,7 @@ import json
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from save_files import DamagedRecipeError, Recipe, parameters_line, read_recipes
 from service.cli.many import SAVE_FILES, Item, UnreadableError, conclude, find, run_many
@@ -46,12 +47,24 @@ def _in_full(recipe: Recipe) -> str:
     return "\n".join(f"{key:12} {_short(value)}" for key, value in recipe.items())
 
 
+class ListsByDefault(TyperGroup):
+    """A group whose first word may be left out: `models faces64` is `models list faces64`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click."""
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
+group = typer.Typer(cls=ListsByDefault, help="The bundles a server has, and how bundles are stored.")
+
+
 def models(
     name: Annotated[str | None, typer.Argument(help="One bundle in full.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the bundles a server has. Example: ganymede models faces64"""
+    """List the bundles a server has, or show one. Example: ganymede models faces64"""
     with client(url) as ganymede:
         if name is not None:
             page = ganymede.model(name)
@@ -73,4 +86,5 @@ def _short(value: Any) -> str:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(info)
-    app.command()(models)
+    group.command("list")(models)
+    app.add_typer(group, name="models")

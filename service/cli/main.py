@@ -19,8 +19,8 @@ OTHERS = (
     *("admin", "imports", "doctor", "runtimes", "bench"),
 )
 COMPLETING = "_GANYMEDE_COMPLETE"
-SHARED = "directions"
-"""A group to which both packages add commands."""
+SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
+"""First words, in groups of ours, that may be commands of another package."""
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
@@ -62,7 +62,7 @@ def _words() -> list[str]:
 
 def _needs_foreign(words: list[str]) -> bool:
     """Completing the first word needs the names alone, and not what the commands import."""
-    return COMPLETING not in os.environ or bool({*words[:1]} & {*TRAINING_COMMANDS, SHARED})
+    return COMPLETING not in os.environ or bool({*words[:1]} & {*TRAINING_COMMANDS, *(first for first, *_ in SHARED)})
 
 
 def _name_foreign() -> None:
@@ -86,10 +86,11 @@ def register_foreign() -> None:
 
 
 def _is_ours(words: list[str]) -> bool:
-    """Whether the first word names a command or group of this package alone."""
+    """Whether the first words name a command of this package alone."""
     own = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    own |= {group.name for group in app.registered_groups if group.name and group.name != SHARED}
-    return bool(words) and words[0] in own
+    groups = {group.name for group in app.registered_groups}
+    shared = any(words[: len(others)] == list(others) for others in SHARED) or words[1:2] == ["--help"]
+    return bool(words) and (words[0] in own or (words[0] in groups and not shared))
 
 
 def _merge(other: typer.Typer) -> None:
