@@ -116,7 +116,9 @@ def preview(
 @dataset_app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="A folder of pictures, a zip, an idx folder or CIFAR sheets.")],
-    size: Annotated[int, typer.Option(help="Side the pictures will be scaled to, pixels.")] = 64,
+    size: Annotated[
+        str, typer.Option(help="Side the pictures will be scaled to, pixels; or 64x96, height first.")
+    ] = "64",
     grey: Annotated[bool, typer.Option("--grey", help="Train in grey: colour is what gets converted.")] = False,
     all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
 ) -> None:
@@ -147,7 +149,7 @@ def _recipe_in(run: Path) -> Path:
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
     dataset, report = load_dataset(wish.data)
-    if group.is_main and report.findings:
+    if group.is_main and (report.findings or report.warning):
         console.print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
     progress = Terminal() if group.is_main else Silent()
@@ -180,8 +182,8 @@ def _shared_folder(wish: Recipe, exact: Path | None, out: Path, group: parallel.
     return folder
 
 
-def _check(path: Path, size: int, grey: bool) -> Report:
-    table = DataTable(path=str(path), size=size, channels=1 if grey else 3)
+def _check(path: Path, size: str, grey: bool) -> Report:
+    table = DataTable.model_validate({"path": str(path), "size": size, "channels": 1 if grey else 3})
     pictures = find_pictures(path)
     return read_all(pictures, table)[1]
 

@@ -55,7 +55,7 @@ def open_run(folder: RunFolder, step: int | None = None) -> Source:
     Without a step, the one with the best score is taken; of runs that were not scored, the newest.
     """
     recipe, facts = _on_cpu(folder.recipe()), folder.facts()
-    spec = DataSpec(recipe.data.size, recipe.data.channels, tuple(facts["classes"]))
+    spec = DataSpec(recipe.data.size, recipe.data.channels, tuple(facts["classes"]), recipe.data.width)
     algorithm = algorithms.build(Setting(recipe, spec))
     saved = checkpoint.load(folder.checkpoint_path(folder.best_step() if step is None else step))
     algorithm.load_state_dict(saved.algorithm)
@@ -133,7 +133,7 @@ def _sides(levels: Sequence[Level]) -> list[int]:
 
 def _judge_graph(judge: nn.Module, algorithm: Algorithm) -> Graph:
     data = algorithm.data
-    example = torch.rand(2, data.channels, data.size, data.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    example = torch.rand(2, data.channels, *data.sides, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return Graph(JudgeGraph(judge).eval(), {"image": example}, ("logits", "features"), "discriminator")
 
 
@@ -141,13 +141,13 @@ def _fields(
     source: Source, name: str, levels: Sequence[Level], graphs: Sequence[Graph], judge: Graph | None, folder: Path
 ) -> dict[str, Any]:
     algorithm, recipe = source.algorithm, source.trained.recipe
-    size, data = levels[-1].size, algorithm.data
+    (height, width), data = levels[-1].sides, algorithm.data
     cuts = tuple(_cut(level, k) for k, level in enumerate(levels)) if algorithm.latent_size else ()
     return {
         "name": name,
         "family": recipe.algorithm,
         "description": recipe.description,
-        "image": {"width": size, "height": size, "channels": data.channels},
+        "image": {"width": width, "height": height, "channels": data.channels},
         "latent": {"distribution": recipe.latent.distribution, "size": algorithm.latent_size, "cuts": cuts},
         "labels": data.classes if any(level.takes_label for level in levels) else None,
         "levels": tuple(
@@ -167,7 +167,7 @@ def _cut(level: Level, index: int) -> dict[str, Any]:
 def _manifest_level(level: Level, side: int, graph: Graph, folder: Path) -> ManifestLevel:
     return ManifestLevel(
         previous=(side, side) if level.takes_previous else None,
-        output=(level.size, level.size),
+        output=level.sides,
         label=level.takes_label,
         factor=level.factor,
         halo=level.halo,

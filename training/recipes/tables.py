@@ -5,14 +5,14 @@ A new method adds its table (or its field) here and a default that switches it o
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from training.recipes.sizes import SQUARES_ONLY, Sides, refusal, works
 from training.recipes.techniques import unknown_to
-
-SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
 
 class Table(BaseModel):
@@ -22,23 +22,24 @@ class Table(BaseModel):
 
 
 class DataTable(Table):
-    """Which pictures, and how they become squares."""
+    """Which pictures, and how they get one size."""
 
     path: str = ""  # folder, zip or idx folder; relative to the working directory
     split: Literal["train", "test"] = "train"  # for sets that have one
     labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
-    size: int = Field(64, ge=4, le=512)  # side of the square picture, pixels; dcgan: 16, 32, 64 or 128
+    size: int = Field(64, ge=4, le=512)  # pixels: side of a square, or height; "64x96" sets height and width
+    width: int = Field(0, ge=0, le=512)  # pixels; 0 = square
     channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
     labelled: int = Field(0, ge=0)  # semi-supervised: labels kept, equally many of each class; 0 = all
     label_seed: int = Field(0, ge=0)  # which ones are kept
-    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes get the ratio
     more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
     cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
     cutout_scales: tuple[float, ...] = (
         1.0,
     )  # each shrinks its picture by one of these first, where it stays large enough
     holdout: int = Field(0, ge=0)  # every so-manieth picture of a set is kept out, for measuring; 0 = none
-    crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
+    crop: int = Field(0, ge=0)  # pixels: height of the centre taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
     limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -47,6 +48,18 @@ class DataTable(Table):
     origin: str = ""  # for the model card: who made the pictures
     weights_licence: str = "Apache-2.0"  # of what is trained on it, for the manifest
     use: str = ""  # for the model card: what the samples may be used for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _height_by_width(cls, fields: Any) -> Any:
+        """`size = "64x96"` is height 64 and width 96."""
+        found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(fields.get("size", ""))) if isinstance(fields, dict) else None
+        return fields if found is None else {**fields, "size": int(found[1]), "width": int(found[2])}
+
+    @property
+    def sides(self) -> Sides:
+        """(height, width) of every picture, pixels."""
+        return self.size, self.width or self.size
 
 
 class LatentTable(Table):
@@ -294,8 +307,13 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.algorithm in ("dcgan", "projected") and self.data.size not in SIZES:
-            raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
+        height, width = self.data.sides
+        if self.algorithm == "dcgan" and not works(self.data.sides):
+            raise ValueError(refusal(self.data.sides))
+        if self.algorithm == "projected" and height not in SQUARES_ONLY:
+            raise ValueError(f"data.size must be one of {', '.join(map(str, SQUARES_ONLY))}")
+        if height != width and (self.algorithm not in ("dcgan", "gan") or self.data.cutouts):
+            raise ValueError(f"{self.algorithm} and cut-outs take square pictures; dcgan and gan take {height}x{width}")
         if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
         if self.data.cutouts and self.data.labels != "none":
