@@ -27,8 +27,10 @@ from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
 PATH, MOST_BYTES = "/sample", 4096
-ELSEWHERE = frozenset({b"expect", b"upgrade", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto"})
-"""Headers that uvicorn has a say in: it must see the request."""
+ELSEWHERE = frozenset(
+    {b"expect", b"upgrade", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"content-encoding"}
+)
+"""Headers that uvicorn or the gate has a say in: they must see the request."""
 
 
 Send = Callable[[int, bytes, bytes], None]

@@ -88,6 +88,8 @@ class ExpressProtocol(OneWriteProtocol):
         if self._express is not None and self._is_idle():
             order = self._express.order(self.parser.get_method(), self.url, self.headers)
         if order is None:
+            if self.parser.get_http_version() == "1.0":
+                self.expect_100_continue = False  # RFC 9110, section 10.1.1: a client of 1.0 would not understand it
             super().on_headers_complete()
             return
         keep_alive = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
