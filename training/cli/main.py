@@ -10,9 +10,11 @@ import typer
 
 from models.bundle import MANIFEST_NAME, read_bundle
 from training.cli import classifier as cli_classifier
+from training.cli import compare as cli_compare
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
+from training.cli.models import models_app
 from training.compute import parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
@@ -21,6 +23,7 @@ from training.data.sources import find_pictures
 from training.evaluate.watch import Lite2Watch
 from training.export.bundle import export_run, open_run
 from training.export.preview import write_preview
+from training.export.sharing import precision_of
 from training.recipes.recipe import names, resolve, to_toml
 from training.recipes.tables import DataTable, Recipe
 from training.run import run_folder, samples
@@ -34,10 +37,12 @@ from training.run.snapshot import GRID_COLUMNS, grid_pictures
 
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(models_app, name="models")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
 app.add_typer(cli_inside.app, name="inside")
 app.command(name="evaluate")(cli_evaluate.evaluate)
+app.command(name="compare")(cli_compare.compare)
 
 RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 
@@ -88,11 +93,15 @@ def export(
         int | None, typer.Option(help="A kept checkpoint's step (the best scored, else the newest).")
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The newest checkpoint, whatever its score.")] = False,
+    weights: Annotated[
+        str, typer.Option(help="How they are stored: float32, float16-discriminator or float16.")
+    ] = "float32",
 ) -> None:
     """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
     with explained():
         folder = RunFolder(run)
-        bundle = export_run(folder, out, name, folder.latest_step() if last and step is None else step)
+        chosen = folder.latest_step() if last and step is None else step
+        bundle = export_run(folder, out, name, chosen, weights=precision_of(weights))
         typer.echo(f"{bundle.folder}  {bundle.reference}")
         for check in bundle.manifest.export_checks:
             typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")

@@ -33,11 +33,13 @@ from training.export.check import compare
 from training.export.graphs import Graph, JudgeGraph, level_graph, write_graph
 from training.export.preview import draw_pictures, preview_order, write_preview
 from training.export.provenance import Trained, provenance
+from training.export.sharing import DISCRIMINATOR, WEIGHTS, Precision, is_half, round_network, share_weights
 from training.recipes.tables import Recipe
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
 
 TOLERANCE = 1e-4  # of the range -1 … 1
+HALF_TOLERANCE = 0.02  # samples of weights rounded to float16 beside those of the trained network: 2.5 steps of 255
 SAMPLES_COMPARED = 16
 
 
@@ -65,32 +67,51 @@ def open_run(folder: RunFolder, step: int | None = None) -> Source:
 
 
 def export_run(
-    folder: RunFolder, out: Path, name: str | None = None, step: int | None = None, scores: Sequence[Score] = ()
+    folder: RunFolder,
+    out: Path,
+    name: str | None = None,
+    step: int | None = None,
+    scores: Sequence[Score] = (),
+    weights: Precision = "float32",
 ) -> Bundle:
-    """Writes the bundle `out/name` from a run; ExportError (and nothing written) when a file differs from the network."""
-    return export(open_run(folder, step), out, name or folder.recipe().name, scores)
+    """Writes the bundle `out/name` from a run; ExportError (and nothing written) when a file differs from the network.
+
+    With `weights` float16 the network is rounded first: what is written is what was compared.
+    """
+    return export(open_run(folder, step), out, name or folder.recipe().name, scores, weights)
 
 
-def export(source: Source, out: Path, name: str, scores: Sequence[Score] = ()) -> Bundle:
+def export(
+    source: Source, out: Path, name: str, scores: Sequence[Score] = (), weights: Precision = "float32"
+) -> Bundle:
     """Writes the bundle `out/name`; see `export_run`."""
     staging = staging_folder(out / name)
     try:
-        _build(source, staging, name, scores)
+        _build(source, staging, name, scores, weights)
         return publish(staging, out / name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _build(source: Source, folder: Path, name: str, scores: Sequence[Score]) -> None:
+def _build(source: Source, folder: Path, name: str, scores: Sequence[Score], precision: Precision) -> None:
     levels = source.algorithm.export_levels()
-    graphs = _level_graphs(levels, len(source.algorithm.data.classes))
     judge = source.algorithm.export_discriminator()
+    for part, module in _parts(levels, judge).items():
+        if is_half(part, precision):
+            round_network(module)
+    graphs = _level_graphs(levels, len(source.algorithm.data.classes))
     judge_graph = None if judge is None else _judge_graph(judge, source.algorithm)
     _write_weights(folder, levels, judge)
     fields = _fields(source, name, levels, graphs, judge_graph, folder) | {"scores": tuple(scores)}
+    stems = [graph.stem for graph in (*graphs, *([judge_graph] if judge_graph else []))]
+    shared = share_weights(folder, [f"{stem}.onnx" for stem in stems], precision)
+    fields |= {"format_version": 2, "weights": shared}
     bundle = write_manifest(folder, fields)
-    checks = [*compare(bundle, graphs, judge_graph), *_compare_samples(bundle, source.algorithm)]
-    _refuse_differences(checks)
+    checks = compare(bundle, graphs, judge_graph)
+    samples = _compare_samples(bundle, source.algorithm)
+    _refuse_differences(checks, TOLERANCE)
+    _refuse_differences(samples, HALF_TOLERANCE if precision == "float16" else TOLERANCE)
+    checks += samples
     write_preview(bundle, source.algorithm, folder / "preview.png")
     write_card(folder / "README.md", bundle.manifest)
     write_manifest(folder, fields | {"export_checks": tuple(checks)})
@@ -111,11 +132,11 @@ def _compare_samples(bundle: Bundle, algorithm: Algorithm) -> list[ExportCheck]:
     return [ExportCheck(file=f"samples through {last}", max_abs_difference=float(np.abs(given - expected).max()))]
 
 
-def _refuse_differences(checks: Sequence[ExportCheck]) -> None:
-    bad = [check for check in checks if not check.max_abs_difference <= TOLERANCE]
+def _refuse_differences(checks: Sequence[ExportCheck], limit: float) -> None:
+    bad = [check for check in checks if not check.max_abs_difference <= limit]
     if bad:
         lines = ", ".join(f"{check.file} by {check.max_abs_difference:.2g}" for check in bad)
-        raise ExportError(f"not written: differs from the network by more than {TOLERANCE:g}: {lines}")
+        raise ExportError(f"not written: differs from the network by more than {limit:g}: {lines}")
 
 
 def _level_graphs(levels: Sequence[Level], labels: int) -> list[Graph]:
@@ -183,16 +204,20 @@ def _discriminator(graph: Graph, algorithm: Algorithm, folder: Path) -> Discrimi
     return Discriminator(kind=kind, feature_size=features.shape[1], classes=classes, files=write_graph(graph, folder))
 
 
+def _parts(levels: Sequence[Level], judge: nn.Module | None) -> dict[str, nn.Module]:
+    """The networks by the stems of their graphs."""
+    parts = {f"level-{k}": level.module for k, level in enumerate(levels)}
+    return parts if judge is None else parts | {DISCRIMINATOR: judge}
+
+
 def _write_weights(folder: Path, levels: Sequence[Level], judge: nn.Module | None) -> None:
-    parts: dict[str, nn.Module] = {f"level-{k}": level.module for k, level in enumerate(levels)}
-    parts |= {} if judge is None else {"discriminator": judge}
     tensors: dict[str, Tensor] = {
         f"{part}.{name}": tensor.detach().clone().contiguous()
-        for part, module in parts.items()
+        for part, module in _parts(levels, judge).items()
         for name, tensor in module.state_dict().items()
     }
-    save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
-    (folder / "weights.safetensors").chmod(0o644)  # the library writes for the owner alone
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # the library writes for the owner alone
 
 
 def _on_cpu(recipe: Recipe) -> Recipe:

@@ -22,9 +22,9 @@ def free_batch(model: ModelProto, batch: int, leading: str) -> None:
     for node in list(model.graph.node):
         if node.op_type == "Reshape" and node.input[0] in reached:
             if node.input[1] not in reached:  # else the shape follows the input already
-                _free_reshape(
-                    model.graph, node, _values(constants.get(node.input[1])) or shapes.get(node.output[0], []), batch
-                )
+                inferred = shapes.get(node.output[0], [])
+                stored = _values(constants.get(node.input[1]))
+                _free_reshape(model.graph, node, inferred if inferred and all(inferred) else stored, batch)
         elif node.op_type in ("Expand", "Tile", "ConstantOfShape"):
             _free_shape(model.graph, node, constants, batch)
         elif batch > 1:

@@ -166,7 +166,7 @@ def _classes(model: ModelProto, label: Input, form: Form, options: Options) -> i
     if form == "one-hot" and len(label.shape) == 2 and label.shape[1]:
         count = label.shape[1]
     else:
-        count = len(options.labels or ()) or _rows_gathered(model, label.name)
+        count = _rows_gathered(model, label.name) or len(options.labels or ())
     if not count:
         raise ImportRefusedError(f"how many classes {label.name!r} takes cannot be read; name them with --labels")
     if not 2 <= count <= MAX_CLASSES:

@@ -19,10 +19,10 @@ from models.mathematics import latents
 from models.runtimes import open_runtime
 from models.runtimes.base import one_hot
 from tests.training.pictures import tiny_overrides
-from training import export as exporting
 from training.cli.main import app
 from training.data.dataset import load_dataset
 from training.errors import ExportError
+from training.export import bundle as exporting
 from training.export.bundle import export_run, open_run
 from training.export.rescore import rescore
 from training.recipes.recipe import resolve
