@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from models.runtimes.base import Array
+from models.runtimes.base import Array, Pixels, to_pixels
 from service.engine.batcher import Batch, Batcher, Piece, Ticket
 from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
@@ -36,8 +36,8 @@ class Waiter(Protocol):
     def done(self) -> bool:
         """Whether it wants to hear no more."""
 
-    def set_result(self, result: Array, /) -> object:
-        """The pictures [n, c, h, w]."""
+    def set_result(self, result: Any, /) -> object:
+        """The pictures [n, c, h, w], or their pixels [n, h, w, c]."""
 
     def set_exception(self, exception: Exception, /) -> object:
         """There will be none."""
@@ -48,6 +48,7 @@ class LevelWork:
     """Inputs of one level of one request, where its results go, and who waits for them.
 
     `noise` may be a function: what is drawn together with its batch is drawn from warm caches, in a third of the time.
+    `as_pixels`: the result is uint8 pixels, made of the whole batch at once while it is in the cache.
     """
 
     model: Model
@@ -58,8 +59,9 @@ class LevelWork:
     future: Waiter
     loop: asyncio.AbstractEventLoop
     remaining: int
+    as_pixels: bool = False
     trace: Trace = None
-    result: Array | None = None
+    result: Array | Pixels | None = None
 
     def inputs(self) -> tuple[Array | None, Array | None, Array | None]:
         """The three inputs of a level's graph, in order."""
@@ -193,7 +195,7 @@ class DeviceWorker:
         self._observe(batch, started)
         self._deliver(batch, pictures, here)
 
-    def _deliver(self, batch: Batch, pictures: Array, here: asyncio.AbstractEventLoop | None) -> None:
+    def _deliver(self, batch: Batch, pictures: Array | Pixels, here: asyncio.AbstractEventLoop | None) -> None:
         offset = 0
         done: dict[asyncio.AbstractEventLoop, list[LevelWork]] = {}
         for piece in batch.pieces:
@@ -204,7 +206,7 @@ class DeviceWorker:
                 work.result = rows  # the whole ticket: a view will do
             else:
                 if work.result is None:
-                    work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), np.float32)
+                    work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), pictures.dtype)
                 work.result[piece.start : piece.stop] = rows
             offset += count
             work.remaining -= count
@@ -248,8 +250,14 @@ def trace_of(piece: Piece) -> tuple[Trace, float | None]:
     return piece.ticket.payload.trace, piece.ticket.arrived if piece.start == 0 else None
 
 
-def run_batch(batch: Batch) -> Array:
-    """One call of the runtime for all pieces, padded to the level's bucket where it has one."""
+def run_batch(batch: Batch) -> Array | Pixels:
+    """The pictures of all pieces [n, c, h, w], as pixels [n, h, w, c] where they are asked for so."""
+    pictures = _run_level(batch)
+    return to_pixels(pictures) if batch.pieces[0].ticket.payload.as_pixels else pictures
+
+
+def _run_level(batch: Batch) -> Array:
+    """One call of the runtime, or one a bucket where the level has a fixed size."""
     work: LevelWork = batch.pieces[0].ticket.payload
     bucket = work.model.buckets[work.level]
     if work.model.runtime is None:

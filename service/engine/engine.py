@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from models.mathematics.latents import cut
-from models.runtimes.base import Array, Judgement, one_hot
+from models.runtimes.base import Array, Judgement, Pixels, one_hot, to_pixels
 from service.engine.batcher import Ticket
 from service.engine.device_worker import DeviceWorker, LevelWork, Waiter
 from service.engine.model import FREE, Model
@@ -16,7 +17,17 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 
 Inputs = tuple[Array | None, Array | Callable[[], Array] | None, Array | None]
-OnLevel = Callable[[int, Array], Awaitable[None]]
+
+
+class Wishes(TypedDict, total=False):
+    """Who asks, until when (a time.monotonic()), and whether others may go first."""
+
+    caller: str
+    deadline: float | None
+    bulk: bool
+
+
+OnLevel = Callable[[int, Pixels], Awaitable[None]]
 
 
 class Engine:
@@ -54,27 +65,42 @@ class Engine:
             raise OverloadedError(f"{waiting} pictures are waiting; try again later", retry_after_s=wait_s)
 
     async def generate(
+        self, model: Model, vectors: Array, labels: Sequence[int | None], **wishes: Unpack[Wishes]
+    ) -> Array:
+        """Pictures float32 [n, c, h, w] in about -1..1 of flat latents [n, size]."""
+        pictures: Array = await self._chain(model, vectors, labels, None, False, wishes)
+        return pictures
+
+    async def pixels(
         self,
         model: Model,
         vectors: Array,
         labels: Sequence[int | None],
-        *,
-        caller: str = "",
-        deadline: float | None = None,
-        bulk: bool = False,
         on_level: OnLevel | None = None,
-    ) -> Array:
-        """Pictures float32 [n, c, h, w] in about -1..1 of flat latents [n, size]. `deadline` is a time.monotonic()."""
+        **wishes: Unpack[Wishes],
+    ) -> Pixels:
+        """The same as uint8 [n, h, w, c]. `on_level(level, pixels)` hears of each level."""
+        pixels: Pixels = await self._chain(model, vectors, labels, on_level, True, wishes)
+        return pixels
+
+    async def _chain(
+        self,
+        model: Model,
+        vectors: Array,
+        labels: Sequence[int | None],
+        on_level: OnLevel | None,
+        as_pixels: bool,
+        wishes: Wishes,
+    ) -> Any:
         self.admit(len(vectors))
         noises = cut(model.manifest.latent, vectors)
         label = one_hot(labels, len(model.manifest.labels)) if model.manifest.labels else None
-        picture: Array | None = None
+        picture: Any = None
         for level, noise in enumerate(noises):
-            picture = await self.run_level(
-                model, level, picture, noise, label, caller=caller, deadline=deadline, bulk=bulk
-            )
+            last = as_pixels and level == len(noises) - 1
+            picture = await self._level(model, level, (picture, noise, label), last, wishes)
             if on_level is not None:
-                await on_level(level, picture)
+                await on_level(level, picture if last else await asyncio.to_thread(to_pixels, picture))
         if picture is None:
             raise UnavailableError(f"{model.bundle.name} cannot make pictures from latents")
         self._metrics.add("pictures", len(vectors), model=model.bundle.name)
@@ -87,16 +113,16 @@ class Engine:
         previous: Array | None,
         noise: Array | None,
         label: Array | None,
-        *,
-        caller: str = "",
-        deadline: float | None = None,
-        bulk: bool = False,
+        **wishes: Unpack[Wishes],
     ) -> Array:
         """One level of a request, in whatever batches it shares with others. Cancelling the caller frees its place."""
-        future: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
-        inputs = (previous, noise, label)
-        count = len(next(x for x in (noise, previous) if x is not None))
-        ticket = self._ticket(model, level, inputs, count, future, caller=caller, deadline=deadline, bulk=bulk)
+        pictures: Array = await self._level(model, level, (previous, noise, label), False, wishes)
+        return pictures
+
+    async def _level(self, model: Model, level: int, inputs: Inputs, as_pixels: bool, wishes: Wishes) -> Any:
+        future: asyncio.Future[Array | Pixels] = asyncio.get_running_loop().create_future()
+        count = len(next(x for x in inputs if x is not None))  # type: ignore[arg-type]
+        ticket = self._ticket(model, level, inputs, count, future, as_pixels, wishes)
         self._worker.submit(ticket)
         try:
             return await future
@@ -110,15 +136,13 @@ class Engine:
         noise: Callable[[], Array],
         label: Array | None,
         waiter: Waiter,
-        *,
-        caller: str,
-        deadline: float,
+        **wishes: Unpack[Wishes],
     ) -> Ticket:
-        """One picture of a model with one level, without a task; `waiter` hears of it. `noise` [1, *cut] is drawn with its batch.
+        """One picture of a model with one level, without a task; `waiter` hears of its pixels.
 
-        Whoever calls it has asked `admit` first.
+        `noise` [1, *cut] is drawn with its batch. Whoever calls it has asked `admit` first.
         """
-        ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, caller=caller, deadline=deadline, bulk=False)
+        ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, True, wishes)
         self._worker.submit(ticket)
         return ticket
 
@@ -127,28 +151,20 @@ class Engine:
         self._worker.cancel(ticket)
 
     def _ticket(
-        self,
-        model: Model,
-        level: int,
-        inputs: Inputs,
-        count: int,
-        waiter: Waiter,
-        *,
-        caller: str,
-        deadline: float | None,
-        bulk: bool,
+        self, model: Model, level: int, inputs: Inputs, count: int, waiter: Waiter, as_pixels: bool, wishes: Wishes
     ) -> Ticket:
         previous, noise, label = inputs
         used_label = label if model.manifest.levels[level].label else None
         loop, here = asyncio.get_running_loop(), self._worker.tracing.here()
+        work = LevelWork(model, level, previous, noise, used_label, waiter, loop, count, as_pixels, here)
         return Ticket(
-            lane=(model.reference, level, None if previous is None else previous.shape[1:]),
+            lane=(model.reference, level, as_pixels, None if previous is None else previous.shape[1:]),
             count=count,
-            caller=caller,
-            payload=LevelWork(model, level, previous, noise, used_label, waiter, loop, count, here),
+            caller=wishes.get("caller", ""),
+            payload=work,
             arrived=time.monotonic(),
-            deadline=deadline,
-            bulk=bulk,
+            deadline=wishes.get("deadline"),
+            bulk=wishes.get("bulk", False),
             batch=model.batches[level],
             max_batch=max(model.batches[level], model.buckets[level] or self._max_batch),
             padded=model.buckets[level] != FREE,

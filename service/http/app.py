@@ -7,10 +7,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http import problems
-from service.http.fast.handler import Express
-from service.http.fast.json_route import Quick, Short
-from service.http.fast.lane import Lane
-from service.http.fast.plain import answer_plain, is_plain
+from service.http.fast.handler import SampleHandler
 from service.http.gate import Gate
 from service.http.openapi import name_parts
 from service.http.routes import (
@@ -35,7 +32,6 @@ from service.http.routes import discriminator as judge
 from service.operations.discriminator import JudgeRequest
 from service.operations.jobs import start_runner
 from service.operations.project import ProjectRequest
-from service.operations.sample import SampleRequest
 from service.operations.state import State, build_state, close_state
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
@@ -59,7 +55,6 @@ ROUTERS = (
     training_runs.router,
     web.router,
 )
-QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample, is_plain, answer_plain)}
 VERSION = "0.1.0"
 
 
@@ -87,10 +82,8 @@ def build_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
-        app.state.lane = app.state.express = None
         if state.engine is not None:
-            app.state.lane = Lane(state, state.engine)
-            app.state.express = Express(state, app.state.lane) if settings.role != "worker" else None
+            app.state.handler = SampleHandler(state, state.engine) if settings.role != "worker" else None
             start_runner(state)
         try:
             yield
@@ -115,8 +108,7 @@ def build_app(settings: Settings) -> FastAPI:
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
-    app.entrance = Gate(quick, lambda: state_of(app), settings.max_body_bytes, larger)
+    app.entrance = Gate(app.inside, lambda: state_of(app), settings.max_body_bytes, larger)
     return app
 
 
@@ -126,7 +118,7 @@ def state_of(app: FastAPI) -> State:
     return state
 
 
-def express_of(app: FastAPI) -> Express | None:
-    """The short way of an application; None before it started and where it has no engine."""
-    express: Express | None = getattr(app.state, "express", None)
-    return express
+def handler_of(app: FastAPI) -> SampleHandler | None:
+    """The fast way of an application; None before it started and where it has no engine."""
+    handler: SampleHandler | None = getattr(app.state, "handler", None)
+    return handler

@@ -15,7 +15,7 @@ from models.runtimes.base import Array, from_pixels, to_pixels
 from models.runtimes.projection import Projection, Search, project
 from service.engine.model import Model
 from service.errors import NotInstalledError
-from service.images.encode import encode
+from service.images.encode import encode, magnify
 from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, describe, label_index, need_sampler
@@ -149,6 +149,7 @@ def _answer(
     if found.psnr_db < POOR_DB:
         notes = (f"the generator cannot make this picture; the nearest it found is {found.psnr_db:.1f} dB away",)
     want = Want(found.vector, None, label, request.save_as, {"distance": distance(found)})
-    pictures = describe(model, [want], found.picture[None], 1.0, request.scale, "project")
+    pixels = magnify(to_pixels(found.picture[None]), request.scale)
+    pictures = describe(model, [want], pixels, 1.0, request.scale, "project")
     provider = "TorchScript-cpu"
     return Pictures(model.reference, provider, pictures, notes=notes, extra=extra)
