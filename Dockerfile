@@ -7,13 +7,14 @@ WORKDIR /src
 RUN python -m venv /opt/ganymede
 # Dependencies first: they change seldom, and this layer is the long one.
 COPY pyproject.toml README.md* ./
-RUN mkdir service training models ganymede_client \
- && touch README.md service/__init__.py training/__init__.py models/__init__.py ganymede_client/__init__.py \
+RUN mkdir service training models ganymede_client save_files \
+ && touch README.md service/__init__.py training/__init__.py models/__init__.py ganymede_client/__init__.py save_files/__init__.py \
  && /opt/ganymede/bin/pip install --no-cache-dir ".[${FLAVOUR}]" \
  && /opt/ganymede/bin/pip uninstall -q -y ganymede \
  && rm -rf build ./*.egg-info  # else the empty packages in there would look newer than the real ones
 COPY models ./models
 COPY ganymede_client ./ganymede_client
+COPY save_files ./save_files
 COPY service ./service
 COPY training ./training
 RUN /opt/ganymede/bin/pip install --no-cache-dir --no-deps . \

@@ -43,6 +43,7 @@ bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and ins
 	$(BIN)/python -m bench --write
 
 evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
+	$(BIN)/python -m training.evidence.data_sets
 	$(BIN)/python -m training.evidence.lapgan
 	$(BIN)/python -m training.evidence.improved
 	$(BIN)/python -m training.evidence.upsampling

@@ -115,7 +115,7 @@ async def _run(app: object, count: int, calls: int) -> tuple[list[Row], dict[str
         await measure("rename", lambda k: store.change(f"face-{count + k:06d}", new_name=f"new-{k}"), min(calls, 5000)),
     ]
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://bench") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         rows.append(await measure("HTTP: GET /latents?limit=50", lambda k: client.get("/latents"), calls // 4))
         rows.append(
             await measure("HTTP: GET /latents/{name}", lambda k: client.get(f"/latents/{names[k]}"), calls // 4)

@@ -70,7 +70,7 @@ def answers(port: int, path: str) -> bool:
     """Whether GET `path` gives 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), 1) as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             return b" 200 " in connection.recv(64)
     except OSError:
         return False

@@ -14,7 +14,7 @@ from service.operations.requests import Delivery
 from service.settings import Settings
 
 PAGE = Path(__file__).parent / "http.md"
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 MARK = re.compile(r"^<!-- (.+) -->\n(?:\|.*\n)*", re.MULTILINE)
 SHARED = set(Delivery.model_fields)
 

@@ -1,5 +1,6 @@
 """Every endpoint as a description of one HTTP call; the sync and the async client only differ in who sends it."""
 
+import base64
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,6 +86,17 @@ def arithmetic(expression: str | None = None, **request: Unpack[Arithmetic]) -> 
 def interpolate(stops: Sequence[Any], **request: Unpack[Interpolate]) -> Call[Pictures]:
     """POST /interpolate."""
     return _generate("/interpolate", {"stops": list(stops), **request})
+
+
+def redo(recipe: Mapping[str, Any], source: bytes | None = None, **options: Any) -> Call[Pictures]:
+    """POST /redo."""
+    packed = None if source is None else base64.b64encode(source).decode()
+    return _generate("/redo", {"recipe": dict(recipe), "source": packed, **options})
+
+
+def encoded(call: Call[Any], media_type: str) -> Call[bytes]:
+    """The same call, answered as one file: `image/png`, `image/webp`, `application/x-npz` …"""
+    return replace(call, headers={**call.headers, "Accept": media_type}, read=lambda response: response.content)
 
 
 def picture(path: str, image: bytes, options: Mapping[str, Any]) -> Call[Pictures]:

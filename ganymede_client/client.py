@@ -10,7 +10,7 @@ import httpx
 from ganymede_client import calls, options
 from ganymede_client.calls import Call
 from ganymede_client.errors import JobFailedError, TransportError, raise_for
-from ganymede_client.results import Pictures, pictures_of
+from ganymede_client.results import Pictures, pictures_of, recipe_of
 from ganymede_client.retry import wait_s, worth_it
 
 T = TypeVar("T")
@@ -96,6 +96,10 @@ class Client:
     def interpolate(self, stops: Sequence[Any], **request: Unpack[options.Interpolate]) -> Pictures:
         """POST /interpolate: the frames of a walk through latents or seeds."""
         return self.run(calls.interpolate(stops, **request))
+
+    def redo(self, file: bytes | Mapping[str, Any], **request: Unpack[options.Redo]) -> Pictures:
+        """POST /redo: the pictures of a save file (its bytes, or the recipe inside), made again. ValueError without one."""
+        return self.run(calls.redo(recipe_of(file), **request))
 
     def upsample(self, image: bytes, **request: Unpack[options.Upsample]) -> Pictures:
         """POST /upsample: the picture, sharpened level by level."""

@@ -9,7 +9,7 @@ class Delivery(TypedDict, total=False):
 
     output_format: Literal["png", "webp", "jpeg"] | None
     layout: Literal["images", "grid"] | None
-    metadata: Literal["full", "minimal", "none"] | None
+    metadata: Literal["full", "minimal", "none"] | bool | None
     timeout_ms: int | None
     webhook: str | None
 
@@ -84,6 +84,12 @@ class Project(Delivery, Keeping, total=False):
     restarts: int | None
     steps: int | None
     seed: int | None
+
+
+class Redo(Delivery, total=False):
+    """POST /redo, besides the save file. `source`: what a sharpened picture was made from."""
+
+    source: bytes | None
 
 
 class Judge(TypedDict, total=False):

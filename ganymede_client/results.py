@@ -2,9 +2,13 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import save_files
+from ganymede_client import encode
 
 if TYPE_CHECKING:  # third-party and optional: the client itself needs neither
     import numpy
@@ -36,19 +40,30 @@ class Picture:
         return Image.open(io.BytesIO(self.data))
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels (needs Pillow)."""
+        return self.image.size
+
+    @property
     def array(self) -> "numpy.ndarray[Any, Any]":
         """As uint8 [h, w] or [h, w, c] (needs Pillow and NumPy)."""
         import numpy
 
         return numpy.asarray(self.image)
 
-    def save(self, path: str) -> None:
-        """Write the file as the server made it, recipe included."""
-        with open(path, "wb") as stream:
-            stream.write(self.data)
+    def encoded(self, suffix: str) -> bytes:
+        """The file as `.png`, `.webp` or `.jpg`, recipe included; as the server made it where that is its format."""
+        return encode.as_format(self.data, suffix)
+
+    def save(self, path: "str | Path") -> None:
+        """Write the file in the format that the name's ending says, recipe included."""
+        Path(path).write_bytes(self.encoded(Path(path).suffix))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {"image/png": base64.b64encode(self.data).decode(), "text/plain": f"Picture(seed={self.seed})"}
+        return {
+            "image/png": base64.b64encode(self.encoded(".png")).decode(),
+            "text/plain": f"Picture(seed={self.seed})",
+        }
 
 
 @dataclass(frozen=True)
@@ -69,17 +84,10 @@ class Pictures(Sequence[Picture]):
         return [picture.seed for picture in self.pictures]
 
     @property
-    def sheet(self) -> "PIL.Image.Image":
-        """All pictures as one contact sheet (needs Pillow)."""
-        from PIL import Image
-
-        images = [picture.image for picture in self.pictures]
-        columns = max(1, round(len(images) ** 0.5 + 0.499))
-        width, height = (max(image.size[axis] for image in images) + 2 for axis in (0, 1))
-        sheet = Image.new("RGB", (columns * width - 2, -(-len(images) // columns) * height - 2), "white")
-        for k, image in enumerate(images):
-            sheet.paste(image.convert("RGB"), (k % columns * width, k // columns * height))
-        return sheet
+    def sheet(self) -> Picture:
+        """All pictures as one contact sheet, like the server's; its recipe makes all of them again (needs Pillow)."""
+        data, recipe = encode.sheet([picture.data for picture in self.pictures])
+        return Picture(data, {"recipe": recipe})
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -91,9 +99,15 @@ class Pictures(Sequence[Picture]):
         return iter(self.pictures)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        buffer = io.BytesIO()
-        self.sheet.save(buffer, "PNG")
-        return {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": f"Pictures({self.seeds})"}
+        return {"image/png": base64.b64encode(self.sheet.data).decode(), "text/plain": f"Pictures({self.seeds})"}
+
+
+def recipe_of(file: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe inside a save file. Raises ValueError for one without."""
+    recipe = save_files.read_recipe(file) if isinstance(file, bytes) else file
+    if recipe is None:
+        raise ValueError("this file carries no recipe of Ganymede")
+    return recipe
 
 
 def pictures_of(envelope: dict[str, Any]) -> Pictures:

@@ -4,6 +4,7 @@ ServiceError
 ├── MalformedError 400          UnauthorizedError 401      ForbiddenError 403
 ├── NotFoundError 404           NotAcceptableError 406     ConflictError 409
 ├── GoneError 410               TooLargeError 413          UnsupportedPictureError 415
+├── MisdirectedError 421        CrossSiteError 403
 ├── InvalidValueError 422       OverloadedError 429        ClientClosedError 499
 ├── NotInstalledError 501       UnavailableError 503       DeadlineError 504
 └── StorageFullError 507
@@ -75,6 +76,13 @@ class ForbiddenError(ServiceError):
     reason = "scope"
 
 
+class CrossSiteError(ServiceError):
+    """A browser sent it for a page of another origin, which is not named."""
+
+    status, title, slug = 403, "Sent by another site", "cross-site"
+    reason = "origin"
+
+
 class NotFoundError(ServiceError):
     """No such model, latent, job or page."""
 
@@ -110,6 +118,13 @@ class UnsupportedPictureError(ServiceError):
     """The body is not a picture this server reads."""
 
     status, title, slug = 415, "Unsupported media type", "unsupported"
+
+
+class MisdirectedError(ServiceError):
+    """The request is for a host that is not this server (RFC 9110, section 15.5.20)."""
+
+    status, title, slug = 421, "Misdirected request", "misdirected"
+    reason = "host"
 
 
 class InvalidValueError(ServiceError):

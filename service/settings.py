@@ -1,6 +1,7 @@
 """The one table of settings. Order of authority: command line > GANYMEDE_* environment > TOML file > default."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -85,6 +86,14 @@ class Settings(BaseSettings):
     )
     webhook_secret: str | None = Field(None, description="whsec_… secret that signs webhooks.")
     public_url: str | None = Field(None, description="Base of the URLs in answers; absent: relative URLs.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts that requests may name beside loopback, the address listened on and public_url's; commas between; "
+        "`*.example.org` takes all below, `*` every host.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins (https://app.example.org) whose pages may use this server; commas between; `*` is all."
+    )
     runs_dir: Path | None = Field(None, description="Run folders of the training package, shown in the studio.")
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
 
@@ -93,10 +102,20 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
-    @field_validator("webhook_hosts", mode="before")
+    @field_validator("webhook_hosts", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod
-    def _split_hosts(cls, value: Any) -> Any:
+    def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _plain_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(plain_host(host) for host in hosts)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _plain_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(plain_origin(origin) for origin in origins)
 
     @classmethod
     def settings_customise_sources(
@@ -137,6 +156,26 @@ class Settings(BaseSettings):
     def listens_publicly(self) -> bool:
         """Whether the address can be reached from other machines."""
         return self.host not in {"127.0.0.1", "localhost", "::1"} and not self.host.startswith("127.")
+
+
+HOST = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f]*:[0-9a-f:.]+")
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+
+
+def plain_host(host: str) -> str:
+    """A host as a request's is compared: lower-case, without port, brackets and final dot. Raises ValueError."""
+    plain = re.sub(r"^\[(.*)\](:\d*)?$|^([^:]*):\d*$", r"\1\3", host.lower()).removesuffix(".")
+    if not HOST.fullmatch(plain):
+        raise ValueError(f"{host!r} is no host: say name, *.name, an address, or * for all")
+    return plain
+
+
+def plain_origin(origin: str) -> str:
+    """An origin as browsers write it. Raises ValueError."""
+    plain = origin.lower().removesuffix("/")
+    if not ORIGIN.fullmatch(plain):
+        raise ValueError(f"{origin!r} is no origin: say https://name, http://name:port, or * for all")
+    return plain
 
 
 def limits(settings: Settings) -> dict[str, int]:

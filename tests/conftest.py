@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,19 @@ from models.bundle import Bundle
 from service.http.app import build_app
 from service.settings import Settings
 from tests.bundles import LABELS, make_tiny, make_tiny_pyramid
+from tests.standing_alone import ROOT as ROOT
+from tests.standing_alone import Watch
 
-ROOT = Path(__file__).parent.parent
-SHARED_DATA = ROOT.parent / "shared" / "data"
+WATCH = Watch()
+WATCH.start()
+
+
+@pytest.fixture(autouse=True)
+def nothing_outside() -> Iterator[None]:
+    """Fails a test that opened a file outside the repository, its temporary folders and what is installed."""
+    yield
+    if seen := WATCH.taken():
+        pytest.fail(f"opened outside the repository: {', '.join(seen[:5])}")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +63,7 @@ def client_with(bundle_folder: Path, tmp_path: Path) -> ClientFactory:
         app = build_app(Settings(**{**defaults, **options}))
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 client.app = app  # type: ignore[attr-defined]
                 yield client
 

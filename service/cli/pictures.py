@@ -1,7 +1,6 @@
 """`ganymede sample, upsample, arithmetic, walk`: pictures from a running server into files."""
 
 import base64
-import io
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,14 +132,8 @@ def _write(pictures: Pictures, target: Path) -> list[Path]:
         for name, picture in zip(names, pictures, strict=True):
             write(target / name, picture.data)
         return [target / name for name in names]
-    if len(pictures) == 1 and target.suffix.lower() == ".png":
-        write(target, pictures[0].data)
-    else:
-        buffer = io.BytesIO()
-        pictures.sheet.save(
-            buffer, {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}.get(target.suffix.lower(), "PNG")
-        )
-        write(target, buffer.getvalue())
+    picture = pictures[0] if len(pictures) == 1 else pictures.sheet
+    write(target, picture.encoded(target.suffix))
     return [target]
 
 

@@ -23,15 +23,15 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Trace, Tracing
 
 INLINE_S = 0.05
-"""A lane whose full batch takes longer than this is never computed in the event loop."""
+"""A queue whose full batch takes longer than this is never computed in the event loop."""
 STILL_TURNS = 2
 """Turns of the event loop without a new picture before a batch that is not full is computed: a request takes two."""
 INLINE_BATCHES = 8
 """With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
 
-class Waiter(Protocol):
-    """Who waits for pictures: an asyncio.Future, or whatever else hears of its result in the event loop, once."""
+class Receiver(Protocol):
+    """Who gets the pictures: an asyncio.Future, or whatever else hears of its result in the event loop, once."""
 
     def done(self) -> bool:
         """Whether it wants to hear no more."""
@@ -56,7 +56,7 @@ class LevelWork:
     previous: Array | None
     noise: Array | Callable[[], Array] | None
     label: Array | None
-    future: Waiter
+    future: Receiver
     loop: asyncio.AbstractEventLoop
     remaining: int
     as_pixels: bool = False
@@ -146,7 +146,7 @@ class DeviceWorker:
 
     def _is_light(self) -> bool:
         few = self._batcher.waiting <= INLINE_BATCHES * self._full
-        return few and all(self._full_batch_s.get(lane, np.inf) <= INLINE_S for lane in self._batcher.lanes())
+        return few and all(self._full_batch_s.get(key, np.inf) <= INLINE_S for key in self._batcher.waiting_keys())
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """In the event loop, with the lock: see to it that what waits is computed, here or in the thread."""
@@ -188,7 +188,7 @@ class DeviceWorker:
         started = time.monotonic()
         try:
             pictures = run_batch(batch)
-        except Exception as error:  # a failing graph must not take the thread, or other lanes, with it
+        except Exception as error:  # a failing graph must not take the thread, or other queues, with it
             for piece in batch.pieces:
                 self._settle(piece.ticket.payload.loop, [piece.ticket.payload], error)
             return
@@ -234,8 +234,8 @@ class DeviceWorker:
         self.tracing.batch(name, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces])
         rate = batch.count / max(took, 1e-6)
         full_s = took * max(1.0, batch.pieces[0].ticket.batch / batch.count)
-        before_s = self._full_batch_s.get(batch.lane, full_s)
-        self._full_batch_s[batch.lane] = 0.8 * before_s + 0.2 * full_s
+        before_s = self._full_batch_s.get(batch.key, full_s)
+        self._full_batch_s[batch.key] = 0.8 * before_s + 0.2 * full_s
         self.rate = rate if self.rate == 0 else 0.9 * self.rate + 0.1 * rate
         self._metrics.observe("batch_pictures", batch.count, model=name)
         self._metrics.observe("compute_seconds", took, model=name)

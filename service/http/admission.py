@@ -1,5 +1,7 @@
 """Who may come in: API key, scope of the endpoint, requests a minute. Runs before anything is parsed."""
 
+import re
+
 from starlette.types import Scope
 
 from service.auth.keys import ApiKey
@@ -10,6 +12,7 @@ from service.redis.failures import as_service_errors
 # Health for orchestrators, metrics for Prometheus, and the page and documentation, which hold no data of anybody.
 OPEN = ("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/studio", "/favicon.ico")
 SAVING = ("/latents", "/directions")
+ADMIN = re.compile(r"^(/jobs/[^/]+/requeue|/models/[^/]+/default|/v2/repository/models/[^/]+/(un)?load)$")
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -48,7 +51,7 @@ def scope_of(method: str, path: str) -> str:
     """The scope that changing or computing something at a path needs; reading needs any key."""
     if any(path == prefix or path.startswith(prefix + "/") for prefix in SAVING):
         return "latents:write"
-    return "admin" if path.endswith("/requeue") else "sample"
+    return "admin" if ADMIN.search(path) else "sample"
 
 
 def token_of(scope: Scope) -> str:

@@ -9,10 +9,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.http import problems
 from service.http.fast.handler import SampleHandler
 from service.http.gate import Gate
+from service.http.hosts import HostPolicy
 from service.http.openapi import name_parts
 from service.http.routes import (
     arithmetic,
     directions,
+    discriminator,
     docs,
     health,
     images,
@@ -23,13 +25,14 @@ from service.http.routes import (
     models,
     openai,
     project,
+    redo,
+    repository,
     sample,
     training_runs,
     upsample,
     web,
 )
-from service.http.routes import discriminator as judge
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 from service.operations.jobs import start_runner
 from service.operations.project import ProjectRequest
 from service.operations.state import State, build_state, close_state
@@ -44,12 +47,14 @@ ROUTERS = (
     latents.router,
     directions.router,
     project.router,
-    judge.router,
+    discriminator.router,
+    redo.router,
     jobs.router,
     images.router,
     models.router,
     health.router,
     inference.router,
+    repository.router,
     openai.router,
     docs.router,
     training_runs.router,
@@ -79,11 +84,14 @@ class Application(FastAPI):
 def build_app(settings: Settings) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops."""
 
+    hosts = HostPolicy(settings)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
         if state.engine is not None:
-            app.state.handler = SampleHandler(state, state.engine) if settings.role != "worker" else None
+            if settings.role != "worker" and state.keyring is None and not state.tracing.is_on:
+                app.state.handler = SampleHandler(state, state.engine, hosts)
             start_runner(state)
         try:
             yield
@@ -101,14 +109,14 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    name_parts(app, forms=(UpsampleRequest, ProjectRequest, JudgeRequest))
+    name_parts(app, forms=(UpsampleRequest, ProjectRequest, DiscriminatorRequest))
     problems.install(app)
     for router in ROUTERS if settings.role != "worker" else (health.router,):
         app.include_router(router)
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    app.entrance = Gate(app.inside, lambda: state_of(app), settings.max_body_bytes, larger)
+    app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
     return app
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import UNFORESEEN, ClientClosedError, ServiceError, TooLargeError
+from service.errors import UNFORESEEN, ClientClosedError, CrossSiteError, ServiceError, TooLargeError
 from service.http.admission import admit
+from service.http.cors import headers_for, is_preflight, preflight_headers
+from service.http.hosts import SAFE, HostPolicy
 from service.http.problems import problem_response
 from service.observability.logs import about
 from service.operations.state import State
@@ -51,10 +53,13 @@ def with_security(headers: RawHeaders, request_id: str) -> RawHeaders:
 
 
 class Gate:
-    """Raw ASGI, outermost: request ids, drain, body size, headers and the request metrics."""
+    """Raw ASGI, outermost: hosts and origins, request ids, drain, body size, headers and the request metrics."""
 
-    def __init__(self, app: ASGIApp, state_of: Any, max_body_bytes: int, larger: Mapping[str, int]) -> None:
+    def __init__(
+        self, app: ASGIApp, state_of: Any, hosts: HostPolicy, max_body_bytes: int, larger: Mapping[str, int]
+    ) -> None:
         self._app = app
+        self._hosts = hosts
         self._state_of = state_of
         self._max_body = max_body_bytes
         self._larger = larger
@@ -76,6 +81,11 @@ class Gate:
     async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
         state.in_flight += 1
         try:
+            visit.origin = self._hosts.check(scope["method"], scope["http_version"], scope["headers"])
+            visit.varies = self._hosts.names_origins and scope["method"] in SAFE
+            if is_preflight(scope["method"], scope["headers"]):
+                await visit.allow()
+                return
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
             await admit(scope, state)
@@ -120,6 +130,10 @@ class _Visit:
         self._started = time.perf_counter()
         self.status = 0
         self.traceparent: str | None = None
+        self.origin: bytes | None = None
+        """The foreign origin whose page may read the answer."""
+        self.varies = False
+        """Whether another origin would get other headers."""
 
     @property
     def route(self) -> str:
@@ -132,7 +146,18 @@ class _Visit:
             message["headers"] = with_security(message["headers"], self.request_id)
             if self.traceparent is not None:
                 message["headers"].append((b"traceparent", self.traceparent.encode()))
+            message["headers"] += headers_for(self.origin) if self.origin is not None else []
+            message["headers"] += [(b"vary", b"origin")] if self.varies else []
         await self._send(message)
+
+    async def allow(self) -> None:
+        """Answer a preflight. Raises CrossSiteError for an origin that nobody named."""
+        origin, self.origin = self.origin, None
+        if origin is None:
+            raise CrossSiteError("GANYMEDE_ALLOWED_ORIGINS does not name the origin of this page")
+        headers = preflight_headers(origin, self._scope["headers"])
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def fail(self, error: ServiceError, scope: Scope, receive: Receive) -> None:
         if isinstance(error, ClientClosedError) or self.status:

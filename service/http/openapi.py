@@ -12,7 +12,7 @@ from service.http.picture_body import form_name, form_schema
 _STATUSES = {
     400: "Malformed request",
     401: "API key needed",
-    403: "Not allowed",
+    403: "Not allowed, or sent by another site's page",
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
@@ -20,6 +20,7 @@ _STATUSES = {
     410: "Gone",
     413: "Too large",
     415: "Not a supported media type",
+    421: "Sent to a host that is not this server",
     422: "Invalid value",
     429: "Queue or quota full; see Retry-After",
     501: "Needs a library that is not installed",
@@ -41,6 +42,7 @@ _OK: dict[str, Any] = {
         "image/jpeg": _BINARY,
         "application/zip": _BINARY,
         "application/x-npy": _BINARY,
+        "application/x-npz": _BINARY,
         "text/event-stream": {"schema": {"type": "string"}},
     },
 }

@@ -41,7 +41,7 @@ def page_of(name: str) -> Schema:
 
 
 _MODEL = {
-    "name": TEXT, "digest": TEXT, "reference": TEXT, "family": TEXT, "description": TEXT, "provider": TEXT,
+    "name": TEXT, "digest": TEXT, "reference": TEXT, "is_default": YES_NO, "family": TEXT, "description": TEXT, "provider": TEXT,
     "image": record(width=WHOLE, height=WHOLE, channels=WHOLE),
     "latent": record(distribution=TEXT, size=WHOLE),
     "labels": {"type": ["array", "null"], "items": TEXT},
@@ -95,7 +95,8 @@ COMPONENTS: dict[str, Schema] = {
     "Features": record(model=TEXT, size=WHOLE, features={"type": "array", "items": NUMBER}),
     "Model": record(**_MODEL),
     "ModelPage": record(
-        data=listing("Model"), next_cursor=MAYBE_TEXT, default=MAYBE_TEXT, refused={"type": "array", "items": ANY_OBJECT},
+        data=listing("Model"), next_cursor=MAYBE_TEXT, default=MAYBE_TEXT, unloaded=TEXTS,
+        refused={"type": "array", "items": ANY_OBJECT},
         limits={"type": "object", "additionalProperties": WHOLE},
     ),
     "ModelInFull": record(**_MODEL, manifest=ANY_OBJECT, card=MAYBE_TEXT),

@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.http.app import build_app, handler_of, state_of
-from service.http.fast.connection import protocol_of
+from service.http.fast.connection import Connection
 from service.operations.state import resolve_device
 from service.processes.connection_sharing import ConnectionShare
 from service.processes.group import children_of, process_count
@@ -123,7 +124,7 @@ def run(
     app = build_app(settings)
     config = uvicorn.Config(
         app,
-        http=protocol_of(lambda: handler_of(app), share),
+        http=cast(type[asyncio.Protocol], partial(Connection, handler_of=lambda: handler_of(app), share=share)),
         ws="none",
         access_log=False,
         log_config=None,

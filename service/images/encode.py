@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import save_files
+from save_files import Metadata, Recipe
 from service.images.png import Pixels as Pixels
 from service.images.png import png
-from service.images.recipe import Metadata, Recipe, png_chunks, xmp_packet
+from service.images.recipe import png_chunks
 
 ImageFormat = Literal["png", "webp", "jpeg"]
 
@@ -39,7 +41,7 @@ def on_white(picture: Image.Image) -> Image.Image:
 def encode(
     pixels: Pixels, image_format: ImageFormat, recipe: Recipe | None = None, metadata: Metadata = "full"
 ) -> bytes:
-    """One picture as a file; the same pixels and recipe give the same bytes. The recipe travels in PNG only.
+    """One picture as a file, its recipe inside; the same pixels and recipe give the same bytes.
 
     PNG and WebP keep alpha; JPEG has none, there the picture lies on white.
     """
@@ -48,11 +50,12 @@ def encode(
     buffer = io.BytesIO()
     picture = to_image(pixels)
     if image_format == "webp":
-        picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2, xmp=xmp_packet(metadata))
-    else:
-        flat = on_white(picture) if picture.mode == "RGBA" else picture
-        flat.save(buffer, "JPEG", quality=JPEG_QUALITY, xmp=xmp_packet(metadata))
-    return buffer.getvalue()
+        blocks = {"exif": save_files.exif(recipe, metadata), "xmp": save_files.xmp(metadata)}
+        picture.save(buffer, "WEBP", quality=WEBP_QUALITY, method=2, **blocks)
+        return buffer.getvalue()
+    flat = on_white(picture) if picture.mode == "RGBA" else picture
+    flat.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return save_files.in_jpeg(buffer.getvalue(), recipe, metadata)
 
 
 def encode_npy(stack: NDArray[np.generic]) -> bytes:

@@ -1,48 +1,29 @@
-"""The recipe inside a PNG of ours, read back. The file is untrusted: only its text chunks are looked at, never pixels."""
+"""The recipe inside a picture of ours, read back. The file is untrusted: only its text is looked at, never pixels."""
 
-import io
-import json
-import warnings
-from typing import Any
-
-from PIL import Image, PngImagePlugin
-
+import save_files
+from save_files import DamagedRecipeError, Recipe
 from service.errors import InvalidValueError, UnsupportedPictureError
-from service.images.recipe import CHUNK, MAX_CHUNK_BYTES
+from service.images.uploads import read_header
 
 POINTER = "/from/image"
 
 
-def read_recipe(data: bytes) -> dict[str, Any]:
-    """The `ganymede` chunk of a PNG as an object; what it claims is still to be checked.
+def read_recipe(data: bytes, pointer: str = POINTER) -> Recipe:
+    """The recipe of a PNG, WebP, JPEG or GIF as an object; what it claims is still to be checked.
 
-    Raises UnsupportedPictureError for what is no PNG and InvalidValueError for one without a readable recipe.
+    Raises UnsupportedPictureError for what is no picture and InvalidValueError for one without a readable recipe.
     """
-    text = _text_of(data).get(CHUNK)
-    if text is None:
-        raise _refusal("this PNG carries no recipe: it is not one of ours, or its text chunks were stripped")
-    if len(text) > MAX_CHUNK_BYTES:
-        raise _refusal(f"the recipe is longer than {MAX_CHUNK_BYTES} characters")
     try:
-        recipe = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _refusal("the recipe in this PNG is damaged") from None
-    if not isinstance(recipe, dict):
-        raise _refusal("the recipe in this PNG is damaged")
+        recipe = save_files.read_recipe(data)
+    except DamagedRecipeError as error:
+        raise _refusal(str(error), pointer) from None
+    if recipe is None:
+        header = read_header(data)
+        if header is None or header.width is None:
+            raise UnsupportedPictureError("this is not a readable PNG, WebP, JPEG or GIF")
+        raise _refusal("this picture carries no recipe: it is not one of ours, or its metadata was stripped", pointer)
     return recipe
 
 
-def _text_of(data: bytes) -> dict[str, str]:
-    """Text chunks before the pixels, which is where we write ours. Pillow bounds their unpacked size."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=("PNG",))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise UnsupportedPictureError("this is not a readable PNG") from None
-    assert isinstance(picture, PngImagePlugin.PngImageFile)
-    return {key: str(value) for key, value in picture.info.items() if isinstance(key, str) and isinstance(value, str)}
-
-
-def _refusal(sentence: str) -> InvalidValueError:
-    return InvalidValueError(sentence, errors=[{"pointer": POINTER, "detail": sentence}])
+def _refusal(sentence: str, pointer: str) -> InvalidValueError:
+    return InvalidValueError(sentence, errors=[{"pointer": pointer, "detail": sentence}])

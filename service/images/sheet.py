@@ -16,9 +16,14 @@ def columns_for(count: int) -> int:
     return max(1, math.ceil(math.sqrt(count)))
 
 
+def columns_of(count: int, wished: int | None = None) -> int:
+    """Columns of a sheet of `count` pictures when `wished` were asked for."""
+    return min(count, wished or columns_for(count))
+
+
 def contact_sheet(pictures: Sequence[Pixels], columns: int | None = None) -> Pixels:
     """One uint8 picture [H, W, c] with all pictures on white paper, 2 pixels apart; sizes may differ, cells are the largest."""
-    columns = min(len(pictures), columns or columns_for(len(pictures)))
+    columns = columns_of(len(pictures), columns)
     rows = math.ceil(len(pictures) / columns)
     height, width = (max(p.shape[axis] for p in pictures) for axis in (0, 1))
     channels = max(p.shape[2] for p in pictures)

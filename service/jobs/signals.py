@@ -14,6 +14,7 @@ from service.redis.keys import RedisKeys
 
 log = logging.getLogger("ganymede.jobs")
 
+KINDS = ("work", "events", "cancel", "versions")
 QUIET_S = 5.0  # after this long without a word the link is probed; after twice as long it is made anew
 
 
@@ -25,13 +26,13 @@ class Signals:
 
     def __init__(self, redis: Redis, keys: RedisKeys) -> None:
         self._redis = redis
-        self._channels = {keys.name(f"signal_{kind}").encode(): kind for kind in ("work", "events", "cancel")}
-        self._listeners: dict[str, list[Callable[[str | None], None]]] = {"work": [], "events": [], "cancel": []}
+        self._channels = {keys.name(f"signal_{kind}").encode(): kind for kind in KINDS}
+        self._listeners: dict[str, list[Callable[[str | None], None]]] = {kind: [] for kind in KINDS}
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     def listen(self, kind: str, listener: Callable[[str | None], None]) -> None:
-        """Call `listener` at each signal of a kind: work, events or cancel. It must not block."""
+        """Call `listener` at each signal of a kind of KINDS. It must not block."""
         self._listeners[kind].append(listener)
         if self._task is None:
             outlives_caller = contextvars.Context()  # its log lines are not about the request that came first

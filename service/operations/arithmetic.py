@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from models.mathematics.latents import Vector, normalise
 from models.mathematics.walks import neighbours
 from service.engine.model import Model
-from service.latents.expressions import Node, names_of, seeds_of, terms_of
+from service.latents.expressions import Evaluation, Node, names_of, seeds_of, terms_of
 from service.latents.expressions.tree import Call, Name, Number, Product, Sum
 from service.operations.base import Attachments, Context
 from service.operations.equation import equation_picture
@@ -76,7 +76,7 @@ async def arithmetic(context: Context, request: ArithmeticRequest, attachments: 
     need_sampler(model)
     raw = await from_expression(context, model, node)
     result = dataclasses.replace(raw, vector=_settled(model, raw.vector, request.normalize))
-    pictures = await _pictures(context, model, request, node, result)
+    pictures = await combined_pictures(context, model, request, node, result)
     extra: dict[str, Any] = {"expression": result.expression, "norm": float(np.linalg.norm(raw.vector))}
     extra["parents"] = [{"id": parent.id, "name": parent.name} for parent in result.parents]
     if request.save_as is not None:
@@ -122,7 +122,15 @@ def _settled(model: Model, vector: Vector, wanted: bool) -> Vector:
     return normalise(model.manifest.latent, vector) if wanted else vector
 
 
-async def _pictures(context: Context, model: Model, request: ArithmeticRequest, node: Node, result: Found) -> Pictures:
+async def combined_pictures(
+    context: Context,
+    model: Model,
+    request: ArithmeticRequest,
+    node: Node,
+    result: Found,
+    sources: Evaluation | None = None,
+) -> Pictures:
+    """The result, its neighbours, or the equation. `sources`: what the names stand for, where the shelf is not asked."""
     recipe = {"expression": result.expression, "normalize": request.normalize}
     around = request.neighbourhood
     wants = [want_of(model, dataclasses.replace(result, name=request.save_as), request.label, recipe)]
@@ -141,7 +149,8 @@ async def _pictures(context: Context, model: Model, request: ArithmeticRequest, 
     pictures = dataclasses.replace(pictures, extra={"result_index": (around.n if around else 0) // 2})
     if request.layout != "equation":
         return pictures
-    return await equation_picture(context, model, node, request, pictures)
+    neighbourhood = None if around is None else around.model_dump()
+    return await equation_picture(context, model, node, request, pictures, neighbourhood, sources)
 
 
 def _surrounded(model: Model, centre: Want, around: Neighbourhood, on_prior: bool) -> list[Want]:

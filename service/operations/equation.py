@@ -1,13 +1,17 @@
 """The pictures of an equation: what every operand and each of its exemplars looks like."""
 
 import asyncio
+import base64
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from models.mathematics.latents import normalise
+from models.errors import LatentError
+from models.mathematics.latents import Vector, check, draw, normalise
 from service.engine.model import Model
+from service.errors import InvalidValueError
 from service.images.encode import magnify
 from service.images.equation import Column, draw_equation
 from service.images.png import Pixels
@@ -27,19 +31,30 @@ from service.latents.expressions.tree import Number, Product
 from service.operations.base import Context
 from service.operations.generate import Want, check_result_pixels, engine_of, label_index
 from service.operations.lookup import evaluation
+from service.operations.read_back import floats_of
 from service.operations.requests import Generation
 from service.operations.results import Picture, Pictures
 
 
 async def equation_picture(
-    context: Context, model: Model, node: Node, request: Generation, result: Pictures
+    context: Context,
+    model: Model,
+    node: Node,
+    request: Generation,
+    result: Pictures,
+    neighbourhood: dict[str, Any] | None = None,
+    sources: Evaluation | None = None,
 ) -> Pictures:
-    """`result` as one picture: operands with their exemplars, signs, and what comes out (a sheet of neighbours too)."""
+    """`result` as one picture: operands with their exemplars, signs, and what comes out (a sheet of neighbours too).
+
+    Its recipe carries the numbers of every saved operand, so that it can be drawn again where nothing is saved.
+    """
+    sources = sources or await evaluation(context, model, node)
     terms = terms_of(node)
     shown = [_nodes(term) for term in terms]
     count = sum(len(nodes) for nodes in shown)
     check_result_pixels(context.state.settings, model, count + len(result.pictures), request.scale)
-    pixels = await _generate(context, model, [part for nodes in shown for part in nodes], node, request, result)
+    pixels = await _generate(context, model, [part for nodes in shown for part in nodes], sources, request, result)
     made = iter(pixels)
     pictures = [[next(made) for _ in nodes] for nodes in shown]
     columns = [_column(term, own) for term, own in zip(terms, pictures, strict=True)]
@@ -47,10 +62,42 @@ async def equation_picture(
     side = result.pictures[0].pixels.shape[:2]
     drawn = await asyncio.to_thread(draw_equation, columns, outcome, (side[0], side[1]), "")
     middle = result.pictures[result.extra["result_index"]]
-    recipe: dict[str, Any] = {**middle.recipe, "layout": "equation"}
+    recipe: dict[str, Any] = {**middle.recipe, "layout": "equation", "operands": _operands(sources)}
+    recipe |= {} if neighbourhood is None else {"neighbourhood": neighbourhood}
     single = Picture(drawn, None, middle.label, middle.latent, recipe)
     extra = {**result.extra, "result_index": 0}
     return dataclasses.replace(result, pictures=(single,), columns=None, stack=None, extra=extra)
+
+
+def _operands(sources: Evaluation) -> dict[str, dict[str, str]]:
+    """What the names of an expression stand for, as base64 of float32."""
+
+    def packed(vectors: Mapping[str, Vector]) -> dict[str, str]:
+        return {name: base64.b64encode(row.astype("<f4").tobytes()).decode() for name, row in vectors.items()}
+
+    return {"latents": packed(sources.latents), "directions": packed(sources.directions)}
+
+
+def operands_of(model: Model, node: Node, recipe: Mapping[str, Any]) -> Evaluation:
+    """The inverse: the sources of an equation from its recipe. Raises InvalidValueError where one is missing or wrong."""
+    operands, prior = recipe.get("operands"), model.manifest.latent
+    groups = operands if isinstance(operands, dict) else {}
+    saved = {leaf.name: _operand(model, groups.get("latents"), leaf.name) for leaf in names_of(node)}
+    arrows = {leaf.name: _operand(model, groups.get("directions"), leaf.name) for leaf in directions_of(node)}
+    return Evaluation(saved, arrows, lambda seed: draw(prior, [seed])[0])
+
+
+def _operand(model: Model, group: Any, name: str) -> Vector:
+    if not isinstance(group, dict) or name not in group:
+        raise InvalidValueError(f"the recipe does not say what {name!r} is")
+    return _checked(model, group[name])
+
+
+def _checked(model: Model, text: Any) -> Vector:
+    try:
+        return check(model.manifest.latent, floats_of(text))
+    except LatentError as error:
+        raise InvalidValueError(f"an operand in the recipe is damaged: {error}") from None
 
 
 def _factor(node: Node) -> tuple[str, Node]:
@@ -77,11 +124,10 @@ def _column(term: Term, pixels: list[Pixels]) -> Column:
 
 
 async def _generate(
-    context: Context, model: Model, nodes: list[Node], whole: Node, request: Generation, result: Pictures
+    context: Context, model: Model, nodes: list[Node], sources: Evaluation, request: Generation, result: Pictures
 ) -> list[Pixels]:
     if not nodes:
         return []
-    sources = await evaluation(context, model, whole)
     label = result.pictures[result.extra["result_index"]].label
     index = None if label is None else label_index(model, label)
     wants = [Want(_vector(model, node, sources), None, index) for node in nodes]

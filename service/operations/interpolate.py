@@ -102,9 +102,16 @@ def _labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> li
     """The class asked for; else that of the nearer stop, so the class changes half way."""
     if request.label is not None or model.manifest.labels is None:
         return [label_index(model, request.label)] * request.frames
-    own = [stop.label if stop.label is not None else label_index(model, None, stop.seed) for stop in stops]
+    own = _own_labels(model, request, stops)
     places = positions(len(stops), request.frames, request.loop)
     return [own[(leg + (share >= 0.5)) % len(own)] for leg, share in places]
+
+
+def _own_labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[int | None]:
+    """The class of every stop."""
+    if request.label is not None:
+        return [label_index(model, request.label)] * len(stops)
+    return [stop.label if stop.label is not None else label_index(model, None, stop.seed) for stop in stops]
 
 
 async def _frames(
@@ -159,6 +166,11 @@ def _notes(request: InterpolateRequest, stops: list[Found]) -> tuple[str, ...]:
 def _recipe(model: Model, request: InterpolateRequest, stops: list[Found]) -> dict[str, Any]:
     """The walk as a whole: its stops as numbers, which is shorter than every frame's."""
     rows = [base64.b64encode(stop.vector.astype("<f4").tobytes()).decode() for stop in stops]
-    walked = {k: getattr(request, k) for k in ("frames", "loop", "detail", "truncation", "scale")}
+    walked = {k: getattr(request, k) for k in ("frames", "loop", "detail", "truncation", "scale", "fps")}
     shared = {"version": 1, "op": "interpolate", **model.identity, "method": _method(model, request)}
-    return {**shared, **walked, "stops": rows, "items": []}
+    labels = {} if model.manifest.labels is None else {"labels": _stop_labels(model, request, stops)}
+    return {**shared, **walked, **labels, "stops": rows, "items": []}
+
+
+def _stop_labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[str | None]:
+    return [model.label_name(index) for index in _own_labels(model, request, stops)]

@@ -63,9 +63,20 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
     part = part_of(job.part)
     context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id, part)
     body = row.request.model_validate_json(job.payload)
-    with state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at):
+    await _need_model(state, body)
+    with (
+        state.catalogue.accepted(),
+        state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at),
+    ):
         result = await row.run(context, body, job.attachments)
         return await asyncio.to_thread(pack, result)
+
+
+async def _need_model(state: State, body: BaseModel) -> None:
+    """A version that was unloaded after the job was accepted is opened once more."""
+    reference = getattr(body, "model", None)
+    if reference is not None and any(bundle.reference == reference for bundle in state.catalogue.unloaded()):
+        await asyncio.to_thread(state.catalogue.reopen, reference)
 
 
 async def merge(job: Job, parts: list[bytes]) -> bytes:

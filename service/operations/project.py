@@ -4,6 +4,7 @@ import asyncio
 import base64
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +16,10 @@ from models.runtimes.base import Array, from_pixels, to_pixels
 from models.runtimes.projection import Projection, Search, project
 from service.engine.model import Model
 from service.errors import NotInstalledError
-from service.images.encode import encode, magnify
+from service.images.encode import encode
 from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import Want, describe, label_index, need_sampler
+from service.operations.generate import Want, generate, label_index, need_sampler
 from service.operations.latents import Tags
 from service.operations.requests import Delivery, Label, ModelReference, Name, Seed
 from service.operations.results import Pictures
@@ -59,7 +60,7 @@ async def project_picture(context: Context, request: ProjectRequest, attachments
     search = Search(restarts=request.restarts, steps=request.steps, seed=request.seed)
     found = await _search(context, model, target, search, label)
     extra = await _kept(context, model, request, found, label)
-    return _answer(model, request, found, label, extra)
+    return await _answer(context, model, request, found, label, extra)
 
 
 def fitted(decoded: Decoded, model: Model, fit: str) -> Array:
@@ -142,14 +143,13 @@ def distance(found: Projection) -> dict[str, float]:
     return {"psnr_db": round(found.psnr_db, 2), "rmse_levels": round(found.rmse * 127.5, 2)}
 
 
-def _answer(
-    model: Model, request: ProjectRequest, found: Projection, label: int | None, extra: dict[str, Any]
+async def _answer(
+    context: Context, model: Model, request: ProjectRequest, found: Projection, label: int | None, extra: dict[str, Any]
 ) -> Pictures:
     notes: tuple[str, ...] = ()
     if found.psnr_db < POOR_DB:
         notes = (f"the generator cannot make this picture; the nearest it found is {found.psnr_db:.1f} dB away",)
     want = Want(found.vector, None, label, request.save_as, {"distance": distance(found)})
-    pixels = magnify(to_pixels(found.picture[None]), request.scale)
-    pictures = describe(model, [want], pixels, 1.0, request.scale, "project")
-    provider = "TorchScript-cpu"
-    return Pictures(model.reference, provider, pictures, notes=notes, extra=extra)
+    # drawn by the engine like every other picture: what is made again from this recipe is this picture
+    pictures = await generate(context, model, [want], scale=request.scale, op="project")
+    return replace(pictures, notes=notes, extra=extra)

@@ -18,21 +18,37 @@ from service.operations.vectors import Found, from_seed
 
 
 def from_recipe(model: Model, recipe: Mapping[str, Any]) -> Found:
-    """The latent a PNG's recipe claims; every claim is checked. Raises InvalidValueError or ConflictError."""
+    """The latent a picture's recipe claims; every claim is checked. Raises InvalidValueError or ConflictError."""
     if recipe.get("model") != model.reference:
         raise ConflictError(f"the picture was made by {str(recipe.get('model'))[:90]}, not by {model.reference}")
-    label = recipe.get("label")
+    found = found_of_recipe(model, recipe)
     try:
-        index = None if label is None else label_index(model, str(label))
-        found = _numbers(model, recipe)
         truncation = float(recipe.get("truncation", 1.0))
-    except (TypeError, ValueError, binascii.Error, LatentError):
+    except (TypeError, ValueError):
         raise _bad_recipe("the recipe in this picture holds no latent of this model") from None
     if not 0.0 <= truncation <= 2.0:
         raise _bad_recipe("the recipe in this picture has an impossible truncation")
     vector = latents.truncate(found.vector, truncation)
-    seed = found.seed if truncation == 1.0 else None
-    return replace(found, vector=vector, seed=seed, origin="image", label=found.label if label is None else index)
+    return replace(found, vector=vector, seed=found.seed if truncation == 1.0 else None)
+
+
+def found_of_recipe(model: Model, recipe: Mapping[str, Any]) -> Found:
+    """The latent before truncation, with seed and class, of one picture's recipe. Raises InvalidValueError."""
+    label = recipe.get("label")
+    try:
+        index = None if label is None else label_index(model, str(label))
+        found = _numbers(model, recipe)
+    except (TypeError, ValueError, binascii.Error, LatentError):
+        raise _bad_recipe("the recipe in this picture holds no latent of this model") from None
+    return replace(found, origin="image", label=found.label if label is None else index)
+
+
+def floats_of(text: Any) -> Vector:
+    """Base64 as float32 [n]. Raises InvalidValueError."""
+    try:
+        return _floats(base64.b64decode(str(text), validate=True))
+    except (ValueError, binascii.Error):
+        raise _bad_recipe("the numbers in this recipe are damaged") from None
 
 
 def _numbers(model: Model, recipe: Mapping[str, Any]) -> Found:

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from save_files import Metadata
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True, description="0 … 2³²−1")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -12,6 +14,15 @@ ModelReference = Annotated[
     Field(description="name or name@digest; absent: the default model", examples=["fashion32"]),
 ]
 Label = Annotated[int, Field(ge=0, strict=True)] | Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+_METADATA = {True: "full", "true": "full", False: "none", "false": "none"}
+"""What a boolean means, also as text: forms and addresses have no booleans."""
+MetadataWish = Annotated[
+    Metadata,
+    BeforeValidator(lambda wish: _METADATA.get(wish, wish) if isinstance(wish, bool | str) else wish),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": ["full", "minimal", "none"]}, {"type": "boolean"}]}),
+]
 
 
 class Strict(BaseModel):
@@ -26,7 +37,7 @@ class Delivery(Strict):
     response_format: Literal["url", "b64_json"] = Field("url", description="How JSON carries each picture.")
     output_format: Literal["png", "webp", "jpeg"] = Field("png", description="Format of pictures inside JSON and zip.")
     layout: Literal["images", "grid"] = Field("images", description="grid: one contact sheet instead of pictures.")
-    metadata: Literal["full", "minimal", "none"] = Field("full", description="Recipe and source mark inside the files.")
+    metadata: MetadataWish = Field("full", description="Recipe and source mark inside the files; false: none.")
     timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
     webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
 

@@ -17,9 +17,10 @@ from models.errors import RuntimeUnavailableError
 from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from service.auth.keys import KeyRing, RateLimiter
-from service.engine.catalogue import Catalogue
+from service.engine.catalogue import Catalogue, follow, watch
 from service.engine.engine import Engine
 from service.engine.model import Model, open_model
+from service.engine.versions import VersionStore
 from service.images.uploads import Decoder
 from service.jobs.queue import JobQueue, QueueSettings
 from service.jobs.runner import JobRunner
@@ -46,6 +47,7 @@ class State:
     settings: Settings
     metrics: Metrics
     catalogue: Catalogue
+    versions: VersionStore
     engine: Engine | None
     encoders: ThreadPoolExecutor
     redis: Redis
@@ -73,7 +75,7 @@ async def build_state(settings: Settings) -> State:
     device = resolve_device(settings) if has_engine else "cpu"
     opener = _opener(settings, device, has_engine)
     alone = device != "cpu" or settings.runtime == "auto"  # what is timed needs the processor for itself
-    catalogue = Catalogue(settings.bundles, opener, settings.default_model, 1 if alone else settings.cores)
+    catalogue = Catalogue(lambda: settings.bundles, opener, settings.default_model, 1 if alone else settings.cores)
     opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
     redis, close_redis = await open_redis(settings)
     await opening
@@ -82,6 +84,7 @@ async def build_state(settings: Settings) -> State:
     engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline, tracing) if has_engine else None
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
     keys = RedisKeys("{" + settings.redis_namespace + "}")
+    versions = VersionStore(redis, keys)
     latents, directions = (
         LatentStore(redis, keys, quota_per_model=settings.max_latents_per_model, what=what)
         for what in ("latent", "direction")
@@ -90,17 +93,20 @@ async def build_state(settings: Settings) -> State:
     jobs = JobQueue(redis, keys, queue_settings(settings))
     keyring = KeyRing(settings.api_keys_file) if settings.api_keys_file else None
     state = State(
-        settings, metrics, catalogue, engine, encoders, redis, keys, latents, directions, uploads,
+        settings, metrics, catalogue, versions, engine, encoders, redis, keys, latents, directions, uploads,
         jobs, keyring, RateLimiter(redis, keys), tracing,
     )  # fmt: skip
     metrics.follow("in_flight_requests", lambda: state.in_flight)
     metrics.follow("waiting_pictures", lambda: engine.waiting if engine is not None else 0)
     state.closers += [close_redis, uploads.close, jobs.close]
+    await follow(catalogue, versions)
     _count_models(state)
     if settings.webhook_hosts:
         hooks = Webhooks(jobs, settings.webhook_secret, settings.webhook_hosts)
         state.tasks.append(asyncio.create_task(hooks.run(), name="webhooks"))
-    watcher = catalogue.watch(settings.bundle_poll_s, lambda: _count_models(state))
+    decided = asyncio.Event()
+    jobs.signals.listen("versions", lambda _: decided.set())
+    watcher = watch(catalogue, versions, settings.bundle_poll_s, decided, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
     if settings.processes > 1:
         _share_metrics(state)

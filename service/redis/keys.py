@@ -34,6 +34,9 @@ TABLE: dict[str, KeyRow] = {
     "signal_work": KeyRow("signal:work", "channel", "-", "says that a job waits"),
     "signal_events": KeyRow("signal:events", "channel", "-", "says which job has a new event"),
     "signal_cancel": KeyRow("signal:cancel", "channel", "-", "says which running job is to stop"),
+    "signal_versions": KeyRow("signal:versions", "channel", "-", "says that a version was chosen, loaded or unloaded"),
+    # bundles
+    "versions": KeyRow("versions", "hash", "for ever", "which version a name stands for, which versions are unloaded"),
     # limits
     "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: next free moment"),
     # saved latents

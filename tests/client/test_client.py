@@ -9,10 +9,11 @@ from ganymede_client import AsyncClient, Client, Job, ServerError, TransportErro
 from scripts.sync_client import CLIENT, written
 from service.http.app import build_app
 from service.operations.arithmetic import ArithmeticRequest
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 from service.operations.interpolate import InterpolateRequest
 from service.operations.latents import SaveRequest
 from service.operations.project import ProjectRequest
+from service.operations.redo import RedoRequest
 from service.operations.sample import SampleRequest
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
@@ -20,7 +21,7 @@ from tests.conftest import ClientFactory
 
 
 async def through(client: httpx.AsyncClient) -> AsyncClient:
-    return AsyncClient("http://test", transport=httpx.ASGITransport(app=client.app))  # type: ignore[attr-defined]
+    return AsyncClient("http://localhost", transport=httpx.ASGITransport(app=client.app))  # type: ignore[attr-defined]
 
 
 async def test_pictures_are_at_hand(client_with: ClientFactory) -> None:
@@ -75,7 +76,7 @@ def test_retries_follow_retry_after() -> None:
             raise httpx.ReadError("gone", request=request)
         return httpx.Response(200, json={"data": []})
 
-    with Client("http://test", transport=httpx.MockTransport(answer)) as ganymede:
+    with Client("http://localhost", transport=httpx.MockTransport(answer)) as ganymede:
         assert ganymede.models() == {"data": []}
         assert seen == ["/models"] * 3
         with pytest.raises(TransportError):
@@ -100,7 +101,8 @@ def test_every_endpoint_has_a_method() -> None:
     ("typed", "request_type", "given"),
     [(options.Sample, SampleRequest, set()), (options.Arithmetic, ArithmeticRequest, {"expression"}),
      (options.Interpolate, InterpolateRequest, {"stops"}), (options.Upsample, UpsampleRequest, set()),
-     (options.Project, ProjectRequest, set()), (options.Judge, JudgeRequest, set()),
+     (options.Project, ProjectRequest, set()), (options.Judge, DiscriminatorRequest, set()),
+     (options.Redo, RedoRequest, {"recipe", "image"}),
      (options.Save, SaveRequest, {"name", "source"})],
 )  # fmt: skip
 def test_the_types_are_the_servers(typed: type, request_type: type[BaseModel], given: set[str]) -> None:

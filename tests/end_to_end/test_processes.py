@@ -81,7 +81,7 @@ def connections_of(pid: int) -> set[str]:
 
 def _picture(connection: socket.socket, seed: int) -> bool:
     body = b'{"model":"tiny","seed":%d}' % seed
-    head = b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    head = b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     connection.sendall(head % len(body) + body)
     answer = connection.recv(1 << 16)
     return answer.startswith(b"HTTP/1.1 200") and b"IEND" in answer

@@ -34,7 +34,9 @@ def test_sigterm_drains(tmp_path: Path, bundle_folder: Path) -> None:
         port = int(address.rsplit(":", 1)[1])
         asking = [socket.create_connection(("127.0.0.1", port), 60) for _ in range(4)]
         body = b'{"model": "tiny", "n": 500, "seed": 1}'
-        head = b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        head = (
+            b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        )
         for connection in asking:
             connection.sendall(head % len(body) + body)
         time.sleep(0.3)

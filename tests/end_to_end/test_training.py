@@ -1,4 +1,4 @@
-"""From real pictures to a served bundle: trained, killed, resumed, exported, and picked up by a running server."""
+"""From a folder of pictures to a served bundle: trained, killed, resumed, exported, and picked up by a running server."""
 
 import subprocess
 import sys
@@ -6,16 +6,15 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.bundles import make_tiny
-from tests.conftest import SHARED_DATA
 from tests.end_to_end.processes import environment, running
+from tests.training.pictures import make_pictures
 from training.run.run_folder import RunFolder
 
-FACES = [
-    f"data.path={SHARED_DATA / 'faces'}", "data.limit=64", "data.size=16", "generator.width=4", "discriminator.width=4",
-    "run.batch=16", "run.steps=40", "run.snapshot_every=4", "run.precision=float32", "ema.standing_batches=2",
+SMALL = [
+    "data.path=pictures", "data.size=16", "generator.width=4", "discriminator.width=4", "run.batch=16", "run.steps=40",
+    "run.snapshot_every=4", "run.precision=float32", "ema.standing_batches=2",
 ]  # fmt: skip
 
 
@@ -32,13 +31,13 @@ def wait_for(condition: object, seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(not (SHARED_DATA / "faces").is_dir(), reason="../shared is not here")
-def test_faces_from_the_command_line_to_a_running_server(tmp_path: Path) -> None:
+def test_pictures_from_the_command_line_to_a_running_server(tmp_path: Path) -> None:
     """The new bundle is listed and sampled without a restart; the run it comes from was killed on the way."""
     run, bundles = tmp_path / "run", tmp_path / "bundles"
     bundles.mkdir()
     make_tiny(bundles, "tiny")
-    first = training(tmp_path, "train", "faces64", *FACES, "--run", str(run))
+    make_pictures(tmp_path / "pictures", count=32, side=80)
+    first = training(tmp_path, "train", "faces64-2016", *SMALL, "--run", str(run))
     wait_for(lambda: RunFolder(run).latest_step())
     first.kill()
     first.wait()

@@ -5,8 +5,11 @@ import re
 from pathlib import Path
 
 import kubernetes_validate
+import pytest
 import yaml
 
+from service.errors import MisdirectedError
+from service.http.hosts import HostPolicy
 from service.observability.metrics import TABLE as METRICS
 from service.redis.keys import RedisKeys
 from service.settings import Settings
@@ -60,3 +63,22 @@ def test_manifests_fit_the_kubernetes_schemas() -> None:
             kubernetes_validate.validate(manifest, "1.31", strict=True)
             checked += 1
     assert checked == 6
+
+
+def test_the_deployments_name_the_hosts_they_are_reached_by() -> None:
+    """Other containers say `api`; pods say the service's name; probes and scrapes say an address."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["api"]["environment"]
+    pods = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "api.yaml").read_text()))
+    listed = pods[1]["spec"]["template"]["spec"]["containers"][0]["env"]
+    on_kubernetes = {row["name"]: row["value"] for row in listed}["GANYMEDE_ALLOWED_HOSTS"]
+    default = re.fullmatch(r"\$\{GANYMEDE_ALLOWED_HOSTS:-(.*)\}", compose["GANYMEDE_ALLOWED_HOSTS"])
+    assert default
+    for allowed, hosts in (
+        (default[1], ("api:8000", "localhost:8000", "172.18.0.4:8000")),
+        (on_kubernetes, ("ganymede", "ganymede.shop.svc.cluster.local", "10.2.3.4:8000", "[fd00::7]:8000")),
+    ):
+        policy = HostPolicy(Settings(host="0.0.0.0", allowed_hosts=allowed))
+        for host in hosts:
+            policy.check("GET", "1.1", [(b"host", host.encode())])
+        with pytest.raises(MisdirectedError):
+            policy.check("GET", "1.1", [(b"host", b"evil.example")])

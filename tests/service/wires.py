@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
 
 from service.http.app import handler_of
-from service.http.fast.connection import Connection, protocol_of
+from service.http.fast.connection import Connection
 from tests.service.http.test_json_route import VARYING
 
 Open = Callable[..., Any]
@@ -21,7 +22,11 @@ class Wire(asyncio.Transport):
     def __init__(self, app: Any) -> None:
         super().__init__()
         config = uvicorn.Config(
-            app, http=protocol_of(lambda: handler_of(app)), ws="none", access_log=False, log_config=None
+            app,
+            http=partial(Connection, handler_of=lambda: handler_of(app)),
+            ws="none",
+            access_log=False,
+            log_config=None,
         )
         config.load()
         self.data, self.closed, self.server_state = b"", False, ServerState()
@@ -48,7 +53,7 @@ class Wire(asyncio.Transport):
 
     def say(self, body: bytes, *lines: str, version: str = "1.1", path: str = "/sample") -> bytes:
         """Bytes of a POST with JSON."""
-        head = [f"POST {path} HTTP/{version}", "Host: x", *lines, f"Content-Length: {len(body)}"]
+        head = [f"POST {path} HTTP/{version}", "Host: localhost", *lines, f"Content-Length: {len(body)}"]
         if not any(line.lower().startswith("content-type") for line in lines):
             head.append("Content-Type: application/json")
         return "\r\n".join([*head, "", ""]).encode() + body
@@ -85,6 +90,8 @@ class Wire(asyncio.Transport):
 
 def answered_fast(app: Any) -> list[bytes]:
     """A list that grows by the body of each request that the fast way answers."""
+    if not hasattr(app.state, "handler"):  # with keys or traces there is no fast way
+        return []
     taken, start = [], app.state.handler.start
 
     def spy(head: Any, body: bytes, *rest: Any) -> Any:

@@ -11,6 +11,7 @@ from training.algorithms.dcgan import Dcgan
 from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
+from training.algorithms.projected import Projected
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
 
@@ -19,6 +20,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "gan": Gan,
     "improved_gan": ImprovedGan,
     "lapgan": Lapgan,
+    "projected": Projected,
 }
 
 

@@ -7,10 +7,11 @@ from typing import cast
 from torch import nn
 
 from training.algorithms.base import Setting, plain_copy
+from training.algorithms.generators import make_generator
 from training.algorithms.two_player import Critic, TwoPlayer
 from training.compute.randomness import StepRandom
 from training.networks import weight_norm
-from training.networks.dcgan import DcganDiscriminator, DcganGenerator
+from training.networks.dcgan import DcganDiscriminator
 from training.networks.layers import fold_batch_norms, initialise
 
 
@@ -19,7 +20,6 @@ class Dcgan(TwoPlayer):
 
     def __init__(self, setting: Setting) -> None:
         recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
-        generator = DcganGenerator(recipe.generator, data.size, data.channels, recipe.latent.size, labels)
         discriminator = DcganDiscriminator(
             recipe.discriminator,
             data.size,
@@ -28,12 +28,10 @@ class Dcgan(TwoPlayer):
             auxiliary=recipe.loss.auxiliary > 0,
             technique=recipe.technique,
         )
-        first = StepRandom(recipe.run.seed, 0)
-        initialise(generator, first.generator("generator"))
-        initialise(discriminator, first.generator("discriminator"))
+        initialise(discriminator, StepRandom(recipe.run.seed, 0).generator("discriminator"))
         if recipe.discriminator.norm == "weight":
             weight_norm.normalise_all(discriminator)
-        super().__init__(setting, generator, discriminator)
+        super().__init__(setting, make_generator(setting), discriminator)
 
     def export_discriminator(self) -> nn.Module | None:
         """Logit and features of a picture alone; a discriminator that needs the label as planes cannot judge one."""

@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, Setting, plain_copy
 from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
+from training.algorithms.projected_level import ProjectedLevel
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.methods.pyramid import Pyramid, enlarger
 from training.methods.standing import recompute_batch_norms
 from training.networks.dcgan import Judgement
+from training.networks.efficientnet import pretrained_lite0
 from training.networks.lapgan import (
     ConvolutionalBaseGenerator,
     FullBaseGenerator,
@@ -31,6 +33,8 @@ from training.networks.lapgan import (
     SubpixelResidual,
 )
 from training.networks.layers import fold_batch_norms
+from training.networks.projected import ProjectedFeatures
+from training.recipes.tables import PyramidTable
 
 PREVIEWS = 64  # pictures an any-size run keeps to show what it does to them
 
@@ -43,6 +47,7 @@ class Lapgan(Algorithm):
         table, data = self.recipe.pyramid, self.data
         self.sizes = table.sizes
         self.pyramid = Pyramid(self.sizes, data.channels, table.operator).to(self.device)
+        self.features = self._pretrained() if table.judge == "projected" else None
         finer = [self._residual_level(k) for k in range(1, len(self.sizes))]
         self.levels = finer if table.any_size else [self._base_level(), *finer]
         self.previews = torch.zeros(PREVIEWS, data.channels, self.sizes[0], self.sizes[0])
@@ -114,8 +119,8 @@ class Lapgan(Algorithm):
         return [self._export(level) for level in self.levels]
 
     def export_discriminator(self) -> nn.Module | None:
-        """The finest level's judge of whole pictures, label hidden; none for a judge of patches."""
-        if self.recipe.pyramid.patches:
+        """The finest level's judge of whole pictures, label hidden; none for a judge of patches or of pretrained features."""
+        if self.recipe.pyramid.patches or self.features is not None:
             return None
         return FinestCritic(plain_copy(self.levels[-1].discriminator), len(self.data.classes))
 
@@ -153,6 +158,8 @@ class Lapgan(Algorithm):
             generator = FullBaseGenerator(table, size, data.channels, latent.size, labels)
         else:
             generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
+        if self.features is not None:
+            return ProjectedLevel(self.setting, size, (latent.size,), generator, self.features, self._every(0))
         judge = self._base_judge(size)
         return TrainedLevel(self.setting, size, (latent.size,), generator, judge, self._every(0))
 
@@ -168,9 +175,18 @@ class Lapgan(Algorithm):
         residual_of = PlainResidual if table.residual == "plain" else SubpixelResidual
         judge_of = PlainDiscriminator if table.discriminator == "plain" else StridedDiscriminator
         enlarge = enlarger(table.operator, self.sizes[index - 1], size, channels)
-        generator = ResidualLevel(enlarge, residual_of(table, size, channels, labels))
-        judge, every = judge_of(table, size, channels, labels), self._every(index - self.any_size)
+        shape = table.model_copy(update=_shape_of(table, index - 1))
+        generator = ResidualLevel(enlarge, residual_of(shape, size, channels, labels))
+        every = self._every(index - self.any_size)
+        if self.features is not None:
+            return ProjectedLevel(self.setting, size, (1, size, size), generator, self.features, every)
+        judge = judge_of(table, size, channels, labels)
         return TrainedLevel(self.setting, size, (1, size, size), generator, judge, every)
+
+    def _pretrained(self) -> ProjectedFeatures:
+        """One frozen network for all levels."""
+        stream = StepRandom(self.recipe.run.seed, 0).generator("projection")
+        return cast(ProjectedFeatures, self.prepare(ProjectedFeatures(pretrained_lite0(), stream)))
 
     def _level_batch(self, index: int, pictures: list[Tensor], labels: Tensor | None, random: StepRandom) -> LevelBatch:
         if self.any_size:
@@ -244,6 +260,12 @@ class FinestCritic(nn.Module):
         hidden = picture.new_zeros(picture.shape[0], self.labels) if self.labels else None
         judgement: Judgement = self.discriminator(picture, hidden)
         return judgement.logit, judgement.features
+
+
+def _shape_of(table: PyramidTable, residual: int) -> dict[str, int]:
+    """Width and units of one residual net, where a recipe gives each its own."""
+    shape = {"width": table.widths[residual]} if table.widths else {}
+    return shape | ({"units": table.unit_counts[residual]} if table.unit_counts else {})
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -24,6 +24,7 @@ from training.algorithms.base import (
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.methods import ema, losses
+from training.methods.adaptive import AdaptiveProbability
 from training.methods.augment import augment
 from training.methods.history import HistoricalAverage
 from training.methods.standing import recompute_batch_norms
@@ -53,6 +54,7 @@ class TwoPlayer(Algorithm):
         self.generator_optimizer = adam(recipe.optimizer.generator, list(self.generator.parameters()))
         self.discriminator_optimizer = adam(recipe.optimizer.discriminator, list(self.discriminator.parameters()))
         self.histories = self._histories()
+        self.adaptive = AdaptiveProbability(recipe.augment, self.device) if recipe.augment.adaptive else None
 
     @property
     def classes(self) -> int:
@@ -78,7 +80,7 @@ class TwoPlayer(Algorithm):
             stats = self._move_discriminator(part, fake, random, f"augment.{index}")
         stats |= self._move_generator(part, fake, random)
         self._average(random.step)
-        return stats
+        return stats | self._adapt(stats)
 
     def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures of the averaged generator in evaluation mode."""
@@ -125,7 +127,21 @@ class TwoPlayer(Algorithm):
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
             **self.histories,
+            **({} if self.adaptive is None else {"augment_probability": self.adaptive}),
         }
+
+    @property
+    def augment_probability(self) -> Tensor | None:
+        """The share of pictures each augmentation changes; None where it changes all."""
+        return None if self.adaptive is None else self.adaptive.value
+
+    def _adapt(self, stats: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Adaptive augmentation after a move of the judge: steers by its accuracy on real pictures or pairs."""
+        if self.adaptive is None:
+            return {}
+        accuracy = stats["pair_accuracy"] if "pair_accuracy" in stats else stats["real_accuracy"]
+        self.adaptive.learn(accuracy, self.setting.local_batch)
+        return {"augment_probability": self.adaptive.value}
 
     def _histories(self) -> dict[str, HistoricalAverage]:
         """One for each player where the recipe asks for historical averaging."""
@@ -172,7 +188,7 @@ class TwoPlayer(Algorithm):
         virtual_norm.measure(network, run_reference)
 
     def _judge(self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str) -> Judgement:
-        seen = augment(pictures, self.recipe.augment.policy, random, purpose)
+        seen = augment(pictures, self.recipe.augment.policy, random, purpose, self.augment_probability)
         if self.recipe.run.channels_last:
             seen = seen.contiguous(memory_format=torch.channels_last)
         with self.autocast():

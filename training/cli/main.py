@@ -13,7 +13,7 @@ from training.cli import classifier as cli_classifier
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
-from training.compute import parallel
+from training.compute import memory, parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
@@ -138,6 +138,7 @@ def _recipe_in(run: Path) -> Path:
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
+    memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
     if group.is_main and report.findings:
         console.print(report.text(names_shown=3), markup=False, highlight=False)

@@ -58,10 +58,26 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int = 3) -> tuple[f
     return _inside(fake, real, neighbours), _inside(real, fake, neighbours)
 
 
+def density_coverage(real: Tensor, fake: Tensor, neighbours: int = 5) -> tuple[float, float]:
+    """How many real balls hold a sample, in units of k (1: as dense as real ones), and the share of balls that hold any.
+
+    Naeem et al. 2020, k = 5: unlike precision and recall, one far outlier among the real pictures decides nothing.
+    """
+    radii = _radii(real, neighbours)
+    inside = torch.zeros(len(real))
+    for part in torch.split(fake, BLOCK):
+        inside += (torch.cdist(part, real) < radii).sum(0)
+    return float(inside.sum()) / (neighbours * len(fake)), float((inside > 0).float().mean())
+
+
+def _radii(points: Tensor, neighbours: int) -> Tensor:
+    """Distance of each point [N, F] to its k-th neighbour; the point itself is its own first and not counted."""
+    parts = torch.split(points, BLOCK)
+    return torch.cat([torch.cdist(part, points).kthvalue(neighbours + 1, 1).values for part in parts])
+
+
 def _inside(points: Tensor, manifold: Tensor, neighbours: int) -> float:
     """Share of points within the radius (distance to the k-th neighbour) of any point of the manifold."""
-    radii = torch.cat(
-        [torch.cdist(part, manifold).kthvalue(neighbours + 1, 1).values for part in torch.split(manifold, BLOCK)]
-    )  # the point itself is its own first neighbour
+    radii = _radii(manifold, neighbours)
     covered = [(torch.cdist(part, manifold) <= radii).any(1) for part in torch.split(points, BLOCK)]
     return float(torch.cat(covered).float().mean())

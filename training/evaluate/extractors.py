@@ -109,13 +109,13 @@ def _fidelity(file: Path) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 def _batched(network: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Callable[[Tensor], Extracted]:
     @torch.no_grad()
     def extract(pictures: Tensor) -> Extracted:
-        parts = [network(_as_bytes(part)) for part in torch.split(pictures, BATCH)]
+        parts = [network(as_bytes(part)) for part in torch.split(pictures, BATCH)]
         return Extracted(torch.cat([part[0] for part in parts]).float(), torch.cat([part[1] for part in parts]).float())
 
     return extract
 
 
-def _as_bytes(pictures: Tensor) -> Tensor:
+def as_bytes(pictures: Tensor) -> Tensor:
     """[N, 1 or 3, H, W] in [-1, 1] -> uint8 [N, 3, H, W], rounded as the service rounds."""
     if pictures.shape[1] not in (1, 3):
         raise DataError("pictures have 1 or 3 channels")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,64 +12,21 @@ from torch import Tensor
 from models.bundle import Bundle
 from models.manifest import Score
 from training.classifiers.classifier import Classifier
-from training.data.dataset import Dataset, load_dataset
-from training.errors import EvaluationError
-from training.evaluate import classes, distances, neighbours
+from training.data.dataset import Dataset
+from training.evaluate import classes, distances, lite2, neighbours
 from training.evaluate.extractors import Extractor
+from training.evaluate.lite2_scores import lite2_scores
+from training.evaluate.material import Material, Plan, gather
 from training.evaluate.semi_supervised import error_score
-from training.export.preview import draw_pictures
-from training.recipes.tables import DataTable
 from training.run import samples as sheets
 
 SHEET_ROWS = 16
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much is measured: samples, real pictures, rows of pixel comparisons, epochs of the learner, seed."""
-
-    samples: int = 5000
-    real: int = 5000
-    rows: int = 2000
-    epochs: float = 2.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Material:
-    """Pictures [N, C, H, W] in [-1, 1]: generated (with the labels asked for), real test and real training ones."""
-
-    bundle: Bundle
-    fake: Tensor
-    asked: Tensor | None
-    test: Dataset
-    train: Dataset
-    plan: Plan
-
-    def real(self, count: int, split: str = "test") -> Tensor:
-        """The first `count` real pictures of a random order that only the seed decides."""
-        source = self.test if split == "test" else self.train
-        order = torch.randperm(len(source), generator=torch.Generator().manual_seed(self.plan.seed))
-        return source.batch(order[:count]).pictures
-
-
-def gather(bundle: Bundle, table: DataTable, plan: Plan) -> Material:
-    """Draws the samples and reads both splits. Raises EvaluationError for a bundle that cannot sample."""
-    if not bundle.manifest.samples:
-        raise EvaluationError(f"'{bundle.name}' sharpens pictures and makes none of its own")
-    shape = {"size": bundle.manifest.image.height, "channels": bundle.manifest.image.channels}
-    whole = table.model_copy(update={"flip": False, "labelled": 0, "limit": 0, "cutouts": 0, **shape})
-    labels = bundle.manifest.labels if bundle.manifest.conditional else None
-    asked = torch.arange(plan.samples) % len(labels) if labels else None
-    wishes: list[int | None] = [None] * plan.samples if asked is None else [int(label) for label in asked]
-    fake = draw_pictures(bundle, range(plan.seed, plan.seed + plan.samples), wishes, batch=64)
-    train, _ = load_dataset(whole)
-    test, _ = load_dataset(whole.model_copy(update={"split": "test"}))
-    return Material(bundle, torch.from_numpy(fake), asked, test, train, plan)
-
-
 def evaluate(material: Material, extractors: Sequence[Extractor], classifier: Classifier | None) -> Iterator[Score]:
     """Every score this material and these extractors allow, one after another."""
+    if lite2.available():
+        yield from lite2_scores(material)
     for extractor in extractors:
         yield from _by_extractor(material, extractor)
     yield from _by_pixels(material)

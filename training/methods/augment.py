@@ -17,10 +17,19 @@ TRANSLATION_SHARE = 0.125  # of the side, in each direction
 CUTOUT_SHARE = 0.5  # side of the grey square
 
 
-def augment(pictures: Tensor, policy: Sequence[str], random: StepRandom, purpose: str) -> Tensor:
-    """The pictures after every step of the policy ("color", "translation", "cutout"), in the order given."""
+def augment(
+    pictures: Tensor, policy: Sequence[str], random: StepRandom, purpose: str, probability: Tensor | None = None
+) -> Tensor:
+    """The pictures after every step of the policy ("color", "translation", "cutout"), in the order given.
+
+    With a `probability` (0-d, 0 … 1) each step changes that share of the pictures and leaves the others as they are.
+    """
     for name in policy:
-        pictures = POLICIES[name](pictures, random, f"{purpose}.{name}")
+        changed = POLICIES[name](pictures, random, f"{purpose}.{name}")
+        if probability is not None:
+            drawn = random.uniform(f"{purpose}.{name}.chosen", len(pictures), 1, 1, 1)
+            changed = torch.where(drawn < probability, changed, pictures)
+        pictures = changed
     return pictures
 
 

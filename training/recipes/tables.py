@@ -62,6 +62,11 @@ class GeneratorTable(Table):
     width: int = Field(64, ge=1)  # channels before the picture; doubles with every halving of the side
     max_width: int = Field(1024, ge=1)  # channels never exceed this
     kernel: Literal[4, 5] = 4
+    build: Literal["dcgan", "modern"] = "dcgan"  # modern: `networks.modern`, with the four switches below
+    mapping: int = Field(0, ge=0)  # modern: layers between the latent and the first map
+    gates: bool = False  # modern: skip-layer excitation, 4 -> 32 and 8 -> 64
+    residual: bool = False  # modern: every rise adds to the enlarged map instead of replacing it
+    refine: bool = False  # modern: a 3x3 at full size paints the picture, over the checker of the last rise
     upsample: Literal["deconv", "resize"] = "deconv"  # resize: nearest, then 3x3; no checkerboard
     norm: str = "batch"
     norm_affine: bool = True  # scale and bias in the norm (the paper's MNIST nets had none)
@@ -152,6 +157,8 @@ class AugmentTable(Table):
     """Differentiable augmentation of what the discriminator sees, real and generated alike."""
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
+    adaptive: float = Field(0.0, ge=0, lt=1)  # ADA: the judge's r_t to hold by changing fewer or more pictures; 0 = all
+    adaptive_kimg: float = Field(500.0, gt=0)  # thousand pictures in which the share can go from none to all
 
 
 class EmaTable(Table):
@@ -202,6 +209,10 @@ class PyramidTable(Table):
     dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
     init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
     init_discriminator: float = Field(0.0, ge=0)
+    judge: Literal["pixels", "projected"] = "pixels"  # projected: heads on pretrained features of the enlarged sum
+    conditioning_noise: float = Field(0.0, ge=0)  # largest deviation of noise on low pictures while training
+    widths: tuple[int, ...] = ()  # channels of each residual net, coarsest first; empty = width for all
+    unit_counts: tuple[int, ...] = ()  # residual units of each; empty = units for all
     generated_share: float = Field(
         0.0, ge=0, le=1
     )  # of a batch, low pictures made by the coarser levels; 0 is the paper
@@ -229,6 +240,9 @@ class PyramidTable(Table):
             raise ValueError("subpixel nets and the half-pixel operator double; other steps need plain, corner-aligned")
         if self.every and (len(self.every) != len(self.sizes) - self.any_size or min(self.every) < 1):
             raise ValueError("every takes one positive number a level")
+        for name in ("widths", "unit_counts"):
+            if (value := getattr(self, name)) and len(value) != len(self.sizes) - 1:
+                raise ValueError(f"{name} takes one number a residual level")
         if unknown := sorted(set(self.train) - set(self.sizes)):
             raise ValueError(f"train names {unknown}, which are no sizes of this pyramid")
         if self.any_size and (self.operator != "half-pixel" or self.residual != "subpixel" or len(self.sizes) != 2):
@@ -274,7 +288,7 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.algorithm == "dcgan" and self.data.size not in SIZES:
+        if self.algorithm in ("dcgan", "projected") and self.data.size not in SIZES:
             raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
         if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
@@ -287,6 +301,20 @@ class Recipe(Table):
         for technique in unknown_to(self):
             known = ", ".join(technique.algorithms)
             raise ValueError(f"{technique.key} ({technique.name}) works in {known}, not in {self.algorithm}")
+        return self
+
+    @model_validator(mode="after")
+    def _later_parts_are_heard(self) -> Recipe:
+        """What came after 2016 is refused, too, where nobody would hear of it."""
+        pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.judge == "projected"
+        deaf = {
+            "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
+            "augment.adaptive": self.augment.adaptive and not pairs,
+            "generator.build": self.generator.build != "dcgan" and self.algorithm not in ("dcgan", "projected"),
+            "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
+        }
+        for key in (name for name, unheard in deaf.items() if unheard):
+            raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")
         return self
 
     @model_validator(mode="after")

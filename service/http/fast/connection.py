@@ -6,13 +6,11 @@ one of its own protocols: made by `Config(http=…)`, listed in `server_state.co
 
 import asyncio
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from service.http.fast.handler import PictureRequest, SampleHandler
 from service.http.fast.heads import END, LINE, Head
@@ -23,31 +21,22 @@ MOST_HEAD_BYTES = 16 << 10
 """An unfinished head of more bytes is uvicorn's affair."""
 
 
-@lru_cache(64)
-def status_line(status: int) -> bytes:
-    """`HTTP/1.1 200 OK` with its line end."""
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
-
-
 class Connection(asyncio.Protocol):
     """With a `share` a fresh connection may go to another process; one that came from there is `settled`."""
 
     def __init__(
         self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
         *,
         handler_of: Callable[[], SampleHandler | None],
         share: ConnectionShare | None = None,
         settled: bool = False,
+        **uvicorns: Any,  # what its server makes its own protocol of
     ) -> None:
-        self._make_uvicorns = partial(HttpToolsProtocol, config, server_state, app_state, _loop)
-        self._server_state, self._keep_alive_s = server_state, config.timeout_keep_alive
+        self._make_uvicorns = partial(HttpToolsProtocol, **uvicorns)
+        self._server_state, self._keep_alive_s = uvicorns["server_state"], uvicorns["config"].timeout_keep_alive
         self._handler = handler_of()
         self._share, self._settled, self._is_gone = share, settled, False
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until there is one
         self._uvicorn: HttpToolsProtocol | None = None
         self._data = b""
         self._is_busy = self._is_closing = False
@@ -64,8 +53,8 @@ class Connection(asyncio.Protocol):
         if self._share is not None:
             self._share.opened()
         self._transport = transport
-        self._server_state.connections.add(self)  # type: ignore[arg-type]
-        if self._handler is None or not self._handler.is_open:
+        self._server_state.connections.add(self)
+        if self._handler is None:
             self._pass_on()
 
     def data_received(self, data: bytes) -> None:
@@ -74,24 +63,25 @@ class Connection(asyncio.Protocol):
             self._uvicorn.data_received(data)
             return
         self._data += data
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         if not self._is_busy:
             self._serve()
-        elif len(self._data) > MOST_HEAD_BYTES and self._transport is not None:
+        elif len(self._data) > MOST_HEAD_BYTES:
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         """The client does not read: it is not read either."""
         if self._uvicorn is not None:
             self._uvicorn.pause_writing()
-        elif self._transport is not None:
+        else:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """It reads again."""
         if self._uvicorn is not None:
             self._uvicorn.resume_writing()
-        elif self._transport is not None:
+        else:
             self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,14 +93,15 @@ class Connection(asyncio.Protocol):
         if self._uvicorn is not None:
             self._uvicorn.connection_lost(exc)
         self._server_state.connections.discard(self)
-        self._stop_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         if self._request is not None:
             self._request.cancel()
 
     def shutdown(self) -> None:
         """The server drains: finish the request that has begun to arrive, then close."""
         self._is_closing = True
-        if self._transport is not None and not self._is_busy and END not in self._data:
+        if not self._is_busy and END not in self._data:
             self._transport.close()
 
     def _serve(self) -> None:
@@ -129,7 +120,6 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: Head, end: int) -> None:
         assert self._handler is not None
-        assert self._transport is not None
         data, self._data, self._is_busy = self._data, b"", True
         peer = self._transport.get_extra_info("peername")
         request = self._handler.start(head, data[end:], peer[0] if peer else "", self._answer)
@@ -140,18 +130,13 @@ class Connection(asyncio.Protocol):
             self._request = request
 
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
-        """What the handler sends."""
-        assert self._transport is not None
+        """Send; then close, serve what has arrived meanwhile, or wait as long as a kept connection may."""
         self._request, self._is_busy = None, False
+        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         closing = b"connection: close\r\n" if self._is_closing else b""
         common = lines_of(self._server_state.default_headers)
-        self._transport.write(b"".join((status_line(status), common, head, closing, b"\r\n", body)))
+        self._transport.write(b"".join((first, common, head, closing, b"\r\n", body)))
         self._server_state.total_requests += 1
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """After an answer: close, serve what has arrived meanwhile, or wait as long as a kept connection may."""
-        assert self._transport is not None
         if self._is_closing:
             self._transport.close()
         elif self._data:
@@ -160,15 +145,10 @@ class Connection(asyncio.Protocol):
         else:
             self._timer = asyncio.get_running_loop().call_later(self._keep_alive_s, self._transport.close)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _pass_on(self) -> None:
         """From here on the connection is uvicorn's."""
-        assert self._transport is not None
         data, self._data = self._data, b""
+        self._transport.resume_reading()
         self._server_state.connections.discard(self)
         self._uvicorn = self._make_uvicorns()
         self._uvicorn.connection_made(self._transport)
@@ -176,8 +156,3 @@ class Connection(asyncio.Protocol):
             self._uvicorn.data_received(data)
         if self._is_closing:
             self._uvicorn.shutdown()
-
-
-def protocol_of(handler_of: Callable[[], SampleHandler | None], share: ConnectionShare | None = None) -> Any:
-    """The protocol for uvicorn's configuration; `handler_of` is asked at each connection."""
-    return partial(Connection, handler_of=handler_of, share=share)

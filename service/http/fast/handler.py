@@ -1,7 +1,6 @@
 """POST /sample of one picture of one seed as PNG, from the body's bytes to those of the answer.
 
-Only for a process without keys and traces, which the gate sees to. It plans, computes, describes and encodes with the
-functions that the ordinary way uses, and gives the same answers (a test compares them); what it leaves out are tasks and futures.
+The functions are those of the ordinary way, and so are the answers (a test compares them); left out are tasks and futures.
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from models.errors import ModelsError
 from models.mathematics.latents import Vector, cut, draw, truncate
@@ -21,12 +21,15 @@ from service.engine.engine import Engine
 from service.engine.model import Model
 from service.errors import UNFORESEEN, DeadlineError, ServiceError
 from service.http.fast.heads import Head, Heads
-from service.http.gate import SECURITY_LINES, RawHeaders, lines_of, report
+from service.http.gate import SECURITY_LINES, lines_of, report
+from service.http.hosts import HostPolicy
 from service.http.problems import problem_response
+from service.http.responses.represent import represent
 from service.http.responses.respond import INLINE_PIXELS
-from service.images.encode import Pixels, encode, magnify
+from service.images.encode import Pixels, magnify
 from service.observability.logs import about
-from service.operations.generate import Want, label_index, recipe_of
+from service.operations.generate import Want, describe, label_index
+from service.operations.results import Pictures
 from service.operations.sample import SampleRequest, foresee
 from service.operations.state import State
 
@@ -34,17 +37,17 @@ log = logging.getLogger("ganymede.requests")
 PATH, MOST_BODY_BYTES = "/sample", 4096
 NO_VECTOR: Vector = np.empty(0, np.float32)
 """A seed says all of a picture's latent, which is drawn with its batch."""
+LARGER_WISHES = frozenset({"save_as", "webhook", "timeout_ms"})
 Send = Callable[[int, bytes, bytes], None]
 """Takes status, header lines and body of an answer."""
 
 
 class SampleHandler:
-    """The fast way of one process; all in the event loop."""
+    """The fast way of one process without keys and traces, which are the gate's; all in the event loop."""
 
-    def __init__(self, state: State, engine: Engine) -> None:
+    def __init__(self, state: State, engine: Engine, hosts: HostPolicy) -> None:
         self._state, self._engine = state, engine
-        self.heads = Heads(min(MOST_BODY_BYTES, state.settings.max_body_bytes))
-        self.is_open = state.keyring is None and not state.tracing.is_on
+        self.heads = Heads(min(MOST_BODY_BYTES, state.settings.max_body_bytes), hosts)
 
     def start(self, head: Head, body: bytes, caller: str, send: Send) -> "PictureRequest | None":
         """Begin, and call `send` once, perhaps at once. None: the ordinary way has to answer, nothing was done."""
@@ -62,13 +65,7 @@ class SampleHandler:
         return picture
 
     def _model_for(self, request: SampleRequest) -> Model | None:
-        if (
-            request.seed is None
-            or request.n != 1
-            or request.save_as
-            or request.webhook
-            or request.timeout_ms is not None
-        ):
+        if request.seed is None or request.n != 1 or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
         model = foresee(self._state, request)
         image = model.manifest.image
@@ -114,57 +111,45 @@ class PictureRequest:
 
     def set_result(self, pixels: Pixels) -> None:
         """Answer 200 with the picture, of pixels [1, h, w, c]."""
-        computed, body = time.perf_counter(), self.body
+        computed, body, model = time.perf_counter(), self.body, self.model
         try:
-            recipe = recipe_of(self.model, self.want, body.truncation, body.scale, "sample")
-            png = encode(magnify(pixels[0], body.scale), "png", recipe, body.metadata)
+            shown = magnify(pixels, body.scale)
+            pictures = describe(model, [self.want], shown, body.truncation, body.scale, "sample")
+            timing_ms = {"compute": (computed - self.started) * 1e3}
+            response = represent(Pictures(model.reference, model.provider, pictures, timing_ms), "image/png", body)
         except Exception:  # one picture that cannot be written must not take the others of its batch with it
             log.exception("a picture could not be encoded")
             self.set_exception(ServiceError("the picture could not be encoded"))
             return
-        took = time.perf_counter() - computed
-        self.state.metrics.add("pictures", 1, model=self.model.bundle.name)
-        self.state.metrics.observe("encode_seconds", took, format="image/png")
-        self._answer(200, self._headers(len(png), computed - self.started, took), png)
+        self.state.metrics.add("pictures", 1, model=model.bundle.name)
+        self.state.metrics.observe("encode_seconds", time.perf_counter() - computed, format="image/png")
+        self._answer(response)
 
     def set_exception(self, error: Exception) -> None:
         """Answer with a problem."""
         known = error if isinstance(error, ServiceError) else ServiceError("the request failed")
         self.state.metrics.refused(known)
-        response = problem_response(known, PATH)
-        self._answer(response.status_code, response.raw_headers, bytes(response.body))
+        self._answer(problem_response(known, PATH))
 
     def cancel(self) -> None:
         """The client hung up: its place is free at once, and nobody is answered."""
-        if self.ticket is not None:
-            self.engine.cancel(self.ticket)
+        self.engine.cancel(self.ticket)
         self._end(499)
 
     def _expire(self) -> None:
-        if self.ticket is not None:
-            self.engine.cancel(self.ticket)
+        self.engine.cancel(self.ticket)
         self.set_exception(DeadlineError("the deadline passed before the answer was ready"))
 
     def _noise(self) -> Vector:
         latent = self.model.manifest.latent
         return cut(latent, truncate(draw(latent, (self.want.seed or 0,)), self.body.truncation))[0]
 
-    def _headers(self, length: int, compute_s: float, encode_s: float) -> RawHeaders:
-        return [
-            (b"server-timing", b"compute;dur=%.2f, encode;dur=%.2f" % (compute_s * 1e3, encode_s * 1e3)),
-            (b"ganymede-model", self.model.reference.encode()),
-            (b"ganymede-provider", self.model.provider.encode()),
-            (b"ganymede-seed", b"%d" % (self.want.seed or 0)),
-            (b"content-length", b"%d" % length),
-            (b"content-type", b"image/png"),
-        ]
-
-    def _answer(self, status: int, headers: RawHeaders, body: bytes) -> None:
+    def _answer(self, response: Response) -> None:
         send = self.send
         if send is not None:
-            self._end(status)
+            self._end(response.status_code)
             own = b"x-request-id: %b\r\n" % self.request_id.encode()
-            send(status, lines_of(headers) + own + SECURITY_LINES, body)
+            send(response.status_code, lines_of(response.raw_headers) + own + SECURITY_LINES, bytes(response.body))
 
     def _end(self, status: int) -> None:
         if self.timer is not None:

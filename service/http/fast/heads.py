@@ -1,22 +1,21 @@
 """Heads of requests, each parsed once: the same bytes mean the same."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import httptools
 
-from service.errors import NotAcceptableError
+from service.errors import ServiceError
 from service.http.gate import REQUEST_ID, RawHeaders
+from service.http.hosts import HostPolicy
 from service.http.negotiation import PICTURE_TYPES, choose
 
 LINE, END = b"POST /sample HTTP/1.1\r\n", b"\r\n\r\n"
 MOST_HEADS, MOST_BYTES = 256, 1024
 """Heads remembered, and the longest of them."""
 ELSEWHERE = frozenset(
-    {
-        *(b"connection", b"expect", b"transfer-encoding", b"upgrade", b"x-forwarded-for", b"x-forwarded-proto"),
-        *(b"prefer", b"idempotency-key", b"x-deadline-ms"),
-    }
+    b"connection expect transfer-encoding upgrade x-forwarded-for x-forwarded-proto "
+    b"prefer idempotency-key x-deadline-ms".split()
 )
 """Headers in which uvicorn has a say, and those that change what is done."""
 
@@ -30,70 +29,54 @@ class Head:
 
 
 class Heads:
-    """Reads heads. `refuses(headers)`: whether the gate would refuse a request with them."""
+    """Reads heads; what `hosts` refuses, or answers with more than the usual headers, is left to the gate."""
 
-    def __init__(self, most_body_bytes: int, refuses: Callable[[RawHeaders], bool] = lambda headers: False) -> None:
-        self._most_body_bytes, self._refuses = most_body_bytes, refuses
+    def __init__(self, most_body_bytes: int, hosts: HostPolicy) -> None:
+        self._most_body_bytes, self._hosts = most_body_bytes, hosts
         self._known: dict[bytes, Head | None] = {}
 
     def read(self, head: bytes) -> Head | None:
         """What a whole head, its empty line included, asks for; None where that is not one PNG of POST /sample."""
         if not head.startswith(LINE) or head in self._known:
             return self._known.get(head)
-        found = self._parse(head)
+        headers = headers_of(head)
+        found = None if headers is None else self._meaning(headers)
         if len(head) <= MOST_BYTES and (found is None or found.request_id is None):  # ids do not come again
             if len(self._known) >= MOST_HEADS:
                 self._known.clear()
             self._known[head] = found
         return found
 
-    def _parse(self, head: bytes) -> Head | None:
-        headers = headers_of(head)
-        if headers is None or not _asks_for_png(headers) or self._refuses(headers):
-            return None
+    def _meaning(self, headers: RawHeaders) -> Head | None:
         named = dict(headers)
-        length, asked = named.get(b"content-length", b""), named.get(b"x-request-id")
-        if len(named) < len(headers) or named.get(b"content-type") != b"application/json" or not length.isdigit():
+        length, kind, asked = (named.get(name, b"") for name in (b"content-length", b"content-type", b"x-request-id"))
+        if len(named) < len(headers) or kind != b"application/json" or not ELSEWHERE.isdisjoint(named):
             return None
-        if int(length) > self._most_body_bytes or not ELSEWHERE.isdisjoint(named):
+        if not length.isdigit() or int(length) > self._most_body_bytes:
             return None
-        if asked is None:
-            return Head(int(length))
+        try:
+            media = choose(named.get(b"accept", b"*/*").decode("latin-1"), PICTURE_TYPES)
+            is_usual = media == "image/png" and self._hosts.check("POST", "1.1", headers) is None
+        except ServiceError:  # the ordinary way says so
+            return None
         text = asked.decode("latin-1")
-        return Head(int(length), text if REQUEST_ID.match(text) else "")
-
-
-class _Collector:
-    """Takes what httptools finds."""
-
-    def __init__(self) -> None:
-        self.headers: RawHeaders = []
-        self.is_complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
-
-    def on_headers_complete(self) -> None:
-        self.is_complete = True
+        request_id = (text if REQUEST_ID.match(text) else "") if b"x-request-id" in named else None
+        return Head(int(length), request_id) if is_usual else None
 
 
 def headers_of(head: bytes) -> RawHeaders | None:
     """The headers, names in lower case; None for what the parser refuses, or takes for more or less than one head."""
-    found = _Collector()
-    parser = httptools.HttpRequestParser(found)
+    headers: RawHeaders = []
+    ends: list[bool] = []
+    callbacks = SimpleNamespace(
+        on_header=lambda name, value: headers.append((name.lower(), value)),
+        on_headers_complete=lambda: ends.append(True),
+    )
+    parser = httptools.HttpRequestParser(callbacks)
     try:
         parser.feed_data(head[:-1])
-        if found.is_complete:
-            return None
+        ended_before = bool(ends)
         parser.feed_data(head[-1:])
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    return found.headers if found.is_complete else None
-
-
-def _asks_for_png(headers: RawHeaders) -> bool:
-    accept = next((value.decode("latin-1") for name, value in headers if name == b"accept"), None)
-    try:
-        return choose(accept, PICTURE_TYPES) == "image/png"
-    except NotAcceptableError:
-        return False
+    return headers if ends and not ended_before else None

@@ -11,14 +11,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.responses import Response
 
+from save_files import Recipe, as_json, combined
 from service.errors import NotAcceptableError
-from service.http.negotiation import JSON, NPY, ZIP
+from service.http.negotiation import JSON, NPY, NPZ, ZIP
 from service.images.animation import animate
 from service.images.encode import MEDIA_TYPES, ImageFormat, encode, encode_npy
-from service.images.recipe import Recipe
-from service.images.sheet import contact_sheet
+from service.images.sheet import columns_of, contact_sheet
 from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures, Result
 
@@ -55,13 +56,22 @@ def to_bytes(result: Result, media: str, delivery: Delivery, base_url: str, star
         return _document(result, media)
     if result.animation is not None and media in MOVING:
         frames = [picture.pixels for picture in result.pictures]
-        return animate(frames, media, result.animation["fps"], result.animation["loop"], delivery.metadata)
+        return animate(
+            frames,
+            media,
+            result.animation["fps"],
+            result.animation["loop"],
+            sheet_recipe(result),
+            delivery.metadata,
+        )
     if media in FORMAT_OF:
         return picture_bytes(result, FORMAT_OF[media], delivery)
     if media == ZIP:
         return _zip(result, delivery)
     if media == NPY:
-        return _stack(result)
+        return encode_npy(_stack(result))
+    if media == NPZ:
+        return _arrays(result, delivery)
     encode_started = {"encode_from": started}
     return json.dumps(envelope(result, delivery, base_url, **encode_started)).encode()
 
@@ -76,12 +86,10 @@ def picture_bytes(result: Pictures, image_format: ImageFormat, delivery: Deliver
 
 
 def sheet_recipe(result: Pictures) -> Recipe:
-    """The recipe of a sheet: the recipes of its pictures in order, what they share said once."""
+    """The recipe of a sheet: the recipes of its pictures in order, what they share said once; how many in a row."""
     if result.recipe is not None:
         return dict(result.recipe)
-    recipes = [p.recipe for p in result.pictures]
-    shared = {k: v for k, v in recipes[0].items() if all(r.get(k) == v for r in recipes)}
-    return {**shared, "items": [{k: v for k, v in r.items() if k not in shared} for r in recipes]}
+    return combined([p.recipe for p in result.pictures], columns_of(len(result.pictures), result.columns))
 
 
 def envelope(result: Pictures, delivery: Delivery, base_url: str, encode_from: float | None = None) -> dict[str, Any]:
@@ -145,13 +153,27 @@ def _zip(result: Pictures, delivery: Delivery) -> bytes:
     return buffer.getvalue()
 
 
-def _stack(result: Pictures) -> bytes:
+def _arrays(result: Pictures, delivery: Delivery) -> bytes:
+    """Field `images` as npy has it; `seeds` where all have one; `recipe`, a byte string, unless no metadata is wanted."""
+    fields: dict[str, NDArray[Any]] = {"images": _stack(result)}
+    seeds = [p.seed for p in result.pictures if p.seed is not None]
+    if len(seeds) == len(result.pictures):
+        fields["seeds"] = np.array(seeds, np.uint32)
+    if delivery.metadata == "full":
+        recipe = sheet_recipe(result) if len(result.pictures) > 1 else result.pictures[0].recipe
+        fields["recipe"] = np.array(as_json(recipe).encode())
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **fields)
+    return buffer.getvalue()
+
+
+def _stack(result: Pictures) -> NDArray[np.uint8]:
     if result.stack is not None:
-        return encode_npy(result.stack)
+        return result.stack
     shapes = {p.pixels.shape for p in result.pictures}
     if len(shapes) != 1:
         raise NotAcceptableError("the pictures differ in size; ask for application/zip")
-    return encode_npy(np.stack([p.pixels for p in result.pictures]))
+    return np.stack([p.pixels for p in result.pictures])
 
 
 def _document(result: Document, media: str) -> bytes:

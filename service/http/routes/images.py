@@ -12,6 +12,7 @@ from service.http.openapi import FILE
 from service.http.responses.answers import context_of, run
 from service.http.responses.respond import respond, unless_gone
 from service.images.encode import MEDIA_TYPES
+from service.operations.requests import MetadataWish
 from service.operations.sample import SampleRequest
 from service.operations.state import State
 
@@ -30,6 +31,7 @@ async def get_image(
     label: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     truncation: Annotated[float, Query(ge=0, le=2, allow_inf_nan=False)] = 1.0,
     scale: Annotated[int, Query(ge=1, le=16)] = 1,
+    metadata: Annotated[MetadataWish, Query(description="Recipe and source mark inside the file.")] = "full",
 ) -> Response:
     """Cacheable for ever when the digest is in the address; a strong ETag answers If-None-Match with 304."""
     state: State = request.app.state.ganymede
@@ -39,7 +41,9 @@ async def get_image(
     served = state.catalogue.get(model)
     if not served.manifest.samples:
         raise NotFoundError(f"{served.bundle.name} sharpens pictures; it has none of its own")
-    body = SampleRequest(model=model, seed=int(seed), label=label, truncation=truncation, scale=scale)
+    body = SampleRequest(
+        model=model, seed=int(seed), label=label, truncation=truncation, scale=scale, metadata=metadata
+    )
     headers = caching_headers(served.reference, served.provider, str(request.url.query), file, "@" in model)
     if request.headers.get("if-none-match", "").replace("W/", "").strip() in {headers["ETag"], "*"}:
         return Response(status_code=304, headers=headers)

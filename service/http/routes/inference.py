@@ -13,13 +13,16 @@ from service.errors import InvalidValueError, MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
 from service.http.responses.answers import context_of, run, unless_gone
 from service.http.tensors import read_inputs, split, write_output
+from service.latents.names import NAME_PATTERN
 from service.operations.requests import Delivery, LatentValues
 from service.operations.results import Pictures
 from service.operations.sample import SampleRequest
 from service.operations.state import State
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
+Version = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="The digest of one version.")]
+BareName = Annotated[str, Path(pattern=NAME_PATTERN)]
 HEADER_LENGTH = "Inference-Header-Content-Length"
 OUTPUT = "pictures"
 
@@ -49,13 +52,6 @@ async def v2_ready(request: Request) -> Response:
     return JSONResponse({"ready": fine}, 200 if fine else 503)
 
 
-@router.post("/repository/index", summary="The bundles that can be sampled")
-async def v2_repository_index(request: Request) -> list[dict[str, str]]:
-    """Triton's model repository extension."""
-    models = (model for model in _state(request).catalogue.all() if model.manifest.samples)
-    return [{"name": model.bundle.name, "version": "1", "state": "READY", "reason": ""} for model in models]
-
-
 @router.get("/models/{name}/ready", responses=PROBLEMS, summary="A bundle can be sampled")
 async def v2_model_ready(request: Request, name: Name) -> dict[str, Any]:
     """404 for a bundle that is not served."""
@@ -65,7 +61,7 @@ async def v2_model_ready(request: Request, name: Name) -> dict[str, Any]:
 @router.get("/models/{name}", responses=PROBLEMS, summary="Inputs and outputs of a bundle")
 async def v2_model(request: Request, name: Name) -> dict[str, Any]:
     """`latent` FP32 [n, size] or `seed` UINT32 [n]; `label` INT32 [n] where the bundle has labels; `pictures` UINT8."""
-    manifest = _sampler(request, name).manifest
+    manifest, found = _sampler(request, name).manifest, _state(request).catalogue.all()
     inputs = [
         {"name": "latent", "datatype": "FP32", "shape": [-1, manifest.latent.size]},
         {"name": "seed", "datatype": "UINT32", "shape": [-1]},
@@ -74,7 +70,8 @@ async def v2_model(request: Request, name: Name) -> dict[str, Any]:
         inputs.append({"name": "label", "datatype": "INT32", "shape": [-1]})
     image = manifest.image
     output = {"name": OUTPUT, "datatype": "UINT8", "shape": [-1, image.height, image.width, image.channels]}
-    return {"name": name, "versions": ["1"], "platform": "ganymede", "inputs": inputs, "outputs": [output]}
+    versions = [model.bundle.digest for model in found if model.bundle.name == manifest.name]
+    return {"name": name, "versions": versions, "platform": "ganymede", "inputs": inputs, "outputs": [output]}
 
 
 @router.post(
@@ -87,7 +84,7 @@ async def v2_infer(request: Request, name: Name) -> Response:
     tensors = read_inputs(body, raw)
     pixels, provider = await _pictures(request, model, tensors)
     entry, data = write_output(OUTPUT, pixels, _wants_binary(body))
-    answer = {"model_name": name, "model_version": "1", "outputs": [entry]}
+    answer = {"model_name": name, "model_version": model.bundle.digest, "outputs": [entry]}
     if isinstance(body.get("id"), str):
         answer["id"] = body["id"]
     text = json.dumps(answer).encode()
@@ -97,6 +94,29 @@ async def v2_infer(request: Request, name: Name) -> Response:
     return Response(
         text + data, media_type="application/octet-stream", headers={**headers, HEADER_LENGTH: str(len(text))}
     )
+
+
+@router.get("/models/{name}/versions/{version}/ready", responses=PROBLEMS, summary="A version can be sampled")
+async def v2_version_ready(request: Request, name: BareName, version: Version) -> dict[str, Any]:
+    """As without a version."""
+    return await v2_model_ready(request, f"{name}@{version}")
+
+
+@router.get("/models/{name}/versions/{version}", responses=PROBLEMS, summary="Inputs and outputs of a version")
+async def v2_version(request: Request, name: BareName, version: Version) -> dict[str, Any]:
+    """As without a version."""
+    return await v2_model(request, f"{name}@{version}")
+
+
+@router.post(
+    "/models/{name}/versions/{version}/infer",
+    responses=PROBLEMS,
+    response_class=Response,
+    summary="Latents or seeds to pictures of a version",
+)
+async def v2_version_infer(request: Request, name: BareName, version: Version) -> Response:
+    """As without a version."""
+    return await v2_infer(request, f"{name}@{version}")
 
 
 def _sampler(request: Request, name: str) -> Model:
@@ -146,8 +166,8 @@ def _labels(model: Model, tensor: NDArray[Any] | None, count: int) -> list[int |
 def _request_of(model: Model, rows: NDArray[Any], label: int | None, latent: bool) -> SampleRequest:
     if latent:
         values: list[str | LatentValues] = [LatentValues(values=row) for row in rows.astype(np.float64).tolist()]
-        return SampleRequest(model=model.bundle.name, latents=values, label=label)
-    return SampleRequest(model=model.bundle.name, seeds=[int(seed) for seed in rows], label=label)
+        return SampleRequest(model=model.reference, latents=values, label=label)
+    return SampleRequest(model=model.reference, seeds=[int(seed) for seed in rows], label=label)
 
 
 async def _run(request: Request, body: SampleRequest) -> Pictures:

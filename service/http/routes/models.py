@@ -1,18 +1,31 @@
-"""GET /models: what is loaded, with manifest, digest, card, scores, limits."""
+"""GET /models: what is loaded, with manifest, digest, card, scores, limits; and which version a name stands for."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from pydantic import Field
 from starlette.responses import Response
 
+from service.engine.catalogue import Catalogue, follow
 from service.engine.model import Model
 from service.errors import NotFoundError
 from service.http.openapi import FILE, document
+from service.http.permissions import need_scope
+from service.latents.names import NAME_PATTERN
+from service.operations.requests import Strict
 from service.operations.state import State
 from service.settings import limits
 
 router = APIRouter(tags=["models"])
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
+
+BareName = Annotated[str, Path(pattern=NAME_PATTERN)]
+
+
+class VersionChoice(Strict):
+    """The version a name is to stand for."""
+
+    digest: str = Field(pattern=r"^[0-9a-f]{16}$", description="One of the digests served under this name.")
 
 
 @router.get("/models", responses=document("ModelPage"), summary="The bundles being served")
@@ -21,10 +34,11 @@ async def list_models(request: Request) -> dict[str, Any]:
     state: State = request.app.state.ganymede
     models = state.catalogue.all()
     return {
-        "data": [summary(model) for model in models],
+        "data": [summary(state.catalogue, model) for model in models],
         "next_cursor": None,
         "default": state.catalogue.default().bundle.name if models else None,
         "limits": limits(state.settings),
+        "unloaded": [bundle.reference for bundle in state.catalogue.unloaded()],
         "refused": [{"folder": k, "reason": v} for k, v in sorted(state.catalogue.refused.items())],
     }
 
@@ -35,10 +49,24 @@ async def get_model(request: Request, name: Name) -> dict[str, Any]:
     model = _find(request, name)
     card = model.bundle.read("README.md")
     return {
-        **summary(model),
+        **summary(_catalogue(request), model),
         "manifest": model.manifest.model_dump(mode="json"),
         "card": card.decode("utf-8", "replace") if card else None,
     }
+
+
+@router.put("/models/{name}/default", responses=document("Model"), summary="Which version a name stands for")
+async def put_default(request: Request, name: BareName, body: VersionChoice) -> dict[str, Any]:
+    """From now on the name alone means this version, in every process and after restarts. Needs the scope admin.
+
+    Requests under way keep the version they began with; `name@digest` goes on to mean every version.
+    """
+    need_scope(request, "admin")
+    state: State = request.app.state.ganymede
+    model = state.catalogue.get(f"{name}@{body.digest}")
+    await state.versions.set_default(name, body.digest)
+    await follow(state.catalogue, state.versions)
+    return summary(state.catalogue, model)
 
 
 @router.get("/models/{name}/preview.png", responses=FILE, response_class=Response, summary="Its preview sheet")
@@ -52,13 +80,15 @@ async def get_preview(request: Request, name: Name) -> Response:
     return Response(data, media_type="image/png", headers=headers)
 
 
-def summary(model: Model) -> dict[str, Any]:
+def summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
     """A row of the list: what a person needs to choose a model."""
-    manifest = model.manifest
+    manifest, chosen = model.manifest, catalogue.is_default(model)
+    address = manifest.name if chosen else model.reference
     return {
         "name": manifest.name,
         "digest": model.bundle.digest,
         "reference": model.reference,
+        "is_default": chosen,
         "family": manifest.family,
         "description": manifest.description,
         "provider": model.provider,
@@ -71,10 +101,14 @@ def summary(model: Model) -> dict[str, Any]:
         "discriminator": manifest.discriminator.kind if manifest.discriminator else None,
         "licence": manifest.provenance.licence,
         "scores": [score.model_dump() for score in manifest.scores],
-        "preview": f"/models/{manifest.name}/preview.png" if "preview.png" in manifest.files else None,
+        "preview": f"/models/{address}/preview.png" if "preview.png" in manifest.files else None,
     }
 
 
 def _find(request: Request, name: str) -> Model:
+    return _catalogue(request).get(name)
+
+
+def _catalogue(request: Request) -> Catalogue:
     state: State = request.app.state.ganymede
-    return state.catalogue.get(name)
+    return state.catalogue

@@ -43,7 +43,7 @@ class ImagesRequest(BaseModel):
 @router.get("/models", summary="The bundles that can be sampled, as OpenAI lists models")
 async def list_openai_models(request: Request) -> dict[str, Any]:
     """id, object, created, owned_by."""
-    models = (model for model in _state(request).catalogue.all() if model.manifest.samples)
+    models = (model for model in _state(request).catalogue.defaults() if model.manifest.samples)
     return {"object": "list", "data": [_entry(model) for model in models]}
 
 
@@ -98,14 +98,14 @@ def _operation(model: Model, body: ImagesRequest) -> tuple[str, SampleRequest | 
         digits = prompt[5:].strip()
         if not (digits.isascii() and digits.isdigit() and int(digits) < 2**32):
             raise _refusal("after seed: comes a number from 0 to 4294967295", "prompt")
-        return "sample", SampleRequest(model=model.bundle.name, seed=int(digits), n=count, scale=scale)
+        return "sample", SampleRequest(model=model.reference, seed=int(digits), n=count, scale=scale)
     if prompt in (model.manifest.labels or ()):
-        return "sample", SampleRequest(model=model.bundle.name, label=prompt, n=count, scale=scale)
+        return "sample", SampleRequest(model=model.reference, label=prompt, n=count, scale=scale)
     if count != 1:
         raise _refusal("an expression has one result; ask for n=1", "n")
     if len(prompt) > 2000:
         raise _refusal("the expression is too long", "prompt")
-    return "arithmetic", ArithmeticRequest(model=model.bundle.name, expression=prompt, scale=scale)
+    return "arithmetic", ArithmeticRequest(model=model.reference, expression=prompt, scale=scale)
 
 
 def _scale(model: Model, size: str | None) -> int:

@@ -137,7 +137,7 @@ function trap(e) {
 async function start() {
   try {
     const list = await getJson("/models");
-    update("", { models: list.data, defaultModel: list.default, limits: list.limits, failed: null });
+    update("", { models: list.data.filter((m) => m.is_default), defaultModel: list.default, limits: list.limits, failed: null });
     if (!list.data.length) return update("", { failed: "This server has loaded no bundle. Put one into its bundle folder; it is picked up within seconds." });
     VIEWS.forEach(([, , each]) => each.load?.(new URLSearchParams()));
     const shown = readAddress();

@@ -30,11 +30,8 @@ def ndjson(context: object, value: object) -> bytes:
 def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     """The schema of a running application over the tiny bundles, small limits so that no case is slow."""
     data = tmp_path_factory.mktemp("data")
-    app = build_app(
-        Settings(
-            bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", max_pictures=20, max_frames=20
-        )
-    )
+    small = {"max_pictures": 20, "max_frames": 20, "allowed_hosts": ("testserver",)}
+    app = build_app(Settings(bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", **small))
     with TestClient(app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 

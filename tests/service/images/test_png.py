@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 
 import numpy as np
 import pytest
@@ -10,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from save_files import SOURCE_TYPE
 from service.images.encode import encode, magnify
 from service.images.png import png
-from service.images.recipe import SOURCE_TYPE
-from tests.conftest import SHARED_DATA
+from tests.photographs import small_photographs
 
 
 def read(data: bytes) -> Image.Image:
@@ -58,8 +57,8 @@ def test_recipe_mark_and_line_are_readable() -> None:
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_photographs_are_not_much_larger_than_a_slow_encoder_makes_them(scale: int) -> None:
-    """At most 1.15 times the bytes of Pillow at its default level, over real faces; 1.2 for enlarged ones."""
-    pictures = [magnify(face, scale) for face in faces()]
+    """At most 1.15 times the bytes of Pillow at its default level, over photographs; 1.2 for enlarged ones."""
+    pictures = [magnify(picture, scale) for picture in small_photographs()]
     ours = sum(len(png(picture)) for picture in pictures)
     theirs = 0
     for picture in pictures:
@@ -67,10 +66,3 @@ def test_photographs_are_not_much_larger_than_a_slow_encoder_makes_them(scale: i
         Image.fromarray(picture).save(buffer, "PNG", compress_level=6)
         theirs += buffer.tell()
     assert ours <= (1.15 if scale == 1 else 1.2) * theirs
-
-
-def faces() -> list[np.ndarray]:
-    """Twenty real faces of 64 pixels."""
-    with zipfile.ZipFile(SHARED_DATA / "faces" / "lfw_80.zip") as archive:
-        names = [name for name in archive.namelist() if name.endswith(".webp")][:20]
-        return [np.asarray(Image.open(io.BytesIO(archive.read(n))).convert("RGB").resize((64, 64))) for n in names]

@@ -10,7 +10,8 @@ from PIL import Image
 from training.algorithms import build
 from training.algorithms.base import Setting
 from training.algorithms.lapgan import Lapgan
-from training.algorithms.lapgan_level import sgd_numbers
+from training.algorithms.lapgan_level import LevelBatch, sgd_numbers
+from training.algorithms.projected_level import ProjectedLevel
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
 from training.data.dataset import load_dataset
@@ -26,7 +27,15 @@ SMALL = [
     "run.batch=8",
     "run.precision=float32",
 ]
-RECIPES = ["lapgan-paper", "lapgan-released", "lapgan-modern", "cifar32-lapgan", "faces64-lapgan", "photo-x2"]
+RECIPES = [
+    "lapgan-paper",
+    "lapgan-released",
+    "lapgan-modern",
+    "cifar32-lapgan",
+    "faces64-lapgan",
+    "faces64-lapgan-2015",
+    "photo-x2",
+]
 
 
 def make(name: str, *overrides: str) -> tuple[Lapgan, Batch]:
@@ -62,7 +71,7 @@ def test_every_shipped_recipe_trains_and_samples(name: str) -> None:
     assert pictures.shape == (2, 3, algorithm.sizes[-1], algorithm.sizes[-1])
 
 
-@pytest.mark.parametrize("name", ["lapgan-paper", "cifar32-lapgan", "photo-x2"])
+@pytest.mark.parametrize("name", ["lapgan-paper", "cifar32-lapgan", "faces64-lapgan", "photo-x2"])
 def test_a_resumed_run_is_bit_equal(name: str) -> None:
     """Two steps, a save, two more: the same weights as four steps in one go."""
     straight, batch = make(name)
@@ -102,6 +111,30 @@ def test_the_penalty_counts_a_levels_own_moves() -> None:
     stats = [step(algorithm, batch, number) for number in range(12)]
     told = {size: [n for n, row in enumerate(stats) if f"level{size}_r1" in row] for size in (8, 16, 32)}
     assert told == {8: [0, 2, 4, 6, 8, 10], 16: [0, 4, 8], 32: [0, 8]}
+
+
+def test_projected_levels_learn_from_disturbed_low_pictures() -> None:
+    """Noise up to the recipe's deviation on what a level is given, another for each picture; the base is given none."""
+    algorithm, batch = make("faces64-lapgan", "pyramid.conditioning_noise=0.2")
+    level, pictures = algorithm.levels[1], algorithm.pyramid.pictures(batch.pictures)
+    assert isinstance(level, ProjectedLevel)
+    given = LevelBatch(pictures[1], pictures[0])
+    shown = level.disturbed(given, StepRandom(0, 3)).previous
+    assert shown is not None
+    deviations = (shown - pictures[0]).flatten(1).std(1)
+    assert float(deviations.max()) < 0.22
+    assert float(deviations.max() - deviations.min()) > 0.02
+    assert level.disturbed(LevelBatch(pictures[0]), StepRandom(0, 3)).previous is None
+
+
+def test_each_residual_net_has_the_shape_the_recipe_gives_it() -> None:
+    """The finest level, whose pixels cost most, may be the narrowest; a wrong number of widths is refused."""
+    algorithm, _ = make("faces64-lapgan", "pyramid.widths=[12,6]", "pyramid.unit_counts=[2,1]")
+    nets = [level.generator.residual for level in algorithm.levels[1:] if isinstance(level.generator, ResidualLevel)]
+    assert [net.input.weight.shape[0] for net in nets] == [12, 6]
+    assert [len(net.units) for net in nets] == [2, 1]
+    with pytest.raises(RecipeError, match="one number a residual level"):
+        resolve("faces64-lapgan", ["pyramid.widths=[12]"])
 
 
 def test_mixing_in_generated_low_pictures() -> None:

@@ -12,7 +12,9 @@ from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
 from training.data.dataset import Dataset, balanced_subset
 from training.errors import DataError, RecipeError
+from training.methods.adaptive import AdaptiveProbability
 from training.recipes.recipe import from_tree
+from training.recipes.tables import AugmentTable
 
 RUN = {"batch": 8, "precision": "float32", "channels_last": False, "steps": 20}
 MLP = {"generator": [16], "discriminator": [12], "pieces": 2}
@@ -26,6 +28,18 @@ CASES: dict[str, dict[str, Any]] = {
         "algorithm": "gan",
         "mlp": MLP,
         "loss": {"kind": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "r1_every": 2},
+    },
+    "projected": {
+        "algorithm": "projected",
+        "data": {"size": 32},
+        "generator": {"build": "modern", "gates": True, "width": 4},
+        "loss": {"kind": "relativistic", "r1_gamma": 30.0, "r2_gamma": 30.0, "r1_every": 2},
+        "augment": {"policy": ["color", "translation", "cutout"], "adaptive": 0.6, "adaptive_kimg": 0.1},
+    },
+    "projected with labels": {
+        "algorithm": "projected",
+        "data": {"size": 32, "labels": "class"},
+        "loss": {"kind": "hinge"},
     },
     "dcgan minibatch": {"technique": {"minibatch_kernels": 4, "input_noise": 0.1}},
     "dcgan feature matching": {"technique": {"feature_matching": "l1"}},
@@ -59,7 +73,7 @@ def make(case: str) -> tuple[Algorithm, Dataset]:
     tree: dict[str, Any] = json.loads(json.dumps(CASES[case]))
     small = tree.get("algorithm", "dcgan") in {"gan", "improved_gan"} and "convolutional" not in case
     semi = tree.get("algorithm") == "improved_gan"
-    size = 12 if small else 32 if semi else 16
+    size = 12 if small else tree.get("data", {}).get("size", 32 if semi else 16)
     data = {"size": size, "channels": 1, **tree.pop("data", {})}
     data |= {"labels": "class", "labelled": 6} if semi else {}
     defaults = {"generator": {"width": 4}, "discriminator": {"width": 4}}
@@ -113,12 +127,24 @@ def test_exports_answer_each_picture_alone(case: str) -> None:
     assert torch.allclose(alone[0], together[2], atol=1e-5)
     judge = algorithm.export_discriminator()
     if judge is None:
-        assert case == "cgan"
+        assert case == "cgan" or case.startswith("projected")
         return
     logits, features = judge(together)
     alone_logits, alone_features = judge(together[2:3])
     assert torch.allclose(alone_logits[0], logits[2], atol=1e-5)
     assert torch.allclose(alone_features[0], features[2], atol=1e-5)
+
+
+def test_adaptive_augmentation_follows_the_judge() -> None:
+    """A judge that is right more often than wished gets more augmented pictures, step by step; one at a toss gets none."""
+    probability = AdaptiveProbability(AugmentTable(adaptive=0.6, adaptive_kimg=0.1), torch.device("cpu"))
+    probability.learn(torch.tensor(0.9), 32)
+    assert float(probability.value) == pytest.approx(0.32)
+    for _ in range(5):
+        probability.learn(torch.tensor(0.9), 32)
+    assert float(probability.value) == 1.0
+    probability.learn(torch.tensor(0.7), 32)
+    assert float(probability.value) == pytest.approx(0.68)
 
 
 @pytest.mark.parametrize("case", ["ssl", "dcgan weight norm"])

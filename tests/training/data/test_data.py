@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import SHARED_DATA
+from tests.service.images.uploads.pictures import photo
 from training.data.dataset import load_dataset, read_all
-from training.data.sources import find_pictures
+from training.data.sources import FASHION_CLASSES, find_pictures
 from training.errors import DataError
 from training.recipes.tables import DataTable
-
-SHARED = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="../shared is not here")
 
 
 def table(path: Path, **more: object) -> DataTable:
@@ -126,32 +124,49 @@ def test_damaged_idx_and_missing_sets_are_sentences(tmp_path: Path) -> None:
         load_dataset(DataTable())
 
 
-@SHARED
-@pytest.mark.parametrize(
-    ("name", "count", "classes", "options"),
-    [
-        ("fashion-mnist", 60_000, 10, {"labels": "class", "channels": 1, "fit": "pad", "size": 32}),
-        ("cifar10", 30_000, 10, {"labels": "class", "size": 32}),
-        ("faces", 12_449, 2, {"labels": "eyeglasses", "size": 64}),
-        ("emoji", 3_583, 2, {"labels": "human", "size": 64}),
-    ],
-)
-def test_the_shared_sets_are_found_whole(name: str, count: int, classes: int, options: dict[str, object]) -> None:
-    """Idx, sheets, and zips with attributes; only the first pictures are decoded here."""
-    assert len(find_pictures(SHARED_DATA / name)) == count
-    few = DataTable.model_validate({"path": str(SHARED_DATA / name), **options, "limit": 200})
+def test_fashion_files_have_the_names_of_the_clothes(tmp_path: Path) -> None:
+    """In a folder called fashion-something the ten classes are words, in the order of the numbers."""
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    pixels = np.zeros((10, 28, 28), np.uint8).tobytes()
+    (folder / "train-images-idx3-ubyte").write_bytes(struct.pack(">HBBIII", 0, 8, 3, 10, 28, 28) + pixels)
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 10) + bytes(range(10)))
+    few = table(folder, labels="class", channels=1, fit="pad", size=32)
+    assert set(load_dataset(few)[0].classes) == set(FASHION_CLASSES)
+    assert find_pictures(folder)[7].attributes == {"class": "sneaker", "label": "7"}
+
+
+@pytest.fixture
+def sheets(tmp_path: Path) -> Path:
+    """CIFAR's form: two rows of a hundred 4-pixel pictures, each of one grey, and a list that knows more sheets."""
+    greys = np.arange(200, dtype=np.uint8).reshape(2, 100)
+    pixels = np.repeat(np.repeat(greys, 4, 0), 4, 1)
+    Image.fromarray(pixels).convert("RGB").save(tmp_path / "cifar10_train_1.webp", lossless=True)
+    rows = [("train_1", k, k % 2, ("cat", "dog")[k % 2]) for k in range(200)]
+    rows += [("train_2", 0, 0, "cat"), ("test", 0, 1, "dog")]
+    with (tmp_path / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([("sheet", "index", "label", "class"), *rows])
+    return tmp_path
+
+
+def test_sheets_are_cut_in_the_order_of_their_list(sheets: Path) -> None:
+    """Row by row; a sheet that is not there yet is left out, and so is the other split."""
+    few = table(sheets, labels="class", size=4)
     dataset, report = load_dataset(few)
-    assert len(dataset) == 200
-    assert len(dataset.classes) == classes
-    assert not report.refused
+    assert dataset.pictures[:, 0, 1, 2].tolist() == list(range(200))
+    assert dataset.classes == ("cat", "dog")
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [0, 1] * 100
+    assert not report.findings
 
 
-@SHARED
-def test_photos_of_many_shapes_are_reported_and_cropped() -> None:
+def test_photos_of_many_shapes_are_reported_and_cropped(tmp_path: Path) -> None:
     """Odd-sized pictures are named, and still usable."""
-    pictures = find_pictures(SHARED_DATA / "photos")[:12]
-    loaded, report = read_all(pictures, table(SHARED_DATA / "photos", size=64))
+    for k, size in enumerate(((300, 200), (200, 300), (256, 250))):
+        photo(*size).save(tmp_path / f"{k}.jpg", quality=90)
+    loaded, report = read_all(find_pictures(tmp_path), table(tmp_path, size=64))
     assert {finding.kind for finding in report.findings} == {"odd-sized"}
+    assert len(report.findings) == 3
     assert all(item.pixels is not None and item.pixels.shape == (3, 64, 64) for item in loaded)
 
 

@@ -51,6 +51,19 @@ def test_precision_and_recall_tell_quality_from_variety() -> None:
     assert distances.precision_recall(real, gaussian(300, 6, 2, 50.0)) == (0.0, 0.0)
 
 
+def test_density_and_coverage_are_not_decided_by_an_outlier() -> None:
+    """Equal sets: about 1 and 1. Collapsed: dense, hardly covering. A far real outlier changes neither."""
+    real = gaussian(300, 6, 0)
+    density, coverage = distances.density_coverage(real, gaussian(300, 6, 1))
+    assert density == pytest.approx(1, abs=0.2)
+    assert coverage > 0.9
+    dense, covered = distances.density_coverage(real, real[:1] + gaussian(300, 6, 2) * 1e-3)
+    assert dense > 1
+    assert covered < 0.1
+    outlier = torch.cat([real, real[:1] + 100])
+    assert distances.density_coverage(outlier, gaussian(300, 6, 1))[0] == pytest.approx(density, abs=0.02)
+
+
 def test_two_sample_accuracy_knows_alike_apart_and_copies() -> None:
     """One distribution: about a half. Apart: 1. Copies of the real rows: each finds its twin of the other kind, 0."""
     real = gaussian(400, 3, 0)

@@ -17,6 +17,17 @@ from training.evaluate import extractors
 from training.evaluate.suite import Material, Plan, append, evaluate, gather, neighbour_sheet
 from training.recipes.tables import DataTable
 
+LITE2 = {
+    "lite2_frechet",
+    "lite2_frechet_floor",
+    "lite2_kernel",
+    "lite2_precision",
+    "lite2_recall",
+    "lite2_density",
+    "lite2_coverage",
+    "lite2_neighbour_ratio",
+    "lite2_copies",
+}
 PLAN = Plan(samples=40, real=40, rows=30, epochs=1)
 
 
@@ -78,22 +89,27 @@ def test_every_score_says_how_it_was_measured(material: Material, table: DataTab
         "label_agreement",
         "trained_on_samples",
         "nn_classifier",
+        *LITE2,
     }  # fmt: skip; no nn_distance_ratio: this set has no test split
     found = list(evaluate(material, [extractors.from_classifier(classifier)], classifier))
     assert {score.name for score in found} == wanted
     for score in found:
         assert np.isfinite(score.value)
-        assert "LeNet" in score.protocol or "pixels" in score.protocol
+        assert any(word in score.protocol for word in ("LeNet", "pixels", "EfficientNet-lite2 0.1.0, weights sha256"))
         append(tmp_path / "scores.jsonl", material.bundle, score)
     lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     assert len(lines) == len(wanted)
     assert {line["bundle"] for line in lines} == {material.bundle.reference}
 
 
-def test_scores_do_not_change_from_run_to_run(material: Material, stand_in: Path) -> None:
-    """The same bundle, data and seed give the same figures."""
+def test_scores_do_not_change_from_run_to_run(
+    material: Material, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bundle, data and seed give the same figures; without the extra `pretrained` there are no lite2_ ones."""
+    monkeypatch.setattr("training.evaluate.suite.lite2.available", lambda: False)
     first, second = (list(evaluate(material, [extractors.from_inception(stand_in)], None)) for _ in range(2))
     assert first == second
+    assert not any(score.name.startswith("lite2_") for score in first)
 
 
 def test_only_the_published_weights_give_the_canonical_names(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ async def test_pieces_pipelines_and_other_endpoints(opened: Open) -> None:
     assert (await wire.hear())[1]["ganymede-seed"] == "3"
     wire.tell(b"".join(wire.say(b'{"seed": %d}' % seed) for seed in range(4)))
     assert [(await wire.hear())[1]["ganymede-seed"] for _ in range(4)] == ["0", "1", "2", "3"]
-    wire.tell(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + wire.say(b'{"seed": 9}'))
+    wire.tell(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" + wire.say(b'{"seed": 9}'))
     assert (await wire.hear())[0] == 200
     assert (await wire.hear())[1]["ganymede-seed"] == "9"
     assert (await wire.ask(b'{"seed": 5, "n": 2}'))[0] == 200

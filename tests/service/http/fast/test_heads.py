@@ -6,9 +6,11 @@ import pytest
 
 from service.http.fast import heads
 from service.http.fast.heads import MOST_HEADS, Head, Heads
+from service.http.hosts import HostPolicy
+from service.settings import Settings
 from tests.service.wires import Open, Wire, answered_fast, lasting
 
-HEAD = b"POST /sample HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n"
+HEAD = b"POST /sample HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 3\r\n\r\n"
 
 
 def parsed_of(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
@@ -21,7 +23,7 @@ def parsed_of(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 def test_a_head_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one is another; one with an id of the caller's own does not come again; full, it begins anew."""
-    parsed, known = parsed_of(monkeypatch), Heads(4096)
+    parsed, known = parsed_of(monkeypatch), Heads(4096, HostPolicy(Settings()))
     assert [known.read(HEAD) for _ in range(3)] == [Head(3)] * 3
     assert len(parsed) == 1
     named = HEAD[:-2] + b"x-request-id: mine\r\n\r\n"
@@ -50,15 +52,15 @@ def test_a_head_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"length: 3", b"length: 3\r\naccept: text/nothing"),
         (b"length: 3", b"length: 3\r\nprefer: respond-async"),
         (b"length: 3", b"length: 3\r\nno colon"),
-        (b"host: x", b"host: x\r\n folded"),
-        (b"host: x\r\n", b"host: x\n\r\n"),
-        (b"host: x\r\n", b"host: x\n\n"),
+        (b"host: localhost", b"host: localhost\r\n folded"),
+        (b"host: localhost\r\n", b"host: localhost\n\r\n"),
+        (b"host: localhost\r\n", b"host: localhost\n\n"),
     ],
 )
 def test_what_is_not_the_plainest_request_is_uvicorns(old: bytes, new: bytes) -> None:
     """Another method, path, version, type, length, representation, wish or spelling."""
-    assert Heads(4096).read(HEAD) == Head(3)
-    assert Heads(4096).read(HEAD.replace(old, new)) is None
+    assert Heads(4096, HostPolicy(Settings())).read(HEAD) == Head(3)
+    assert Heads(4096, HostPolicy(Settings())).read(HEAD.replace(old, new)) is None
 
 
 async def test_the_second_request_is_answered_like_the_first(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,9 +85,9 @@ def messages(wire: Wire) -> list[bytes]:
     plain = [wire.say(b'{"seed": %d}' % seed) for seed in (1, 2, 33)]
     other = [wire.say(b'{"seed": 4}', "Accept: image/png"), wire.say(b'{"seed": 5}', "X-Request-ID: mine")]
     given_back = [wire.say(body) for body in (b'{"seed": 6, "n": 2}', b'{"sede": 3}', b'{"seed":  }')]
-    foreign = [b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"]
+    foreign = [b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"]
     chunked = (
-        b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         b'b\r\n{"seed": 8}\r\n0\r\n\r\n'
     )
     nested = [wire.say(plain[0]), wire.say(plain[0], path="/nowhere")]
@@ -143,7 +145,10 @@ async def test_a_body_that_is_longer_or_shorter_than_its_length(opened: Open) ->
     assert ((await wire.hear())[0], wire.closed) == (400, True)
 
 
-STARTS = [b"POST /nowhere HTTP/1.1\r\nX-A: ", b"POST /nowhere HTTP/1.1\r\nContent-Length: 999\r\n\r\n"]
+STARTS = [
+    b"POST /nowhere HTTP/1.1\r\nX-A: ",
+    b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n\r\n",
+]
 
 
 @pytest.mark.parametrize("start", STARTS)

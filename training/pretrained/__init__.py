@@ -1,0 +1,1 @@
+"""Networks somebody else trained, used while training and measuring only; nothing that is shipped depends on them."""
