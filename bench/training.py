@@ -2,6 +2,7 @@
 
 Same data in memory, same batch, same number of channels, same machine, blocks in turn. The example's loop is
 pytorch/examples dcgan/main.py: float32, Adam, three backward passes, its losses read out every step.
+A projected recipe is measured beside a plain loop of the same networks (`bench.training_projected`), one thread each.
 `--recipe` is any of ours; `--set key=value …` overrides it as in `ganymede train`.
 """
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from training import algorithms
 from training.algorithms.base import Setting
+from training.algorithms.projected import Projected
+from training.compute import memory
 from training.compute.precision import with_hardware
 from training.compute.randomness import StepRandom
 from training.data.dataset import Sampler, load_dataset
@@ -33,6 +36,7 @@ def main() -> None:
     found.add_argument("--steps", type=int, default=5)
     found.add_argument("--threads", type=int, default=torch.get_num_threads())
     found.add_argument("--set", dest="overrides", nargs="*", default=[])
+    found.add_argument("--keep-memory", action="store_true", help="as `ganymede train` does, for both")
     options = found.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -49,8 +53,16 @@ def main() -> None:
         return algorithm.step(data.batch(sampler.indices(step), random), random)
 
     first = data.batch(sampler.indices(0), StepRandom(0, 0)).pictures
-    width = recipe.generator.width
-    example = Example(first, data_of(data, sampler), width, device)
+    batches = data_of(data, sampler)
+    example: Step
+    if isinstance(algorithm, Projected):
+        from bench.training_projected import ProjectedExample  # needs the extra `pretrained`
+
+        example = ProjectedExample(algorithm, batches)
+    else:
+        example = Example(first, batches, recipe.generator.width, device)
+    if options.keep_memory:
+        memory.keep_freed_memory()
     rates: dict[str, list[float]] = {"ours": [], "example": []}
     cpu: dict[str, list[float]] = {"ours": [], "example": []}
     for block in range(options.blocks + 1):

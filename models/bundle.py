@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from models.errors import BundleError, ChecksumError, ManifestError, UnsafePathError
+from models.graph_file import ExternalTensor, external_tensors
 from models.manifest import FileRecord, Manifest, digest_of, manifest_to_bytes, parse_manifest
 
 MANIFEST_NAME = "manifest.json"
@@ -61,7 +62,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Open and verify a bundle: version, names, sizes and sha256 of every listed file.
+    """Open and verify a bundle: version, names, sizes and sha256 of every listed file, places of tensors outside graphs.
 
     Raises ManifestError or BundleError (ChecksumError, UnsafePathError) with a sentence that names the file.
     """
@@ -69,6 +70,8 @@ def read_bundle(folder: Path) -> Bundle:
     manifest = parse_manifest(text)
     for file, record in manifest.files.items():
         _verify(folder, file, record)
+    for files in manifest.graphs:
+        _verify_places(folder, files.onnx, manifest)
     return Bundle(folder, manifest, digest_of(text))
 
 
@@ -90,6 +93,29 @@ def _verify(folder: Path, file: str, record: FileRecord) -> None:
         raise ChecksumError(f"{file} has {size} bytes, the manifest says {record.bytes}")
     if sha256_of(path) != record.sha256:
         raise ChecksumError(f"{file} does not have the sha256 its manifest gives")
+
+
+def _verify_places(folder: Path, graph: str, manifest: Manifest) -> None:
+    """What a graph keeps outside itself must lie inside listed files; no runtime then reads anything else."""
+    try:
+        tensors = external_tensors(safe_path(folder, graph).read_bytes())
+    except (ValueError, RecursionError) as error:
+        if manifest.weights is None:
+            return  # in version 1 a graph is opaque: a runtime will say what is wrong with it
+        raise BundleError(f"{graph} is not a readable ONNX file: {error}") from None
+    for tensor in tensors:
+        _verify_place(graph, tensor, manifest.files)
+
+
+def _verify_place(graph: str, tensor: ExternalTensor, files: Mapping[str, FileRecord]) -> None:
+    record, end = files.get(tensor.location), tensor.offset + tensor.length
+    if record is None:
+        raise BundleError(f"{graph} takes {tensor.name} from {tensor.location!r}, which the manifest does not list")
+    if tensor.length != tensor.expected:
+        raise BundleError(f"{graph}: {tensor.name} needs {tensor.expected} bytes and is given {tensor.length}")
+    if tensor.offset < 0 or end > record.bytes:
+        place = f"bytes {tensor.offset} to {end} of {tensor.location}"
+        raise BundleError(f"{graph}: {tensor.name} lies at {place}, which has {record.bytes}")
 
 
 def record_files(folder: Path) -> dict[str, FileRecord]:

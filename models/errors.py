@@ -6,6 +6,7 @@ ModelsError
 │   ├── ChecksumError      a file's bytes differ from the manifest's sha256
 │   └── UnsafePathError    a file name that leaves the bundle's folder
 ├── LatentError            a latent of the wrong length, type or value
+├── ImportRefusedError       a foreign file that cannot be made a bundle
 └── RuntimeUnavailableError  the runtime or provider asked for cannot be had here
 """
 
@@ -32,6 +33,10 @@ class UnsafePathError(BundleError):
 
 class LatentError(ModelsError):
     """A latent vector of the wrong length, with values that are not finite, or of another prior."""
+
+
+class ImportRefusedError(ModelsError):
+    """A foreign file that is damaged, dangerous, not understood, or whose pictures cannot be trusted; says what to do."""
 
 
 class RuntimeUnavailableError(ModelsError):

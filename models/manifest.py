@@ -1,4 +1,4 @@
-"""What a bundle says of itself: `manifest.json`, format version 1.
+"""What a bundle says of itself: `manifest.json`, format versions 1 and 2.
 
 A generator is a list of levels; every level's graph is `(previous, noise[, label]) -> picture`.
 The latent is one flat float32 vector; `latent.cuts` says how to cut it, one cut a level, in order.
@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from models.errors import ManifestError
 
 FORMAT = "ganymede-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSIONS = (1, 2)
+"""Version 2 may keep tensors of its graphs in `weights.file`; everything else is as in version 1."""
 MAX_SIDE = 2048
 MAX_LATENT = 1_000_000
 MAX_LABELS = 10_000
@@ -133,6 +134,17 @@ class FileRecord(Part):
     bytes: int = Field(ge=0)
 
 
+class Weights(Part):
+    """The safetensors file that holds what the graphs read, each tensor once, and how exactly.
+
+    `float16`: matrices and kernels are stored as float16 and computed with as float32; `float16-discriminator`: only
+    those of the discriminator are.
+    """
+
+    file: str
+    precision: Literal["float32", "float16", "float16-discriminator"] = "float32"
+
+
 class Provenance(Part):
     """Where the weights come from."""
 
@@ -166,7 +178,7 @@ class Manifest(Part):
     """Everything a server needs to know of a bundle without opening a graph."""
 
     format: Literal["ganymede-bundle"] = "ganymede-bundle"
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 1
     name: Name
     family: str
     description: str = ""
@@ -176,6 +188,7 @@ class Manifest(Part):
     levels: tuple[Level, ...] = Field(min_length=1, max_length=16)
     upsampling: Upsampling | None = None
     discriminator: Discriminator | None = None
+    weights: Weights | None = None
     value_range: tuple[float, float] = (-1.0, 1.0)
     provenance: Provenance
     scores: tuple[Score, ...] = ()
@@ -184,9 +197,17 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Manifest":
+        if self.weights is not None and self.format_version == 1:
+            raise ValueError("weights belongs to format version 2")
         _check_chain(self)
         _check_files(self)
         return self
+
+    @property
+    def graphs(self) -> tuple[Files, ...]:
+        """The files of every level, and of the discriminator where there is one."""
+        judge = (self.discriminator.files,) if self.discriminator else ()
+        return (*(level.files for level in self.levels), *judge)
 
     @property
     def samples(self) -> bool:
@@ -227,10 +248,8 @@ def _check_upsampling(manifest: Manifest, upsampling: Upsampling) -> None:
 
 
 def _check_files(manifest: Manifest) -> None:
-    wanted = [f for level in manifest.levels for f in (level.files.onnx, level.files.torchscript) if f]
-    if manifest.discriminator:
-        judge = manifest.discriminator.files
-        wanted += [f for f in (judge.onnx, judge.torchscript) if f]
+    wanted = [f for files in manifest.graphs for f in (files.onnx, files.torchscript) if f]
+    wanted += [manifest.weights.file] if manifest.weights else []
     missing = sorted(set(wanted) - set(manifest.files))
     if missing:
         raise ValueError(f"no checksum for {', '.join(missing)}")
@@ -244,8 +263,9 @@ def parse_manifest(text: bytes) -> Manifest:
         raise ManifestError(f"manifest.json is not JSON: {error}") from None
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ManifestError(f'manifest.json must be an object with "format": "{FORMAT}"')
-    if raw.get("format_version") != FORMAT_VERSION:
-        raise ManifestError(f"format version {raw.get('format_version')!r} is not supported; this is {FORMAT_VERSION}")
+    if raw.get("format_version") not in FORMAT_VERSIONS:
+        known = " and ".join(map(str, FORMAT_VERSIONS))
+        raise ManifestError(f"format version {raw.get('format_version')!r} is not supported; {known} are")
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -256,7 +276,8 @@ def parse_manifest(text: bytes) -> Manifest:
 
 def manifest_to_bytes(manifest: Manifest) -> bytes:
     """Canonical JSON of a manifest: sorted keys, two-space indent, a final newline."""
-    return (json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
+    fields = manifest.model_dump(mode="json", exclude=None if manifest.weights else {"weights"})  # version 1 knows none
+    return (json.dumps(fields, indent=2, sort_keys=True) + "\n").encode()
 
 
 def digest_of(text: bytes) -> str:

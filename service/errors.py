@@ -4,7 +4,7 @@ ServiceError
 ├── MalformedError 400          UnauthorizedError 401      ForbiddenError 403
 ├── NotFoundError 404           NotAcceptableError 406     ConflictError 409
 ├── GoneError 410               TooLargeError 413          UnsupportedPictureError 415
-├── MisdirectedError 421        CrossSiteError 403
+├── MisdirectedError 421        CrossSiteError 403       UnsupportedEncodingError 415
 ├── InvalidValueError 422       OverloadedError 429        ClientClosedError 499
 ├── NotInstalledError 501       UnavailableError 503       DeadlineError 504
 └── StorageFullError 507
@@ -118,6 +118,12 @@ class UnsupportedPictureError(ServiceError):
     """The body is not a picture this server reads."""
 
     status, title, slug = 415, "Unsupported media type", "unsupported"
+
+
+class UnsupportedEncodingError(ServiceError):
+    """The body is compressed in a way this server does not read."""
+
+    status, title, slug = 415, "Unsupported content encoding", "unsupported"
 
 
 class MisdirectedError(ServiceError):

@@ -45,9 +45,12 @@ class Settings(BaseSettings):
     redis_namespace: str = Field(
         "gmd", pattern=r"^[a-z0-9-]{1,32}$", description="First part of every key, so that several may share a Redis."
     )
-    bundles: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (SHIPPED_BUNDLES,), description="Folders of bundles, watched; separated by ':' in the environment."
+    bundles: Annotated[tuple[Path | str, ...], NoDecode] = Field(
+        (SHIPPED_BUNDLES,),
+        description="Folders of bundles, zips, and URLs such as s3://bucket/faces64.zip#digest, watched; separated by "
+        "':' in the environment, by commas where one is a URL.",
     )
+    bundle_fetch_s: float = Field(60.0, gt=0, description="Seconds between two looks at a URL of bundles.")
     default_model: str | None = Field(None, description="Bundle used when a request names none; fashion32 if there.")
     bundle_poll_s: float = Field(2.0, gt=0, description="Seconds between two looks at the bundle folders.")
     api_keys_file: Path | None = Field(None, description="Hashed API keys; absent: no keys are asked for.")
@@ -100,7 +103,10 @@ class Settings(BaseSettings):
     @field_validator("bundles", mode="before")
     @classmethod
     def _split_folders(cls, value: Any) -> Any:
-        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split("," if "://" in value else os.pathsep) if part.strip()]
+        parts = value if isinstance(value, list | tuple) else (value,)
+        return tuple(part if "://" in str(part) else Path(part) for part in parts)
 
     @field_validator("webhook_hosts", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""The latent whose picture is nearest to a given one, by gradient search through the TorchScript generator.
+"""The latent whose picture is nearest to a given one, by gradient search through the generator in torch.
 
 Many latents are drawn and the best few kept (this replaces an encoder); these descend together by Adam on a
 multi-scale picture loss; the most promising go on with the discriminator's features too, where the bundle has one;
@@ -66,7 +66,7 @@ def project(
     """Search for `target` float32 [c, h, w] in -1..1. The same seed, threads and machine give the same latent.
 
     `progress` gets (steps done, steps in all, best PSNR in dB, best picture). Raises RuntimeUnavailableError without
-    torch or a TorchScript file, CancelledError when `cancelled` says so.
+    torch or a graph it can run, CancelledError when `cancelled` says so.
     """
     import_torch()
     return _Searcher(bundle, target, search, label, threads, progress, cancelled).run()
@@ -241,9 +241,9 @@ class Graph:
         return picture
 
     def features(self, pictures: Any) -> Any:
-        """The discriminator's features [n, f]; None for a bundle without a differentiable discriminator."""
+        """The discriminator's features [n, f]; None for a bundle without a discriminator."""
         judge = self._bundle.manifest.discriminator
-        if judge is None or judge.files.torchscript is None:
+        if judge is None:
             return None
         inputs = [pictures, self._one_hot(len(pictures))] if judge.label else [pictures]
         return self._runtime.module(judge.files)(*inputs)[1].flatten(1)

@@ -1,6 +1,7 @@
-"""Bundles on TorchScript. Needs torch; used for projection's gradients and wherever it wins."""
+"""Bundles on torch, for projection's gradients and wherever it wins: TorchScript, or without it the ONNX graphs."""
 
 import io
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,12 @@ from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.manifest import Files
 from models.runtimes.base import Array, Judgement
+from models.runtimes.graph_module import graph_module
+
+
+def has_torch() -> bool:
+    """Whether torch is installed; does not import it."""
+    return find_spec("torch") is not None
 
 
 def import_torch() -> Any:
@@ -47,16 +54,22 @@ class TorchScriptRuntime:
         return Judgement(logits, features)
 
     def module(self, files: Files) -> Any:
-        """The loaded ScriptModule of a graph in eval mode, parameters frozen; for gradients with respect to inputs."""
+        """The module of a graph in eval mode, parameters frozen; for gradients with respect to inputs.
+
+        Raises RuntimeUnavailableError when there is no TorchScript and the graph cannot be made one here.
+        """
+        if files.onnx not in self._modules:
+            self._modules[files.onnx] = self._load(files)
+        return self._modules[files.onnx]
+
+    def _load(self, files: Files) -> Any:
         if files.torchscript is None:
-            raise RuntimeUnavailableError(f"{self._bundle.name} ships no TorchScript file")
-        if files.torchscript not in self._modules:
-            data = io.BytesIO(self._bundle.path(files.torchscript).read_bytes())
-            module = self._torch.jit.load(data, map_location=self._device).eval()
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
-            self._modules[files.torchscript] = module
-        return self._modules[files.torchscript]
+            return graph_module(self._bundle.path(files.onnx)).to(self._device)
+        data = io.BytesIO(self._bundle.path(files.torchscript).read_bytes())
+        module = self._torch.jit.load(data, map_location=self._device).eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return module
 
     def close(self) -> None:
         """Drop every module."""

@@ -89,7 +89,7 @@ def _with(row: Row, verdict: str) -> Row:
 def level_difference(runtime: Runtime, reference: Runtime, manifest: Manifest, level: int) -> float:
     """Largest difference at one level, given the reference's own pictures, in steps of 255."""
     worst = 0.0
-    for inputs in _batches(manifest, reference, level):
+    for inputs in level_batches(manifest, reference, level):
         worst = max(worst, _steps(runtime.run_level(level, *inputs), reference.run_level(level, *inputs)))
     return worst
 
@@ -110,7 +110,7 @@ def _steps(ours: Array, theirs: Array) -> float:
     return float(np.abs(np.clip(ours, -1, 1) - np.clip(theirs, -1, 1)).max()) * LEVELS
 
 
-def _batches(manifest: Manifest, reference: Runtime, level: int) -> Iterator[Inputs]:
+def level_batches(manifest: Manifest, reference: Runtime, level: int) -> Iterator[Inputs]:
     """Inputs of one level for seeds 0..SEEDS-1: latents, labels in turn, and the pictures of the levels before."""
     for first in range(0, SEEDS, BATCH):
         if not manifest.samples:
@@ -120,6 +120,14 @@ def _batches(manifest: Manifest, reference: Runtime, level: int) -> Iterator[Inp
         for before in range(level):
             picture = reference.run_level(before, picture, *_noise_and_label(manifest, before, first))
         yield (picture, *_noise_and_label(manifest, level, first))
+
+
+def picture_chains(runtime: Runtime, manifest: Manifest) -> Iterator[list[Array]]:
+    """Every level's pictures of 64 seeds, in batches, each level going on from the one before.
+
+    A level that takes any size is applied as often as the bundle allows, to a quarter of a batch.
+    """
+    return (list(_chain(runtime, manifest, first)) for first in range(0, SEEDS, BATCH))
 
 
 def _chain(runtime: Runtime, manifest: Manifest, first: int) -> Iterator[Array]:

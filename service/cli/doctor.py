@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from models.bundle import MANIFEST_NAME, read_bundle
+from models.bundle import read_bundle
 from models.errors import ModelsError
 from models.runtimes.onnx_runtime import available_providers
 from service.cli.remote import AsJson
 from service.cli.serve import load_settings
+from service.engine.catalogue import candidates
+from service.operations.state import sources_of
 from service.redis.embedded import wheel_server
 from service.settings import Settings
 
@@ -100,14 +102,14 @@ def data_folder(settings: Settings) -> Finding:
 
 
 def bundles(settings: Settings) -> Finding:
-    """Every bundle of the folders, verified."""
-    good, bad = [], []
-    for root in settings.bundles:
-        for folder in sorted(path.parent for path in root.glob(f"*/{MANIFEST_NAME}")):
-            try:
-                good.append(read_bundle(folder).name)
-            except ModelsError as error:
-                bad.append(f"{folder.name}: {error}")
+    """Every bundle of the folders, zips and URLs, verified."""
+    roots, refused = sources_of(settings).look()
+    good, bad = [], [f"{source}: {reason}" for source, reason in refused.items()]
+    for folder in candidates(roots):
+        try:
+            good.append(read_bundle(folder).name)
+        except ModelsError as error:
+            bad.append(f"{folder.name}: {error}")
     found = ", ".join(good) or "none"
     return Finding("Bundles", bool(good) and not bad, "; ".join([found, *bad]), "set GANYMEDE_BUNDLES, or export one")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from PIL import Image, UnidentifiedImageError
+from typer.core import TyperGroup
 
 from service.cli.remote import DEFAULT_URL, AsJson, Url, client, read, show
 from service.cli.serve import fail
@@ -29,6 +30,18 @@ def recipe_of_file(path: Path) -> dict[str, Any]:
     return recipe if isinstance(recipe, dict) else {}
 
 
+class ListsByDefault(TyperGroup):
+    """A group whose first word may be left out: `models faces64` is `models list faces64`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click."""
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
+group = typer.Typer(cls=ListsByDefault, help="The bundles a server has, and how bundles are stored.")
+
+
 def info(
     picture: Annotated[Path, typer.Argument(help="A PNG made by Ganymede.")],
     as_json: AsJson = False,
@@ -44,7 +57,7 @@ def models(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """List the bundles a server has. Example: ganymede models faces64"""
+    """List the bundles a server has, or show one. Example: ganymede models faces64"""
     with client(url) as ganymede:
         if name is not None:
             page = ganymede.model(name)
@@ -66,4 +79,5 @@ def _short(value: Any) -> str:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(info)
-    app.command()(models)
+    group.command("list")(models)
+    app.add_typer(group, name="models")

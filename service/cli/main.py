@@ -12,7 +12,9 @@ import typer
 from service.cli import serve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-OTHERS = ("admin", "pictures", "latents", "jobs", "info", "doctor", "runtimes", "bench")
+OTHERS = ("admin", "pictures", "latents", "jobs", "info", "imports", "doctor", "runtimes", "bench")
+SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
+"""First words, in groups of ours, that may be commands of another package."""
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
@@ -57,9 +59,11 @@ def register_foreign() -> None:
 
 
 def _is_ours(words: list[str]) -> bool:
-    """Whether the first word names a command of this package alone; groups may be shared."""
+    """Whether the first words name a command of this package alone."""
     own = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    return bool(words) and words[0] in own
+    groups = {group.name for group in app.registered_groups}
+    shared = any(words[: len(others)] == list(others) for others in SHARED) or words[1:2] == ["--help"]
+    return bool(words) and (words[0] in own or (words[0] in groups and not shared))
 
 
 def _merge(other: typer.Typer) -> None:

@@ -15,6 +15,8 @@ from models.runtimes.proof import Proof, proof_of
 from models.runtimes.trial import Row
 from service.cli.remote import AsJson, note, show
 from service.cli.serve import fail, load_settings
+from service.engine.catalogue import candidates
+from service.operations.state import sources_of
 from service.settings import Settings
 
 
@@ -50,8 +52,9 @@ def measure(bundle: Bundle, settings: Settings, again: bool) -> tuple[Choice, Pr
 
 def _bundle(settings: Settings, name: str) -> Bundle:
     """A bundle by its folder or by its name below the bundle folders; ends the command with a sentence without one."""
-    folders = [Path(name), *(root / name for root in settings.bundles)]
-    folder = next((path for path in folders if (path / MANIFEST_NAME).is_file()), None)
+    roots, _ = sources_of(settings).look()
+    named = [folder for folder in candidates(roots) if folder.name == name]
+    folder = next((path for path in [Path(name), *named] if (path / MANIFEST_NAME).is_file()), None)
     if folder is None:
         fail(f"there is no bundle {name!r} in {', '.join(str(root) for root in settings.bundles)}")
     try:

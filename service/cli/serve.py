@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from models.errors import ModelsError
+from service.cli.imports import served_folders
 from service.http.server import RefusedToStartError
 from service.http.server import serve as run_server
 from service.observability.logs import configure
@@ -14,21 +15,32 @@ from service.settings import Settings
 
 
 def serve(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Generators to serve: ONNX, TorchScript, checkpoints, bundles, folders.")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
     role: Annotated[str | None, typer.Option(help="all | api | worker")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder for everything the server writes.")] = None,
-    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
+    bundles: Annotated[
+        list[str] | None, typer.Option(help="Folder, zip or URL of bundles; may be given again.")
+    ] = None,
     processes: Annotated[int | None, typer.Option(help="Full processes behind the port; 0: one a core.")] = None,
+    said: Annotated[
+        list[str] | None, typer.Option("--set", help="Of the files: an option of `ganymede import`, such as size=64.")
+    ] = None,
     insecure: Annotated[bool, typer.Option(help="Public address without API keys.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the resolved settings and stop.")] = False,
 ) -> None:
-    """Serve bundles over HTTP. Example: ganymede serve --port 8000 --bundles ./my-bundles"""
+    """Serve generators over HTTP. Example: ganymede serve netG.pth        or: ganymede serve --bundles ./my-bundles"""
     given = {"host": host, "port": port, "role": role, "data_dir": data_dir, "processes": processes}
     options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     options |= {"bundles": tuple(bundles)} if bundles else {}
     options |= {"insecure": True} if insecure else {}
     settings = load_settings(**options)
+    if files:
+        imported = served_folders(files, said, settings.data_dir / "imports")
+        settings = load_settings(**options | {"bundles": (*map(str, imported), *(bundles or ()))})
     if dry_run:
         typer.echo(settings.model_dump_json(indent=2))
         return

@@ -31,17 +31,18 @@ _accepted = contextvars.ContextVar("ganymede_accepted", default=False)
 class Catalogue:
     """Models by name and version. `open_bundle` turns a verified bundle into a Model (without runtime in the api role).
 
-    `folders` gives the folders to look at, each time anew; `side_by_side`: how many bundles may be opened at once.
+    `look` gives the folders to take bundles from and the sources that were refused, each time anew;
+    `side_by_side`: how many bundles may be opened at once.
     """
 
     def __init__(
         self,
-        folders: Callable[[], Iterable[Path]],
+        look: Callable[[], tuple[list[Path], dict[str, str]]],
         open_bundle: Callable[[Bundle], Model],
         default: str | None,
         side_by_side: int = 1,
     ) -> None:
-        self._folders, self._open, self._default = folders, open_bundle, default
+        self._look, self._open, self._default = look, open_bundle, default
         self._side_by_side = side_by_side
         self._choices = Choices()
         self._models: dict[Path, Model] = {}
@@ -51,7 +52,8 @@ class Catalogue:
         self._references: dict[str, Model] = {}
         self._seen: dict[Path, tuple[int, ...]] = {}
         self._refreshing = threading.Lock()
-        self.refused: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._refused_sources: dict[str, str] = {}
         self.ready = False
 
     def all(self) -> list[Model]:
@@ -65,6 +67,11 @@ class Catalogue:
     def unloaded(self) -> list[Bundle]:
         """Versions that lie in the folders and are not served because somebody unloaded them."""
         return sorted(self._asleep.values(), key=lambda bundle: bundle.reference)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why folders and sources are not served, by name."""
+        return self._refused | self._refused_sources
 
     def is_default(self, model: Model) -> bool:
         """Whether the name alone means this version."""
@@ -104,7 +111,8 @@ class Catalogue:
     def refresh(self) -> bool:
         """Look at the folders once; opens what is new, replaces what changed, drops what is gone. True if any did."""
         with self._refreshing:
-            found = {folder: _signature(folder) for folder in self._candidates()}
+            roots, self._refused_sources = self._look()
+            found = {folder: _signature(folder) for folder in candidates(roots)}
             changed = [folder for folder, signature in found.items() if self._seen.get(folder) != signature]
             for folder in [folder for folder in self._seen if folder not in found]:
                 self._forget(folder)
@@ -132,14 +140,6 @@ class Catalogue:
             bundle = next((b for b in self._asleep.values() if b.reference == reference), None)
             if bundle is not None and reference not in self._retired:
                 self._retired[reference] = (self._open(bundle), time.monotonic())
-
-    def _candidates(self) -> Iterator[Path]:
-        for root in self._folders():
-            if (root / MANIFEST_NAME).is_file():
-                yield root
-            elif root.is_dir():
-                inside = (p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith("."))
-                yield from (p for p in inside if (p / MANIFEST_NAME).exists())
 
     def _wake_and_retire(self) -> set[Path]:
         """Take unloaded versions out of service; the folders of those that are wanted again."""
@@ -177,7 +177,7 @@ class Catalogue:
         except Exception as error:
             self._refuse(folder, error)
             return
-        self.refused.pop(folder.name, None)
+        self._refused.pop(folder.name, None)
         if isinstance(opened, Bundle):
             self._asleep[folder] = opened
             return
@@ -190,11 +190,11 @@ class Catalogue:
 
     def _refuse(self, folder: Path, error: Exception) -> None:
         sentence = str(error) if isinstance(error, ModelsError) else f"the graph does not run: {type(error).__name__}"
-        self.refused[folder.name] = sentence
+        self._refused[folder.name] = sentence
         log.warning("bundle %s is refused: %s", folder.name, error)
 
     def _forget(self, folder: Path) -> None:
-        self.refused.pop(folder.name, None)
+        self._refused.pop(folder.name, None)
         self._asleep.pop(folder, None)
         gone = self._models.pop(folder, None)
         if gone:
@@ -242,6 +242,16 @@ async def follow(catalogue: Catalogue, versions: VersionStore) -> bool:
     with contextlib.suppress(UnavailableError):
         changed = catalogue.choose(await versions.read())
     return await asyncio.to_thread(catalogue.refresh) or changed
+
+
+def candidates(roots: Iterable[Path]) -> Iterator[Path]:
+    """Folders of bundles: the roots themselves, or what lies directly in them."""
+    for root in roots:
+        if (root / MANIFEST_NAME).is_file():
+            yield root
+        elif root.is_dir():
+            inside = (p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith("."))
+            yield from (p for p in inside if (p / MANIFEST_NAME).exists())
 
 
 def _signature(folder: Path) -> tuple[int, ...]:

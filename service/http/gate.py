@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import UNFORESEEN, ClientClosedError, CrossSiteError, ServiceError, TooLargeError
 from service.http.admission import admit
+from service.http.content_coding import coding_of, decoded, without_coding
 from service.http.cors import headers_for, is_preflight, preflight_headers
+from service.http.head import answer_head
 from service.http.hosts import SAFE, HostPolicy
 from service.http.problems import problem_response
 from service.observability.logs import about
@@ -89,7 +91,7 @@ class Gate:
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
             await admit(scope, state)
-            await self._app(scope, _limited(receive, limit), visit.send)
+            await self._answer(scope, _limited(receive, limit), visit, limit)
         except ServiceError as error:
             state.metrics.refused(error)
             await visit.fail(error, scope, receive)
@@ -101,6 +103,17 @@ class Gate:
         finally:
             state.in_flight -= 1
             visit.report(state)
+
+    async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit", limit: int) -> None:
+        """The application's answer, to a body that is plain and a method it has."""
+        coding = coding_of(scope["headers"])
+        if coding is not None:
+            scope["headers"] = without_coding(scope["headers"])
+            receive = decoded(receive, coding, limit)
+        if scope["method"] == "HEAD":
+            await answer_head(self._app, scope, receive, visit.send)
+        else:
+            await self._app(scope, receive, visit.send)
 
     def _refuse(self, scope: Scope, state: State, limit: int) -> None:
         length = header_of(scope, b"content-length") or b"0"

@@ -52,6 +52,8 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ServiceError):  # a body that the gate broke off while the framework read it
+        return await _service_error(request, error.__cause__)
     body = {
         "type": "about:blank",
         "title": str(error.detail),

@@ -83,7 +83,7 @@ class JobRunner:
         self._solo = asyncio.Lock()
         self._left = asyncio.Event()
         self._suspects = 0
-        self._closed = False
+        self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.leases = Leases(self)
         self.heart = Heartbeat(queue, self.name, lambda: tuple(self.running), self.leases.lost)
@@ -106,7 +106,7 @@ class JobRunner:
             entry.cancel("shutdown")
         if tasks := self._job_tasks():
             await asyncio.wait(tasks, timeout=5.0)
-        self._closed = True
+        self._closed.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -121,16 +121,22 @@ class JobRunner:
 
         The flag beside the cancellation: inside a Redis call a cancellation can be swallowed by the client's timeout.
         """
-        while not self._closed:
+        while not self._closed.is_set():
             try:
                 await step()
-                await asyncio.sleep(pause_s)
+                await self._rest(pause_s)
             except AWAY:
-                await asyncio.sleep(0.3)
+                await self._rest(0.3)
             except ResponseError as error:
                 if not is_full(error):
                     log.exception("queue step failed")
-                await asyncio.sleep(1.0)
+                await self._rest(1.0)
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep, but never past our closing: then nothing waits for a step whose cancellation was swallowed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
 
     async def _take(self) -> None:
         """Take as many jobs as there is room for, then wait for a signal, a free slot or the next poll."""

@@ -16,6 +16,7 @@ from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
+from models.sources import Sources
 from service.auth.keys import KeyRing, RateLimiter
 from service.engine.catalogue import Catalogue, follow, watch
 from service.engine.engine import Engine
@@ -75,7 +76,7 @@ async def build_state(settings: Settings) -> State:
     device = resolve_device(settings) if has_engine else "cpu"
     opener = _opener(settings, device, has_engine)
     alone = device != "cpu" or settings.runtime == "auto"  # what is timed needs the processor for itself
-    catalogue = Catalogue(lambda: settings.bundles, opener, settings.default_model, 1 if alone else settings.cores)
+    catalogue = Catalogue(sources_of(settings).look, opener, settings.default_model, 1 if alone else settings.cores)
     opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
     redis, close_redis = await open_redis(settings)
     await opening
@@ -113,6 +114,11 @@ async def build_state(settings: Settings) -> State:
     gc.freeze()  # what lives as long as the process need not be looked at by every collection
     gc.set_threshold(GC_EVERY, 10, 50)
     return state
+
+
+def sources_of(settings: Settings) -> Sources:
+    """Where the bundles come from; what is fetched is kept in the data folder."""
+    return Sources(settings.bundles, settings.data_dir / "bundles", settings.bundle_fetch_s)
 
 
 def queue_settings(settings: Settings) -> QueueSettings:

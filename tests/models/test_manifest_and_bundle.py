@@ -52,7 +52,9 @@ def test_a_missing_file_is_noticed(copy: Path) -> None:
     "fields",
     [
         {"format": "other"},
-        {"format_version": 2},
+        {"format_version": 3},
+        {"weights": {"file": "README.md", "precision": "float32"}},
+        {"format_version": 2, "weights": {"file": "nowhere", "precision": "float32"}},
         {"name": "../up"},
         {"name": ""},
         {"image": {"width": 0, "height": 16, "channels": 3}},

@@ -31,6 +31,10 @@ def test_lists_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANYMEDE_BUNDLES", "/one:/two")
     monkeypatch.setenv("GANYMEDE_WEBHOOK_HOSTS", "a.example, b.example")
     assert Settings().bundles == (Path("/one"), Path("/two"))
+    monkeypatch.setenv("GANYMEDE_BUNDLES", "/one, https://example.org:8443/b.zip, s3://bucket/x#0123456789abcdef")
+    assert Settings().bundles == (
+        Path("/one"), "https://example.org:8443/b.zip", "s3://bucket/x#0123456789abcdef",
+    )  # fmt: skip
     assert Settings().webhook_hosts == ("a.example", "b.example")
 
 

@@ -53,7 +53,8 @@ class Setting:
 class Level:
     """One exported graph: a module (previous or None, noise[, label]) -> picture, and what it eats and gives.
 
-    `noise_shape` excludes the batch: (Z,) for a vector, (1, H, W) for a plane; `size` is the picture's side in pixels.
+    `noise_shape` excludes the batch: (Z,) for a vector, (1, H, W) for a plane;
+    `size` is the picture's height in pixels, and its width where `width` is 0.
     """
 
     module: nn.Module
@@ -64,6 +65,12 @@ class Level:
     takes_label: bool = False
     factor: int | None = None  # set: takes pictures of any size and multiplies their sides; `size` is the trained one
     halo: int = 0  # pixels of `previous` around a tile that reach into its output
+    width: int = 0
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(height, width) of the picture it gives."""
+        return self.size, self.width or self.size
 
 
 class Algorithm(ABC):
@@ -115,6 +122,10 @@ class Algorithm(ABC):
     def discriminator_kind(self) -> Literal["real", "classes"]:
         """What the exported discriminator's logits mean; see `models.manifest.Discriminator`."""
         return "real"
+
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """(moving, averaged) generator of each level, coarsest first: what a run that begins from another one takes over."""
+        return []
 
     def upsampling(self) -> Upsampling | None:
         """How a user's picture may enter the exported chain, for families that enlarge."""

@@ -22,7 +22,7 @@ class Dcgan(TwoPlayer):
         recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
         discriminator = DcganDiscriminator(
             recipe.discriminator,
-            data.size,
+            data.sides,
             data.channels,
             labels,
             auxiliary=recipe.loss.auxiliary > 0,

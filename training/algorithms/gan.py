@@ -18,8 +18,8 @@ class Gan(TwoPlayer):
 
     def __init__(self, setting: Setting) -> None:
         recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
-        generator = MlpGenerator(recipe.mlp, data.size, data.channels, recipe.latent.size, labels)
-        discriminator = MlpDiscriminator(recipe.mlp, recipe.technique, data.size, data.channels, labels)
+        generator = MlpGenerator(recipe.mlp, data.sides, data.channels, recipe.latent.size, labels)
+        discriminator = MlpDiscriminator(recipe.mlp, recipe.technique, data.sides, data.channels, labels)
         first = StepRandom(recipe.run.seed, 0)
         initialise_linear(generator, first.generator("generator"))
         initialise_linear(discriminator, first.generator("discriminator"))

@@ -13,7 +13,7 @@ def make_generator(setting: Setting) -> DcganGenerator | ModernGenerator:
     """`generator.build`: the DCGAN's, or the modern one; both take (noise[, label])."""
     recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
     stream = StepRandom(recipe.run.seed, 0).generator("generator")
-    shape = (recipe.generator, data.size, data.channels, recipe.latent.size, labels)
+    shape = (recipe.generator, data.sides, data.channels, recipe.latent.size, labels)
     if recipe.generator.build == "dcgan":
         plain = DcganGenerator(*shape)
         initialise(plain, stream)

@@ -33,6 +33,7 @@ from training.networks.lapgan import (
     SubpixelResidual,
 )
 from training.networks.layers import fold_batch_norms
+from training.networks.modern import ModernGenerator
 from training.networks.projected import ProjectedFeatures
 from training.recipes.tables import PyramidTable
 
@@ -124,6 +125,10 @@ class Lapgan(Algorithm):
             return None
         return FinestCritic(plain_copy(self.levels[-1].discriminator), len(self.data.classes))
 
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """One pair a level."""
+        return [(level.generator, level.average) for level in self.levels]
+
     def upsampling(self) -> Upsampling:
         """Any size, or one of the sides that levels take."""
         table = self.recipe.pyramid
@@ -156,6 +161,8 @@ class Lapgan(Algorithm):
         generator: nn.Module
         if table.base == "full":
             generator = FullBaseGenerator(table, size, data.channels, latent.size, labels)
+        elif table.base == "modern":
+            generator = ModernGenerator(self.recipe.generator, size, data.channels, latent.size, labels)
         else:
             generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
         if self.features is not None:

@@ -55,18 +55,25 @@ class TrainedLevel:
         self.setting, self.recipe, self.size, self.noise_shape = setting, setting.recipe, size, noise_shape
         self.every = every  # steps of the run between two moves of this level
         first = StepRandom(self.recipe.run.seed, 0)
-        table = self.recipe.pyramid
-        start(generator, table.init_generator, first.generator(f"{size}.generator"))
-        if isinstance(generator, ResidualLevel) and isinstance(generator.residual, SubpixelResidual):
-            generator.residual.begin_quietly()
-        start(discriminator, table.init_discriminator, first.generator(f"{size}.discriminator"))
-        if isinstance(discriminator, StridedDiscriminator):
-            discriminator.begin_quietly()
+        self.begin_generator(generator, first.generator(f"{size}.generator"))
+        self.begin_discriminator(discriminator, first.generator(f"{size}.discriminator"))
         self.generator, self.discriminator = prepare(setting, generator), prepare(setting, discriminator)
         self.average = ema.averaged_copy(self.generator)
         players = self.recipe.optimizer
         self.generator_optimizer = optimizer(self.recipe, players.generator, self.generator)
         self.discriminator_optimizer = optimizer(self.recipe, players.discriminator, self.discriminator)
+
+    def begin_generator(self, generator: nn.Module, stream: torch.Generator) -> None:
+        """Its first weights, drawn from `stream`."""
+        start(generator, self.recipe.pyramid.init_generator, stream)
+        if isinstance(generator, ResidualLevel) and isinstance(generator.residual, SubpixelResidual):
+            generator.residual.begin_quietly()
+
+    def begin_discriminator(self, discriminator: nn.Module, stream: torch.Generator) -> None:
+        """Its first weights, drawn from `stream`."""
+        start(discriminator, self.recipe.pyramid.init_discriminator, stream)
+        if isinstance(discriminator, StridedDiscriminator):
+            discriminator.begin_quietly()
 
     def parts(self) -> dict[str, Any]:
         """Everything a bit-equal continuation needs, by name."""

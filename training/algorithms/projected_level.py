@@ -15,6 +15,9 @@ from training.algorithms.base import Setting
 from training.algorithms.feature_judge import FeatureJudge
 from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
 from training.compute.randomness import StepRandom, stream_seed
+from training.networks.lapgan import ResidualLevel
+from training.networks.layers import initialise
+from training.networks.modern import ModernGenerator
 from training.networks.projected import Heads, ProjectedFeatures
 
 
@@ -33,6 +36,18 @@ class ProjectedLevel(TrainedLevel):
         heads = Heads(size, len(setting.data.classes))
         super().__init__(setting, size, noise_shape, generator, heads, every)
         self.judge = FeatureJudge(setting, features, heads)
+
+    def begin_generator(self, generator: nn.Module, stream: torch.Generator) -> None:
+        """The base begins as a DCGAN does: from fan-in scaled weights its tanh would be saturated at once."""
+        if isinstance(generator, ResidualLevel):
+            super().begin_generator(generator, stream)
+        else:
+            initialise(generator, stream)
+        if isinstance(generator, ModernGenerator):
+            generator.begin(stream)
+
+    def begin_discriminator(self, discriminator: nn.Module, stream: torch.Generator) -> None:
+        """Heads keep the start they were made with: larger weights make the first penalties huge."""
 
     def step(self, batch: LevelBatch, random: StepRandom) -> dict[str, Tensor]:
         """The heads once, the generator once, the average once; statistics carry the level's size."""

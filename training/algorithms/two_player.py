@@ -117,7 +117,11 @@ class TwoPlayer(Algorithm):
         network = plain_copy(self.average)
         fold_batch_norms(network)
         prior, data = self.recipe.latent, self.data
-        return [Level(network, (prior.size,), data.size, data.channels, takes_label=self.classes > 0)]
+        return [Level(network, (prior.size,), data.size, data.channels, takes_label=self.classes > 0, width=data.width)]
+
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The one there is."""
+        return [(self.generator, self.average)]
 
     def _parts(self) -> dict[str, Any]:
         return {

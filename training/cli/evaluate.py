@@ -57,7 +57,7 @@ def evaluate(
         plan = Plan(samples=samples, real=samples, rows=min(2000, samples), seed=seed)
         material = gather(opened, _table(opened.manifest.provenance.recipe, data), plan)
         found: list[Score] = []
-        for score in scores_of(material, extractors, judge):
+        for score in scores_of(material, extractors, judge, out / f"{opened.name}-closest.png"):
             typer.echo(f"{score.name:24s} {score.value:12.4f}  {score.protocol}")
             append(out / "scores.jsonl", opened, score)
             found.append(score)

@@ -13,23 +13,30 @@ from training.cli import classifier as cli_classifier
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
+from training.cli.models import models_app
 from training.compute import memory, parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
-from training.data.dataset import load_dataset, read_all
+from training.data.dataset import Dataset, load_dataset, read_all
 from training.data.sources import find_pictures
+from training.evaluate.watch import Lite2Watch
 from training.export.bundle import export_run, open_run
 from training.export.preview import write_preview
+from training.export.sharing import precision_of
 from training.recipes.recipe import names, resolve, to_toml
 from training.recipes.tables import DataTable, Recipe
 from training.run import run_folder, samples
-from training.run.loop import GRID_COLUMNS, Trainer, grid_pictures
+from training.run.begin_from import begin_from
+from training.run.loop import Trainer
 from training.run.progress import Silent, Terminal
 from training.run.run_folder import RunFolder
+from training.run.scoring import Scorer
 from training.run.side_by_side import sizes_of, train_side_by_side
+from training.run.snapshot import GRID_COLUMNS, grid_pictures
 
 app = typer.Typer(no_args_is_help=True, help="Train GANs and export them as bundles.")
 dataset_app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app.add_typer(models_app, name="models")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
 app.add_typer(cli_inside.app, name="inside")
@@ -80,11 +87,19 @@ def export(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     out: Annotated[Path, typer.Option(help="Folder that gets the bundle's folder.")] = Path("bundles"),
     name: Annotated[str | None, typer.Option(help="The bundle's name (the recipe's).")] = None,
-    step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest).")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="A kept checkpoint's step (the best scored, else the newest).")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The newest checkpoint, whatever its score.")] = False,
+    weights: Annotated[
+        str, typer.Option(help="How they are stored: float32, float16-discriminator or float16.")
+    ] = "float32",
 ) -> None:
     """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
     with explained():
-        bundle = export_run(RunFolder(run), out, name, step)
+        folder = RunFolder(run)
+        chosen = folder.latest_step() if last and step is None else step
+        bundle = export_run(folder, out, name, chosen, weights=precision_of(weights))
         typer.echo(f"{bundle.folder}  {bundle.reference}")
         for check in bundle.manifest.export_checks:
             typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")
@@ -108,7 +123,9 @@ def preview(
 @dataset_app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="A folder of pictures, a zip, an idx folder or CIFAR sheets.")],
-    size: Annotated[int, typer.Option(help="Side the pictures will be scaled to, pixels.")] = 64,
+    size: Annotated[
+        str, typer.Option(help="Side the pictures will be scaled to, pixels; or 64x96, height first.")
+    ] = "64",
     grey: Annotated[bool, typer.Option("--grey", help="Train in grey: colour is what gets converted.")] = False,
     all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
 ) -> None:
@@ -140,19 +157,28 @@ def _recipe_in(run: Path) -> Path:
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
     memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
-    if group.is_main and report.findings:
+    if group.is_main and (report.findings or report.warning):
         console.print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
-    trainer = Trainer(wish, dataset, folder, group, Terminal() if group.is_main else Silent())
+    progress = Terminal() if group.is_main else Silent()
+    trainer = Trainer(wish, dataset, folder, group, progress, _scorer(wish, dataset) if group.is_main else None)
     trainer.resume()
+    if trainer.step == 0 and wish.run.init_from:
+        begin_from(trainer.algorithm, Path(wish.run.init_from))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     if group.is_main:
         typer.echo(f"run folder {folder.path}, from step {trainer.step}")
+        typer.echo(f"watch it: {folder.page.resolve().as_uri()}")
     outcome = trainer.run()
     if group.is_main:
         state = "complete" if outcome.complete else f"stopped; continue with: train --resume {folder.path}"
         typer.echo(f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes, {state}")
+
+
+def _scorer(wish: Recipe, dataset: Dataset) -> Scorer | None:
+    count = wish.run.watch_samples
+    return Lite2Watch(dataset, count, wish.run.seed) if count else None
 
 
 def _shared_folder(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> RunFolder:
@@ -164,8 +190,8 @@ def _shared_folder(wish: Recipe, exact: Path | None, out: Path, group: parallel.
     return folder
 
 
-def _check(path: Path, size: int, grey: bool) -> Report:
-    table = DataTable(path=str(path), size=size, channels=1 if grey else 3)
+def _check(path: Path, size: str, grey: bool) -> Report:
+    table = DataTable.model_validate({"path": str(path), "size": size, "channels": 1 if grey else 3})
     pictures = find_pictures(path)
     return read_all(pictures, table)[1]
 

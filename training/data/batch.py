@@ -9,11 +9,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What an algorithm must know of the data: side in pixels, channels, and the classes (empty = unconditional)."""
+    """What an algorithm must know of the data: height in pixels, channels, the classes (empty = unconditional), and the
+    width where it is another."""
 
     size: int
     channels: int
     classes: tuple[str, ...] = ()
+    width: int = 0
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.size, self.width or self.size
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from training.data.pictures import Finding
 
 NAMES_SHOWN = 20
+FEW = 1000
+"""Pictures below which a warning is given: a rule of thumb, not a measurement."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,18 @@ class Report:
         """Pictures that cannot be used at all."""
         return [finding for finding in self.findings if finding.action == "refused"]
 
+    @property
+    def warning(self) -> str | None:
+        """What to know before training on so few pictures; None where there are enough."""
+        usable = self.pictures - len(self.refused)
+        if usable >= FEW:
+            return None
+        return (
+            f"warning: {usable} {'picture' if usable == 1 else 'pictures'}: so few will be learned by heart, and samples will be "
+            f"copies of them; from about {FEW:,} on new ones can be hoped for. augment.policy and data.flip help; "
+            "`ganymede evaluate` finds copies"
+        )
+
     def text(self, names_shown: int = NAMES_SHOWN) -> str:
         """The report for a terminal: one paragraph per kind, files by name."""
         lines = [f"{self.pictures} pictures, {len(self.refused)} refused"]
@@ -34,7 +48,7 @@ class Report:
             by_kind[finding.action, finding.kind].append(finding)
         for (action, kind), group in sorted(by_kind.items(), reverse=True):
             lines += _paragraph(action, kind, group, names_shown)
-        return "\n".join(lines)
+        return "\n".join([*lines, *([self.warning] if self.warning else [])])
 
 
 def _paragraph(action: str, kind: str, group: Sequence[Finding], names_shown: int) -> list[str]:

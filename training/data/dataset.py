@@ -24,7 +24,7 @@ from training.recipes.tables import DataTable
 
 
 class Dataset:
-    """All pictures [M, C, size, size] uint8 and, where labelled, class indices [M], on the training device.
+    """All pictures [M, C, height, width] uint8 and, where labelled, class indices [M], on the training device.
 
     `kept` [L]: the pictures whose label a semi-supervised recipe keeps; the other labels are never handed out.
     """
@@ -45,8 +45,9 @@ class Dataset:
 
     @property
     def spec(self) -> DataSpec:
-        """Side, channels and classes."""
-        return DataSpec(self.pictures.shape[-1], self.pictures.shape[1], self.classes)
+        """Size, channels and classes."""
+        _, channels, height, width = self.pictures.shape
+        return DataSpec(height, channels, self.classes, 0 if height == width else width)
 
     def to(self, device: torch.device) -> Dataset:
         """The same on another device."""

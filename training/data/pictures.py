@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,9 @@ def _inspect(name: str, image: Image.Image, table: DataTable) -> list[Finding]:
     if width != height:
         how = {"crop": "centre square taken", "pad": "padded to a square", "stretch": "stretched"}[table.fit]
         found.append(Finding(name, "odd-sized", "converted", f"{width}x{height}, {how}"))
-    if min(width, height) < table.size and table.fit != "pad":
-        found.append(Finding(name, "small", "converted", f"{width}x{height}, enlarged to {table.size}"))
+    if (height < table.sides[0] or width < table.sides[1]) and table.fit != "pad":
+        shown = "x".join(map(str, dict.fromkeys(table.sides[::-1])))
+        found.append(Finding(name, "small", "converted", f"{width}x{height}, enlarged to {shown}"))
     if kind := _mode_kind(image, table.channels):
         target = "grey" if table.channels == 1 else "RGB"
         found.append(Finding(name, kind, "converted", f"mode {image.mode} to {target}"))
@@ -76,10 +78,11 @@ def _mode_kind(image: Image.Image, channels: int) -> str:
 
 
 def _to_array(image: Image.Image, table: DataTable) -> np.ndarray:
-    square = _square(_to_mode(image, "L" if table.channels == 1 else "RGB"), table)
-    if square.size != (table.size, table.size):
-        square = square.resize((table.size, table.size), Image.Resampling.LANCZOS)
-    pixels = np.asarray(square, np.uint8)
+    shaped = _shaped(_to_mode(image, "L" if table.channels == 1 else "RGB"), table)
+    height, width = table.sides
+    if shaped.size != (width, height):
+        shaped = shaped.resize((width, height), Image.Resampling.LANCZOS)
+    pixels = np.asarray(shaped, np.uint8)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -95,15 +98,18 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _square(image: Image.Image, table: DataTable) -> Image.Image:
+def _shaped(image: Image.Image, table: DataTable) -> Image.Image:
+    """The picture in the ratio of the wanted size: its centre, or all of it on black, or as it is to be stretched."""
     width, height = image.size
+    tall, wide = table.sides
     if table.fit == "pad":
-        side = max(width, height, table.size)
-        canvas = Image.new(image.mode, (side, side))
-        canvas.paste(image, ((side - width) // 2, (side - height) // 2))
+        unit = max(width / wide, height / tall, 1.0)  # pixels of the canvas for one of the result
+        canvas = Image.new(image.mode, (round(unit * wide), round(unit * tall)))
+        canvas.paste(image, ((canvas.width - width) // 2, (canvas.height - height) // 2))
         return canvas
     if table.fit == "stretch" and not table.crop:
         return image
-    side = min(table.crop or width, width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    unit = min(width / wide, height / tall, table.crop / tall if table.crop else math.inf)
+    box = max(1, round(unit * wide)), max(1, round(unit * tall))
+    left, top = (width - box[0]) // 2, (height - box[1]) // 2
+    return image.crop((left, top, left + box[0], top + box[1]))

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from training.data.dataset import Dataset
 from training.evaluate import lite2
 
-CHECKED = 250  # pictures of each kind
-NEAR = 10  # training pictures by thumbnail that are compared by features
+CHECKED = 150  # pictures of each kind
+NEAR = 8  # training pictures by thumbnail that are compared by features
 THUMBNAIL = 8  # pixels
 PERCENT = 5
 BLOCK = 4096
@@ -30,11 +30,14 @@ class Closest:
     pictures: Tensor
 
 
-def compare(fake: Tensor, real: Tensor, train: Dataset, mirrored: bool) -> tuple[Closest, Closest]:
-    """The nearest training pictures of samples and of real pictures; a real one is never its own neighbour."""
-    thumbnails = _thumbnails(train)
-    ours = nearest(fake[:CHECKED], train, thumbnails, mirrored)
-    return ours, nearest(real[:CHECKED], train, thumbnails, mirrored, skip_same=True)
+def of_samples(fake: Tensor, train: Dataset, mirrored: bool) -> Closest:
+    """The nearest training pictures of samples [N, C, H, W]."""
+    return nearest(fake[:CHECKED], train, _thumbnails(train), mirrored)
+
+
+def of_real(real: Tensor, train: Dataset, mirrored: bool) -> Closest:
+    """The nearest training pictures of real pictures [N, C, H, W], which may be training pictures: none is its own."""
+    return nearest(real[:CHECKED], train, _thumbnails(train), mirrored, skip_same=True)
 
 
 def suspicious(ours: Closest, theirs: Closest) -> float:

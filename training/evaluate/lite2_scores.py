@@ -4,37 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from models.manifest import Score
-from training.data.dataset import Dataset
 from training.evaluate import copies, distances, lite2
 from training.evaluate.material import Material
+from training.run import samples as sheets
 
+SHEET_ROWS = 32
 COUNT = 2500  # samples, and as many real pictures: the distance falls with the number, so it is always the same
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Features [N, 1280] of real pictures, and of other real pictures, as many: their distance is the floor."""
+    """Features [N, 1280] of real pictures and of as many others, whose distance is the floor; real pictures' neighbours."""
 
     real: Tensor
     other: Tensor
+    neighbours: copies.Closest
 
 
-def reference(data: Dataset, samples: int, seed: int = 0) -> Reference:
+def reference(material: Material) -> Reference:
     """Two sets of real pictures without a common one, in an order that only the seed decides."""
-    count = min(COUNT, samples, len(data) // 2)
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    found = lite2.features(data.batch(order[: 2 * count]).pictures)
-    return Reference(found[:count], found[count:])
+    data = material.test
+    count = min(COUNT, len(material.fake), len(data) // 2)
+    pictures = material.real(2 * count)
+    found = lite2.features(pictures)
+    near = copies.of_real(pictures, material.train, material.mirrored)
+    return Reference(found[:count], found[count:], near)
 
 
-def lite2_scores(material: Material, known: Reference | None = None) -> Iterator[Score]:
-    """All scores; `known` saves the real pictures' features where several bundles learned from one set."""
-    real = known or reference(material.test, len(material.fake), material.plan.seed)
+def lite2_scores(material: Material, known: Reference | None = None, sheet: Path | None = None) -> Iterator[Score]:
+    """All scores; `known` saves the real pictures' features where several bundles learned from one set.
+
+    `sheet`: where to draw the samples nearest to a training picture, each beside it.
+    """
+    real = known or reference(material)
     fake = lite2.features(material.fake[: len(real.real)])
     protocol = (
         f"{lite2.identity()}; {len(fake)} samples, seeds from {material.plan.seed}, "
@@ -42,7 +49,10 @@ def lite2_scores(material: Material, known: Reference | None = None) -> Iterator
     )
     for name, value, remark in _compared(real, fake, material.plan.seed):
         yield Score(name=f"lite2_{name}", value=value, protocol=f"{protocol}; {remark}")
-    yield from _copies(material)
+    ours = copies.of_samples(material.fake, material.train, material.mirrored)
+    yield from _copies(ours, real.neighbours, len(material.train))
+    if sheet is not None:
+        sheets.save_grid(sheet, copies.sheet(material.fake, ours, SHEET_ROWS), 8)
 
 
 def _compared(real: Reference, fake: Tensor, seed: int) -> Iterator[tuple[str, float, str]]:
@@ -58,11 +68,10 @@ def _compared(real: Reference, fake: Tensor, seed: int) -> Iterator[tuple[str, f
     yield "coverage", coverage, "k=5"
 
 
-def _copies(material: Material) -> Iterator[Score]:
-    ours, theirs = copies.compare(material.fake, material.real(copies.CHECKED), material.train, material.mirrored)
+def _copies(ours: copies.Closest, theirs: copies.Closest, known: int) -> Iterator[Score]:
     protocol = (
         f"{lite2.identity()}; {len(ours.distance)} samples and {len(theirs.distance)} real pictures, each with its "
-        f"nearest of {len(material.train)} training pictures among the {copies.NEAR} nearest at {copies.THUMBNAIL} pixels"
+        f"nearest of {known} training pictures among the {copies.NEAR} nearest at {copies.THUMBNAIL} pixels"
     )
     ratio = float(ours.distance.median() / theirs.distance.median())
     yield Score(name="lite2_neighbour_ratio", value=ratio, protocol=f"{protocol}; medians; far below 1: copies")

@@ -58,7 +58,11 @@ def gather(bundle: Bundle, table: DataTable, plan: Plan) -> Material:
 
 def both_splits(bundle: Bundle, table: DataTable) -> tuple[Dataset, Dataset]:
     """Training and test pictures at the bundle's size and colours; a set without a test split gives the same twice."""
-    shape = {"size": bundle.manifest.image.height, "channels": bundle.manifest.image.channels}
+    shape = {
+        "size": bundle.manifest.image.height,
+        "width": bundle.manifest.image.width,
+        "channels": bundle.manifest.image.channels,
+    }
     whole = table.model_copy(update={"flip": False, "labelled": 0, "limit": 0, "cutouts": 0, **shape})
     train, _ = load_dataset(whole)
     test, _ = load_dataset(whole.model_copy(update={"split": "test"}))

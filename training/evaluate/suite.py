@@ -23,10 +23,15 @@ from training.run import samples as sheets
 SHEET_ROWS = 16
 
 
-def evaluate(material: Material, extractors: Sequence[Extractor], classifier: Classifier | None) -> Iterator[Score]:
+def evaluate(
+    material: Material,
+    extractors: Sequence[Extractor],
+    classifier: Classifier | None,
+    closest_sheet: Path | None = None,
+) -> Iterator[Score]:
     """Every score this material and these extractors allow, one after another."""
     if lite2.available():
-        yield from lite2_scores(material)
+        yield from lite2_scores(material, sheet=closest_sheet)
     for extractor in extractors:
         yield from _by_extractor(material, extractor)
     yield from _by_pixels(material)

@@ -33,11 +33,13 @@ from training.export.check import compare
 from training.export.graphs import Graph, JudgeGraph, level_graph, write_graph
 from training.export.preview import draw_pictures, preview_order, write_preview
 from training.export.provenance import Trained, provenance
+from training.export.sharing import DISCRIMINATOR, WEIGHTS, Precision, is_half, round_network, share_weights
 from training.recipes.tables import Recipe
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
 
 TOLERANCE = 1e-4  # of the range -1 … 1
+HALF_TOLERANCE = 0.02  # samples of weights rounded to float16 beside those of the trained network: 2.5 steps of 255
 SAMPLES_COMPARED = 16
 
 
@@ -50,11 +52,14 @@ class Source:
 
 
 def open_run(folder: RunFolder, step: int | None = None) -> Source:
-    """The algorithm of a run at a checkpoint (the newest), on the CPU in float32, with standing statistics."""
+    """The algorithm of a run at a checkpoint, on the CPU in float32, with standing statistics.
+
+    Without a step, the one with the best score is taken; of runs that were not scored, the newest.
+    """
     recipe, facts = _on_cpu(folder.recipe()), folder.facts()
-    spec = DataSpec(recipe.data.size, recipe.data.channels, tuple(facts["classes"]))
+    spec = DataSpec(recipe.data.size, recipe.data.channels, tuple(facts["classes"]), recipe.data.width)
     algorithm = algorithms.build(Setting(recipe, spec))
-    saved = checkpoint.load(folder.checkpoint_path(step))
+    saved = checkpoint.load(folder.checkpoint_path(folder.best_step() if step is None else step))
     algorithm.load_state_dict(saved.algorithm)
     algorithm.refresh_statistics(StepRandom(recipe.run.seed, saved.step, 0))
     images = saved.step * algorithm.pictures_per_step
@@ -62,32 +67,51 @@ def open_run(folder: RunFolder, step: int | None = None) -> Source:
 
 
 def export_run(
-    folder: RunFolder, out: Path, name: str | None = None, step: int | None = None, scores: Sequence[Score] = ()
+    folder: RunFolder,
+    out: Path,
+    name: str | None = None,
+    step: int | None = None,
+    scores: Sequence[Score] = (),
+    weights: Precision = "float32",
 ) -> Bundle:
-    """Writes the bundle `out/name` from a run; ExportError (and nothing written) when a file differs from the network."""
-    return export(open_run(folder, step), out, name or folder.recipe().name, scores)
+    """Writes the bundle `out/name` from a run; ExportError (and nothing written) when a file differs from the network.
+
+    With `weights` float16 the network is rounded first: what is written is what was compared.
+    """
+    return export(open_run(folder, step), out, name or folder.recipe().name, scores, weights)
 
 
-def export(source: Source, out: Path, name: str, scores: Sequence[Score] = ()) -> Bundle:
+def export(
+    source: Source, out: Path, name: str, scores: Sequence[Score] = (), weights: Precision = "float32"
+) -> Bundle:
     """Writes the bundle `out/name`; see `export_run`."""
     staging = staging_folder(out / name)
     try:
-        _build(source, staging, name, scores)
+        _build(source, staging, name, scores, weights)
         return publish(staging, out / name)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _build(source: Source, folder: Path, name: str, scores: Sequence[Score]) -> None:
+def _build(source: Source, folder: Path, name: str, scores: Sequence[Score], precision: Precision) -> None:
     levels = source.algorithm.export_levels()
-    graphs = _level_graphs(levels, len(source.algorithm.data.classes))
     judge = source.algorithm.export_discriminator()
+    for part, module in _parts(levels, judge).items():
+        if is_half(part, precision):
+            round_network(module)
+    graphs = _level_graphs(levels, len(source.algorithm.data.classes))
     judge_graph = None if judge is None else _judge_graph(judge, source.algorithm)
     _write_weights(folder, levels, judge)
     fields = _fields(source, name, levels, graphs, judge_graph, folder) | {"scores": tuple(scores)}
+    stems = [graph.stem for graph in (*graphs, *([judge_graph] if judge_graph else []))]
+    shared = share_weights(folder, [f"{stem}.onnx" for stem in stems], precision)
+    fields |= {"format_version": 2, "weights": shared}
     bundle = write_manifest(folder, fields)
-    checks = [*compare(bundle, graphs, judge_graph), *_compare_samples(bundle, source.algorithm)]
-    _refuse_differences(checks)
+    checks = compare(bundle, graphs, judge_graph)
+    samples = _compare_samples(bundle, source.algorithm)
+    _refuse_differences(checks, TOLERANCE)
+    _refuse_differences(samples, HALF_TOLERANCE if precision == "float16" else TOLERANCE)
+    checks += samples
     write_preview(bundle, source.algorithm, folder / "preview.png")
     write_card(folder / "README.md", bundle.manifest)
     write_manifest(folder, fields | {"export_checks": tuple(checks)})
@@ -108,11 +132,11 @@ def _compare_samples(bundle: Bundle, algorithm: Algorithm) -> list[ExportCheck]:
     return [ExportCheck(file=f"samples through {last}", max_abs_difference=float(np.abs(given - expected).max()))]
 
 
-def _refuse_differences(checks: Sequence[ExportCheck]) -> None:
-    bad = [check for check in checks if not check.max_abs_difference <= TOLERANCE]
+def _refuse_differences(checks: Sequence[ExportCheck], limit: float) -> None:
+    bad = [check for check in checks if not check.max_abs_difference <= limit]
     if bad:
         lines = ", ".join(f"{check.file} by {check.max_abs_difference:.2g}" for check in bad)
-        raise ExportError(f"not written: differs from the network by more than {TOLERANCE:g}: {lines}")
+        raise ExportError(f"not written: differs from the network by more than {limit:g}: {lines}")
 
 
 def _level_graphs(levels: Sequence[Level], labels: int) -> list[Graph]:
@@ -130,7 +154,7 @@ def _sides(levels: Sequence[Level]) -> list[int]:
 
 def _judge_graph(judge: nn.Module, algorithm: Algorithm) -> Graph:
     data = algorithm.data
-    example = torch.rand(2, data.channels, data.size, data.size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    example = torch.rand(2, data.channels, *data.sides, generator=torch.Generator().manual_seed(0)) * 2 - 1
     return Graph(JudgeGraph(judge).eval(), {"image": example}, ("logits", "features"), "discriminator")
 
 
@@ -138,13 +162,13 @@ def _fields(
     source: Source, name: str, levels: Sequence[Level], graphs: Sequence[Graph], judge: Graph | None, folder: Path
 ) -> dict[str, Any]:
     algorithm, recipe = source.algorithm, source.trained.recipe
-    size, data = levels[-1].size, algorithm.data
+    (height, width), data = levels[-1].sides, algorithm.data
     cuts = tuple(_cut(level, k) for k, level in enumerate(levels)) if algorithm.latent_size else ()
     return {
         "name": name,
         "family": recipe.algorithm,
         "description": recipe.description,
-        "image": {"width": size, "height": size, "channels": data.channels},
+        "image": {"width": width, "height": height, "channels": data.channels},
         "latent": {"distribution": recipe.latent.distribution, "size": algorithm.latent_size, "cuts": cuts},
         "labels": data.classes if any(level.takes_label for level in levels) else None,
         "levels": tuple(
@@ -164,7 +188,7 @@ def _cut(level: Level, index: int) -> dict[str, Any]:
 def _manifest_level(level: Level, side: int, graph: Graph, folder: Path) -> ManifestLevel:
     return ManifestLevel(
         previous=(side, side) if level.takes_previous else None,
-        output=(level.size, level.size),
+        output=level.sides,
         label=level.takes_label,
         factor=level.factor,
         halo=level.halo,
@@ -180,16 +204,20 @@ def _discriminator(graph: Graph, algorithm: Algorithm, folder: Path) -> Discrimi
     return Discriminator(kind=kind, feature_size=features.shape[1], classes=classes, files=write_graph(graph, folder))
 
 
+def _parts(levels: Sequence[Level], judge: nn.Module | None) -> dict[str, nn.Module]:
+    """The networks by the stems of their graphs."""
+    parts = {f"level-{k}": level.module for k, level in enumerate(levels)}
+    return parts if judge is None else parts | {DISCRIMINATOR: judge}
+
+
 def _write_weights(folder: Path, levels: Sequence[Level], judge: nn.Module | None) -> None:
-    parts: dict[str, nn.Module] = {f"level-{k}": level.module for k, level in enumerate(levels)}
-    parts |= {} if judge is None else {"discriminator": judge}
     tensors: dict[str, Tensor] = {
         f"{part}.{name}": tensor.detach().clone().contiguous()
-        for part, module in parts.items()
+        for part, module in _parts(levels, judge).items()
         for name, tensor in module.state_dict().items()
     }
-    save_file(tensors, folder / "weights.safetensors", metadata={"format": "pt"})
-    (folder / "weights.safetensors").chmod(0o644)  # the library writes for the owner alone
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / WEIGHTS).chmod(0o644)  # the library writes for the owner alone
 
 
 def _on_cpu(recipe: Recipe) -> Recipe:

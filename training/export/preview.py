@@ -14,7 +14,7 @@ from models.runtimes import open_runtime
 from models.runtimes.base import Array, Runtime, one_hot
 from training.algorithms.base import Algorithm
 from training.run import samples
-from training.run.loop import grid_pictures
+from training.run.snapshot import grid_pictures
 
 COLUMNS = 8
 PICTURES = 64

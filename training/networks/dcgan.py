@@ -1,4 +1,4 @@
-"""The DCGAN pair (Radford et al. 2016) at any power-of-two side from 16 to 128, with the options of the recipe tables."""
+"""The DCGAN pair (Radford et al. 2016) at any size that halves well (`recipes/sizes.py`), with the recipe tables' options."""
 
 from __future__ import annotations
 
@@ -13,26 +13,25 @@ from torch.nn.utils.parametrizations import spectral_norm
 from training.networks.layers import Block, Projection, downsampling, make_norm, upsampling, with_label_planes
 from training.networks.minibatch import MinibatchDiscrimination
 from training.networks.noise import GaussianNoise
+from training.recipes.sizes import Sides, base_of, halvings
 from training.recipes.tables import DiscriminatorTable, GeneratorTable, TechniqueTable
 
-BASE_SIDE = 4
 
-
-def stage_widths(width: int, max_width: int, size: int) -> list[int]:
-    """Channels at side size/2, size/4, … 4: width, 2*width, … never above max_width."""
-    return [min(width * 2**stage, max_width) for stage in range(int(math.log2(size // BASE_SIDE)))]
+def stage_widths(width: int, max_width: int, size: int | Sides) -> list[int]:
+    """Channels at size/2, size/4, … down to the first map: width, 2*width, … never above max_width."""
+    return [min(width * 2**stage, max_width) for stage in range(halvings(size))]
 
 
 class DcganGenerator(nn.Module):
-    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, size, size] in [-1, 1]."""
+    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, *size] in [-1, 1]."""
 
-    def __init__(self, table: GeneratorTable, size: int, channels: int, noise: int, labels: int = 0) -> None:
+    def __init__(self, table: GeneratorTable, size: int | Sides, channels: int, noise: int, labels: int = 0) -> None:
         super().__init__()
         widths = stage_widths(table.width, table.max_width, size)[::-1]
         planes = labels if table.labels == "layers" else 0
         self.label_planes = planes > 0
         self.project = Block(
-            Projection(noise + labels, widths[0], bias=table.norm == "none"),
+            Projection(noise + labels, widths[0], base_of(size), bias=table.norm == "none"),
             make_norm(table.norm, widths[0], table.norm_affine),
             nn.ReLU(inplace=True),
         )
@@ -50,7 +49,7 @@ class DcganGenerator(nn.Module):
         return Block(layer, make_norm(table.norm, outputs, table.norm_affine), nn.ReLU(inplace=True))
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, size, size] in [-1, 1]."""
+        """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, *size] in [-1, 1]."""
         planes = label if self.label_planes else None
         x = self.project(noise if label is None else torch.cat([noise, label], 1))
         for block in self.blocks:
@@ -68,7 +67,7 @@ class Judgement(NamedTuple):
 
 
 class DcganDiscriminator(nn.Module):
-    """Picture [N, C, size, size] (and one-hot label [N, K]) -> Judgement.
+    """Picture [N, C, *size] (and one-hot label [N, K]) -> Judgement.
 
     `features` is the last convolution's answer, flattened or averaged, before anything that looks at other pictures.
     """
@@ -76,7 +75,7 @@ class DcganDiscriminator(nn.Module):
     def __init__(
         self,
         table: DiscriminatorTable,
-        size: int,
+        size: int | Sides,
         channels: int,
         labels: int = 0,
         auxiliary: bool = False,
@@ -90,7 +89,7 @@ class DcganDiscriminator(nn.Module):
             self._block(table, inputs + planes, outputs, first=stage == 0)
             for stage, (inputs, outputs) in enumerate(zip([channels, *widths[:-1]], widths, strict=True))
         )
-        self.feature_size = widths[-1] * (1 if self.average else BASE_SIDE * BASE_SIDE)
+        self.feature_size = widths[-1] * (1 if self.average else math.prod(base_of(size)))
         self.noise, kernels = GaussianNoise(technique.input_noise), technique.minibatch_kernels
         self.minibatch = (
             MinibatchDiscrimination(self.feature_size, kernels, technique.minibatch_dims) if kernels else None
@@ -112,7 +111,7 @@ class DcganDiscriminator(nn.Module):
         return spectral_norm(layer) if table.spectral_norm else layer
 
     def features(self, picture: Tensor, label: Tensor | None = None) -> Tensor:
-        """[N, C, size, size] -> [N, feature_size], each row a function of its own picture in evaluation mode."""
+        """[N, C, *size] -> [N, feature_size], each row a function of its own picture in evaluation mode."""
         x, planes = self.noise(picture), label if self.label_planes else None
         for block in self.blocks:
             x = block(with_label_planes(x, planes))
@@ -126,7 +125,7 @@ class DcganDiscriminator(nn.Module):
         return logit
 
     def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
-        """The judgement on [N, C, size, size] given one-hot [N, K] labels."""
+        """The judgement on [N, C, *size] given one-hot [N, K] labels."""
         features = self.features(picture, label)
         logit = self.score(features)
         if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018

@@ -54,7 +54,7 @@ class ConvolutionalBaseGenerator(nn.Module):
     def __init__(self, table: PyramidTable, size: int, channels: int, noise: int, labels: int) -> None:
         super().__init__()
         width = table.base_width
-        first = Projection(noise + labels, 2 * width, size // 2)
+        first = Projection(noise + labels, 2 * width, (size // 2, size // 2))
         self.project = Block(first, nn.BatchNorm2d(2 * width), nn.ReLU())
         self.rise = Block(nn.ConvTranspose2d(2 * width, width, 4, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.refine = Block(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

@@ -65,17 +65,17 @@ class Block(nn.Module):
 
 
 class Projection(nn.Module):
-    """Vector [N, Z] -> linear -> [N, C, side, side]: the fractionally strided first layer, written as a product."""
+    """Vector [N, Z] -> linear -> [N, C, *sides]: the fractionally strided first layer, written as a product."""
 
-    def __init__(self, inputs: int, channels: int, side: int = 4, bias: bool = False) -> None:
+    def __init__(self, inputs: int, channels: int, sides: tuple[int, int] = (4, 4), bias: bool = False) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, channels * side * side, bias=bias)
-        self.channels, self.side = channels, side
+        self.linear = nn.Linear(inputs, channels * sides[0] * sides[1], bias=bias)
+        self.channels, self.sides = channels, sides
 
     def forward(self, z: Tensor) -> Tensor:
-        """[N, Z] -> [N, C, side, side]."""
+        """[N, Z] -> [N, C, *sides]."""
         out: Tensor = self.linear(z)
-        return out.view(-1, self.channels, self.side, self.side)
+        return out.view(-1, self.channels, *self.sides)
 
 
 def upsampling(inputs: int, outputs: int, kind: str, kernel: int, bias: bool) -> nn.Module:
@@ -106,7 +106,7 @@ def _fold(layer: nn.Module, norm: nn.BatchNorm2d) -> None:
     scale, shift = _scale_and_shift(norm)
     inner: nn.Module = layer[-1] if isinstance(layer, nn.Sequential) else layer
     if isinstance(inner, Projection):
-        repeat = inner.side**2
+        repeat = inner.sides[0] * inner.sides[1]
         scale, shift = scale.repeat_interleave(repeat), shift.repeat_interleave(repeat)
         inner = inner.linear
     assert isinstance(inner, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))

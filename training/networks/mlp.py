@@ -6,6 +6,7 @@ as everywhere, so the sigmoid's answer is stretched. The label joins the noise, 
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from training.networks.dcgan import Judgement
 from training.networks.minibatch import MinibatchDiscrimination
 from training.networks.noise import GaussianNoise
+from training.recipes.sizes import Sides, sides_of
 from training.recipes.tables import MlpTable, TechniqueTable
 
 
@@ -31,21 +33,21 @@ class Maxout(nn.Module):
 
 
 class ToPicture(nn.Module):
-    """[N, C * side * side] in [0, 1] -> picture [N, C, side, side] in [-1, 1]."""
+    """[N, C * height * width] in [0, 1] -> picture [N, C, height, width] in [-1, 1]."""
 
-    def __init__(self, size: int, channels: int) -> None:
+    def __init__(self, size: int | Sides, channels: int) -> None:
         super().__init__()
-        self.size, self.channels = size, channels
+        self.sides, self.channels = sides_of(size), channels
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return (2.0 * x - 1.0).view(-1, self.channels, self.size, self.size)
+        return (2.0 * x - 1.0).view(-1, self.channels, *self.sides)
 
 
 class MlpGenerator(nn.Module):
-    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, size, size] in [-1, 1]."""
+    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, *size] in [-1, 1]."""
 
-    def __init__(self, table: MlpTable, size: int, channels: int, noise: int, labels: int = 0) -> None:
+    def __init__(self, table: MlpTable, size: int | Sides, channels: int, noise: int, labels: int = 0) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         widths = [noise + labels, *table.generator]
@@ -53,7 +55,10 @@ class MlpGenerator(nn.Module):
             norm = [nn.BatchNorm1d(outputs)] if table.generator_norm else []
             layers += [nn.Linear(inputs, outputs), *norm, nn.ReLU()]
         self.layers = nn.Sequential(
-            *layers, nn.Linear(widths[-1], channels * size * size), nn.Sigmoid(), ToPicture(size, channels)
+            *layers,
+            nn.Linear(widths[-1], channels * math.prod(sides_of(size))),
+            nn.Sigmoid(),
+            ToPicture(size, channels),
         )
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
@@ -63,13 +68,15 @@ class MlpGenerator(nn.Module):
 
 
 class MlpDiscriminator(nn.Module):
-    """(picture [N, C, size, size], label or None) -> Judgement; the features are the last hidden layer."""
+    """(picture [N, C, *size], label or None) -> Judgement; the features are the last hidden layer."""
 
-    def __init__(self, table: MlpTable, technique: TechniqueTable, size: int, channels: int, labels: int = 0) -> None:
+    def __init__(
+        self, table: MlpTable, technique: TechniqueTable, size: int | Sides, channels: int, labels: int = 0
+    ) -> None:
         super().__init__()
         self.conditional = labels > 0
         layers: list[nn.Module] = []
-        widths = [channels * size * size + labels, *table.discriminator]
+        widths = [channels * math.prod(sides_of(size)) + labels, *table.discriminator]
         for inputs, outputs in pairwise(widths):
             layers += [*_hidden(inputs, outputs, table.pieces), nn.Dropout(table.dropout)]
         self.noise, self.hidden = GaussianNoise(technique.input_noise), nn.Sequential(*layers)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.networks.dcgan import stage_widths
 from training.networks.layers import Block, Projection, make_norm, upsampling
+from training.recipes.sizes import Sides, base_of
 from training.recipes.tables import GeneratorTable
 
 GATE_SIDE = 4
@@ -77,15 +78,15 @@ class Rise(nn.Module):
 
 
 class ModernGenerator(nn.Module):
-    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, size, size] in [-1, 1]."""
+    """(noise [N, Z], label one-hot [N, K] or None) -> picture [N, C, *size] in [-1, 1]."""
 
-    def __init__(self, table: GeneratorTable, size: int, channels: int, noise: int, labels: int = 0) -> None:
+    def __init__(self, table: GeneratorTable, size: int | Sides, channels: int, noise: int, labels: int = 0) -> None:
         super().__init__()
         widths = stage_widths(table.width, table.max_width, size)[::-1]
         fine = max(1, round(widths[-1] * REFINED_SHARE)) if table.refine else channels
         self.mapping = Mapping(noise, table.mapping) if table.mapping else None
         self.project = Block(
-            Projection(noise + labels, widths[0], bias=table.norm == "none"),
+            Projection(noise + labels, widths[0], base_of(size), bias=table.norm == "none"),
             make_norm(table.norm, widths[0], table.norm_affine),
             nn.ReLU(inplace=True),
         )
@@ -104,7 +105,7 @@ class ModernGenerator(nn.Module):
             self.mapping.begin(generator)
 
     def forward(self, noise: Tensor, label: Tensor | None = None) -> Tensor:
-        """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, size, size] in [-1, 1]."""
+        """Noise [N, Z] float32 and, where conditional, label [N, K] one-hot -> [N, C, *size] in [-1, 1]."""
         latent = noise if self.mapping is None else self.mapping(noise)
         maps = [cast(Tensor, self.project(latent if label is None else torch.cat([latent, label], 1)))]
         for index, rise in enumerate(self.rises, 1):

@@ -5,14 +5,14 @@ A new method adds its table (or its field) here and a default that switches it o
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from training.recipes.sizes import SQUARES_ONLY, Sides, refusal, works
 from training.recipes.techniques import unknown_to
-
-SIZES = (16, 32, 64, 128)  # sides a stack of halvings down to 4x4 can make
 
 
 class Table(BaseModel):
@@ -22,23 +22,24 @@ class Table(BaseModel):
 
 
 class DataTable(Table):
-    """Which pictures, and how they become squares."""
+    """Which pictures, and how they get one size."""
 
     path: str = ""  # folder, zip or idx folder; relative to the working directory
     split: Literal["train", "test"] = "train"  # for sets that have one
     labels: str = "none"  # "none", "class" (folder, idx or sheet class) or the name of a csv column
-    size: int = Field(64, ge=4, le=512)  # side of the square picture, pixels; dcgan: 16, 32, 64 or 128
+    size: int = Field(64, ge=4, le=512)  # pixels: side of a square, or height; "64x96" sets height and width
+    width: int = Field(0, ge=0, le=512)  # pixels; 0 = square
     channels: Literal[1, 3] = 3  # 1 grey, 3 RGB
     labelled: int = Field(0, ge=0)  # semi-supervised: labels kept, equally many of each class; 0 = all
     label_seed: int = Field(0, ge=0)  # which ones are kept
-    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes become squares
+    fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes get the ratio
     more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
     cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
     cutout_scales: tuple[float, ...] = (
         1.0,
     )  # each shrinks its picture by one of these first, where it stays large enough
     holdout: int = Field(0, ge=0)  # every so-manieth picture of a set is kept out, for measuring; 0 = none
-    crop: int = Field(0, ge=0)  # pixels: centre square taken before scaling; 0 = the largest one
+    crop: int = Field(0, ge=0)  # pixels: height of the centre taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
     limit: int = Field(0, ge=0)  # use the first pictures only; 0 = all
     unreadable: Literal["refuse", "skip"] = "refuse"
@@ -47,6 +48,18 @@ class DataTable(Table):
     origin: str = ""  # for the model card: who made the pictures
     weights_licence: str = "Apache-2.0"  # of what is trained on it, for the manifest
     use: str = ""  # for the model card: what the samples may be used for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _height_by_width(cls, fields: Any) -> Any:
+        """`size = "64x96"` is height 64 and width 96."""
+        found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", str(fields.get("size", ""))) if isinstance(fields, dict) else None
+        return fields if found is None else {**fields, "size": int(found[1]), "width": int(found[2])}
+
+    @property
+    def sides(self) -> Sides:
+        """(height, width) of every picture, pixels."""
+        return self.size, self.width or self.size
 
 
 class LatentTable(Table):
@@ -191,7 +204,8 @@ class PyramidTable(Table):
     )
     any_size: bool = False  # one doubling level for photographs of any size, and no coarsest generator
     start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
-    base: Literal["full", "convolutional"] = "convolutional"  # coarsest pair: fully connected (paper) or a small DCGAN
+    # coarsest pair: fully connected (paper), a small DCGAN, or what [generator] says with build = "modern"
+    base: Literal["full", "convolutional", "modern"] = "convolutional"
     base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
     base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its judge
     base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
@@ -254,6 +268,7 @@ class RunTable(Table):
     """How long, how fast, how often."""
 
     seed: int = Field(0, ge=0, lt=2**32)
+    init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the judge begins anew
     batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
     steps: int = Field(20_000, ge=1)
     max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit
@@ -264,6 +279,10 @@ class RunTable(Table):
     snapshot_minutes: float = Field(2.0, ge=0)  # grid, diversity and checkpoint
     snapshot_every: int = Field(0, ge=0)  # steps; besides the minutes; 0 = by the clock only
     keep_checkpoints: int = Field(2, ge=1)
+    watch_samples: int = Field(
+        0, ge=0
+    )  # samples scored at every snapshot (extra `pretrained`); 0 = none; 1,000 take 10 s
+    on_collapse: Literal["warn", "stop"] = "warn"  # when samples differ far less than real pictures
 
 
 class Recipe(Table):
@@ -288,8 +307,13 @@ class Recipe(Table):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Recipe:
-        if self.algorithm in ("dcgan", "projected") and self.data.size not in SIZES:
-            raise ValueError(f"data.size must be one of {', '.join(map(str, SIZES))}")
+        height, width = self.data.sides
+        if self.algorithm == "dcgan" and not works(self.data.sides):
+            raise ValueError(refusal(self.data.sides))
+        if self.algorithm == "projected" and height not in SQUARES_ONLY:
+            raise ValueError(f"data.size must be one of {', '.join(map(str, SQUARES_ONLY))}")
+        if height != width and (self.algorithm not in ("dcgan", "gan") or self.data.cutouts):
+            raise ValueError(f"{self.algorithm} and cut-outs take square pictures; dcgan and gan take {height}x{width}")
         if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
             raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
         if self.data.cutouts and self.data.labels != "none":
@@ -310,7 +334,9 @@ class Recipe(Table):
         deaf = {
             "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
             "augment.adaptive": self.augment.adaptive and not pairs,
-            "generator.build": self.generator.build != "dcgan" and self.algorithm not in ("dcgan", "projected"),
+            "generator.build": self.generator.build != "dcgan"
+            and self.algorithm not in ("dcgan", "projected")
+            and self.pyramid.base != "modern",
             "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
         }
         for key in (name for name, unheard in deaf.items() if unheard):

@@ -10,21 +10,19 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from training import algorithms
-from training.algorithms.base import Algorithm, Setting
+from training.algorithms.base import Setting
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler
 from training.recipes.tables import Recipe
-from training.run import checkpoint, samples
+from training.run import checkpoint
 from training.run.progress import Progress, Silent
 from training.run.run_folder import RunFolder
+from training.run.scoring import Scorer
+from training.run.snapshot import GRID_PICTURES, Moment, Snapshots
 from training.run.stats import Gatherer, StatsFile
-
-GRID_COLUMNS = 10
-GRID_PICTURES = 100
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Trainer:
         folder: RunFolder,
         parallel: Parallel | None = None,
         progress: Progress | None = None,
+        scorer: Scorer | None = None,
     ) -> None:
         self.recipe, self.folder = recipe, folder
         self.parallel, self.progress = parallel or Parallel(), progress or Silent()
@@ -61,6 +60,8 @@ class Trainer:
         )
         self.step, self.seconds, self._stopping = 0, 0.0, False
         self._gatherer = Gatherer()
+        real = self.dataset.batch(self.sampler.indices(0)[:GRID_PICTURES]).pictures
+        self._snapshots = Snapshots(recipe, folder, real, self.progress, scorer)
 
     def stop(self) -> None:
         """Asks `run` to end after the current step, with a checkpoint (for signal handlers)."""
@@ -98,17 +99,16 @@ class Trainer:
         return Outcome(self.step, self._elapsed(), self.step >= self.recipe.run.steps)
 
     def snapshot(self, stats: StatsFile | None) -> None:
-        """Checks the numbers, writes the checkpoint, paints the grid and measures diversity."""
+        """Checks the numbers, then see `Snapshots.take`."""
         self._log(stats)
         self._snapshot_step, self._snapshot_time = self.step, time.monotonic()
         if not self.parallel.is_main:
             return
+        assert stats is not None
         self.algorithm.refresh_statistics(StepRandom(self.recipe.run.seed, self.step, 0, self.device))
-        state = checkpoint.Checkpoint(self.step, self._elapsed(), self.algorithm.state_dict())
-        checkpoint.save(self.folder.checkpoints, state, self.recipe.run.keep_checkpoints)
-        pictures = grid_pictures(self.algorithm)
-        samples.save_grid(self.folder.grids / f"step-{self.step:08d}.png", pictures, GRID_COLUMNS)
-        self._watch_diversity(pictures, stats)
+        if not self._snapshots.take(self.algorithm, Moment(self.step, self._elapsed(), self._images()), stats):
+            self.stop()
+        self._log_time = time.monotonic()  # pictures a second are of training alone
 
     def _begin(self) -> None:
         self._started = self._snapshot_time = time.monotonic()
@@ -151,33 +151,14 @@ class Trainer:
         if stats is not None:
             stats.write(
                 step=self.step,
-                images=self.step * per_step,
+                images=self._images(),
                 seconds=round(self._elapsed(), 3),
                 images_per_second=round(rate, 1),
                 **means,
             )
 
-    def _watch_diversity(self, pictures: Tensor, stats: StatsFile | None) -> None:
-        real = self.dataset.batch(self.sampler.indices(0)[:GRID_PICTURES]).pictures
-        fresh = samples.diversity(pictures)
-        ratio = fresh / max(samples.diversity(real), 1e-8)
-        if stats is not None:
-            stats.write(step=self.step, seconds=round(self._elapsed(), 3), diversity=fresh, diversity_ratio=ratio)
-        seen = self.step * self.algorithm.pictures_per_step * self.parallel.world_size
-        if ratio < samples.COLLAPSE_RATIO and seen >= samples.COLLAPSE_AFTER_PICTURES:
-            self.progress.warn(
-                f"step {self.step}: samples differ only {ratio:.0%} as much as real pictures; "
-                "the generator may have collapsed"
-            )
+    def _images(self) -> int:
+        return self.step * self.algorithm.pictures_per_step * self.parallel.world_size
 
     def _elapsed(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
-
-
-def grid_pictures(algorithm: Algorithm, first_seed: int = 0) -> Tensor:
-    """The fixed-seed pictures of a grid: seeds first_seed …, one class per row where there are classes."""
-    prior, classes = algorithm.recipe.latent, len(algorithm.data.classes)
-    seeds = range(first_seed, first_seed + GRID_PICTURES)
-    latents = samples.seed_latents(seeds, algorithm.latent_size, prior.distribution).to(algorithm.device)
-    labels = samples.grid_labels(GRID_PICTURES, classes, GRID_COLUMNS)
-    return algorithm.sample(latents, None if labels is None else labels.to(algorithm.device))

@@ -12,8 +12,18 @@ from training.errors import RunFolderError
 from training.recipes.recipe import resolve, to_toml
 from training.recipes.tables import Recipe
 from training.run import checkpoint
+from training.run.scoring import read_best
 
-MAY_CHANGE = ("steps", "max_minutes", "log_every", "snapshot_minutes", "snapshot_every", "keep_checkpoints")
+MAY_CHANGE = (
+    "steps",
+    "max_minutes",
+    "log_every",
+    "snapshot_minutes",
+    "snapshot_every",
+    "keep_checkpoints",
+    "watch_samples",
+    "on_collapse",
+)
 
 
 class RunFolder:
@@ -38,6 +48,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def best(self) -> Path:
+        """Folder of the checkpoint with the best score."""
+        return self.path / "best"
+
+    @property
     def grids(self) -> Path:
         """Folder of fixed-seed grids."""
         return self.path / "grids"
@@ -47,6 +62,11 @@ class RunFolder:
         if not self.recipe_file.is_file():
             raise RunFolderError(f"'{self.path}' is not a run folder: it has no recipe.toml")
         return resolve(str(self.recipe_file))
+
+    @property
+    def page(self) -> Path:
+        """The page that shows how the run goes, one file."""
+        return self.path / "run.html"
 
     @property
     def facts_file(self) -> Path:
@@ -73,11 +93,18 @@ class RunFolder:
         return steps[-1] if steps else None
 
     def checkpoint_path(self, step: int | None = None) -> Path:
-        """The checkpoint of that step, or the newest."""
+        """The checkpoint of that step, kept for its age or its score, or the newest."""
         chosen = self.latest_step() if step is None else step
-        if chosen is None or not checkpoint.path_of(self.checkpoints, chosen).is_file():
+        places = [checkpoint.path_of(folder, chosen) for folder in (self.checkpoints, self.best) if chosen is not None]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
             raise RunFolderError(f"'{self.path}' has no checkpoint{'' if step is None else f' of step {step}'}")
-        return checkpoint.path_of(self.checkpoints, chosen)
+        return found
+
+    def best_step(self) -> int | None:
+        """The step with the best score, or the newest where none was scored; None before the first checkpoint."""
+        best = read_best(self.best)
+        return self.latest_step() if best is None else best.step
 
 
 def create(parent: Path, recipe: Recipe) -> RunFolder:

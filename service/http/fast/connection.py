@@ -10,8 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from service.http.expectations import UvicornProtocol
 from service.http.fast.handler import PictureRequest, SampleHandler
 from service.http.fast.heads import END, LINE, Head
 from service.http.gate import lines_of
@@ -32,12 +31,12 @@ class Connection(asyncio.Protocol):
         settled: bool = False,
         **uvicorns: Any,  # what its server makes its own protocol of
     ) -> None:
-        self._make_uvicorns = partial(HttpToolsProtocol, **uvicorns)
+        self._make_uvicorns = partial(UvicornProtocol, **uvicorns)
         self._server_state, self._keep_alive_s = uvicorns["server_state"], uvicorns["config"].timeout_keep_alive
         self._handler = handler_of()
         self._share, self._settled, self._is_gone = share, settled, False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until there is one
-        self._uvicorn: HttpToolsProtocol | None = None
+        self._uvicorn: UvicornProtocol | None = None
         self._data = b""
         self._is_busy = self._is_closing = False
         self._request: PictureRequest | None = None

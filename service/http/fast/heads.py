@@ -14,10 +14,10 @@ LINE, END = b"POST /sample HTTP/1.1\r\n", b"\r\n\r\n"
 MOST_HEADS, MOST_BYTES = 256, 1024
 """Heads remembered, and the longest of them."""
 ELSEWHERE = frozenset(
-    b"connection expect transfer-encoding upgrade x-forwarded-for x-forwarded-proto "
+    b"connection expect transfer-encoding upgrade content-encoding x-forwarded-for x-forwarded-proto "
     b"prefer idempotency-key x-deadline-ms".split()
 )
-"""Headers in which uvicorn has a say, and those that change what is done."""
+"""Headers in which uvicorn or the gate has a say, and those that change what is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import FILE
 from service.http.responses.answers import context_of, run
 from service.http.responses.respond import respond, unless_gone
+from service.http.validators import is_held
 from service.images.encode import MEDIA_TYPES
 from service.operations.requests import MetadataWish
 from service.operations.sample import SampleRequest
@@ -45,7 +46,7 @@ async def get_image(
         model=model, seed=int(seed), label=label, truncation=truncation, scale=scale, metadata=metadata
     )
     headers = caching_headers(served.reference, served.provider, str(request.url.query), file, "@" in model)
-    if request.headers.get("if-none-match", "").replace("W/", "").strip() in {headers["ETag"], "*"}:
+    if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     context = context_of(request, body)
     started = time.perf_counter()
@@ -60,4 +61,4 @@ def caching_headers(reference: str, provider: str, query: str, file: str, pinned
     """ETag from everything the bytes depend on; immutable when the digest is part of the address."""
     tag = hashlib.sha256(f"{reference}|{provider}|{file}|{query}".encode()).hexdigest()[:32]
     age = f"public, max-age={YEAR_S}, immutable" if pinned else "public, max-age=60"
-    return {"ETag": f'"{tag}"', "Cache-Control": age}
+    return {"ETag": f'"{tag}"', "Cache-Control": age, "Accept-Ranges": "none"}

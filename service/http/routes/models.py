@@ -11,6 +11,7 @@ from service.engine.model import Model
 from service.errors import NotFoundError
 from service.http.openapi import FILE, document
 from service.http.permissions import need_scope
+from service.http.validators import is_held
 from service.latents.names import NAME_PATTERN
 from service.operations.requests import Strict
 from service.operations.state import State
@@ -77,6 +78,8 @@ async def get_preview(request: Request, name: Name) -> Response:
     if data is None:
         raise NotFoundError(f"{name} has no preview")
     headers = {"ETag": f'"{model.bundle.digest}"', "Cache-Control": "public, max-age=60"}
+    if is_held(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
     return Response(data, media_type="image/png", headers=headers)
 
 

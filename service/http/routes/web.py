@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.errors import NotFoundError
+from service.http.validators import is_held
 
 router = APIRouter(include_in_schema=False)
 FOLDER = Path(__file__).parents[2] / "web"
@@ -58,7 +59,7 @@ def _answer(request: Request, name: str, caching: str) -> Response:
     data = files()[name]
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": caching, "Content-Security-Policy": CSP}
-    if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
+    if is_held(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     suffix = Path(name).suffix
     media = TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "text/plain"

@@ -170,3 +170,14 @@ def test_a_big_rest_is_short_too_while_small_requests_come() -> None:
     assert counts(batcher, 0.0) == [1]
     assert counts(batcher, 0.0) == [4]
     assert counts(batcher, GENTLE_S * 2) == [8]
+
+
+def test_requests_of_one_caller_take_turns() -> None:
+    """Two of a hundred pictures each: the second has begun before the first is done."""
+    batcher = Batcher(lambda ticket, reason: None)
+    first, second = ticket(100), ticket(100)
+    batcher.add(first)
+    batcher.add(second)
+    for _ in range(2):
+        batcher.next(0.0)
+    assert (first.taken, second.taken) == (16, 16)

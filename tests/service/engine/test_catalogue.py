@@ -57,6 +57,20 @@ async def test_a_bad_bundle_is_refused_and_named(
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
 
 
+async def test_a_zip_is_served(client_with: ClientFactory, bundle_folder: Path, tmp_path: Path) -> None:
+    """A zip in place of a folder; replaced by what is no zip, the bundle stays served and the reason is shown."""
+    source = Path(shutil.make_archive(str(tmp_path / "mine"), "zip", bundle_folder / "tiny"))
+    async with client_with(bundles=(source,), bundle_poll_s=0.05) as client:
+        assert await names(client) == ["tiny"]
+        assert (await client.post("/sample", json={"seed": 1})).status_code == 200
+        source.write_bytes(b"no zip")
+        async with asyncio.timeout(20):
+            while not (refused := (await client.get("/models")).json()["refused"]):
+                await asyncio.sleep(0.05)
+        assert refused == [{"folder": "mine.zip", "reason": "this is not a readable zip"}]
+        assert await names(client) == ["tiny"]
+
+
 async def test_no_bundle_is_not_ready(client_with: ClientFactory, tmp_path: Path) -> None:
     """Without any bundle the process lives, is not ready, and says so."""
     async with client_with(bundles=(tmp_path / "empty",)) as client:

@@ -5,6 +5,7 @@ import gzip
 import io
 import struct
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.service.images.uploads.pictures import photo
+from training.data.check import Report
 from training.data.dataset import load_dataset, read_all
 from training.data.sources import FASHION_CLASSES, find_pictures
 from training.errors import DataError
@@ -168,6 +170,26 @@ def test_photos_of_many_shapes_are_reported_and_cropped(tmp_path: Path) -> None:
     assert {finding.kind for finding in report.findings} == {"odd-sized"}
     assert len(report.findings) == 3
     assert all(item.pixels is not None and item.pixels.shape == (3, 64, 64) for item in loaded)
+
+
+@pytest.mark.parametrize(("fit", "left"), [("crop", 255), ("pad", 0), ("stretch", 255)])
+def test_pictures_of_another_ratio(tmp_path: Path, fit: str, left: int) -> None:
+    """A square white picture as 16 high and 32 wide: its middle, or all of it between black bars, or stretched."""
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    table = DataTable.model_validate({"path": str(tmp_path), "size": "16x32", "fit": fit})
+    data, _ = load_dataset(table)
+    assert data.pictures.shape == (1, 3, 16, 32)
+    assert data.spec.sides == (16, 32)
+    assert int(data.pictures[0, 0, 8, 0]) == left
+    assert int(data.pictures[0, 0, 8, 16]) == 255
+
+
+def test_few_pictures_are_warned_of(picture_folder: Path, tmp_path: Path) -> None:
+    """One picture or fifty: the report says that they will be learned by heart, and how many are fewer trouble."""
+    _, report = load_dataset(DataTable(path=str(picture_folder), size=16))
+    assert f"warning: {report.pictures} pictures: so few will be learned by heart" in report.text()
+    assert Report(1, (), Counter()).text().endswith("finds copies")
+    assert "warning" not in Report(1000, (), Counter()).text()
 
 
 def test_mirroring_is_per_picture_and_repeatable(picture_folder: Path) -> None:

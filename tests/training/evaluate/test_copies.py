@@ -17,10 +17,11 @@ def test_copies_are_found_mirrored_ones_too() -> None:
     pixels = ((noise(60, 0) + 1) * 127.5).round().to(torch.uint8)
     train = Dataset(pixels, None, ())
     real = train.batch(torch.arange(40)).pictures
-    learned, theirs = copies.compare(real.flip(3), real, train, mirrored=True)
+    theirs = copies.of_real(real, train, mirrored=True)
+    learned = copies.of_samples(real.flip(3), train, mirrored=True)
     assert float(learned.distance.max()) < 1e-2
     assert copies.suspicious(learned, theirs) == 1.0
-    fresh, theirs = copies.compare(noise(40, 1), real, train, mirrored=True)
+    fresh = copies.of_samples(noise(40, 1), train, mirrored=True)
     assert copies.suspicious(fresh, theirs) < 0.5
     assert float(theirs.distance.min()) > 0.1
     assert copies.sheet(real.flip(3), learned, 5).shape == (10, 3, 16, 16)
@@ -29,5 +30,6 @@ def test_copies_are_found_mirrored_ones_too() -> None:
 def test_a_whole_set_of_twins_has_no_suspects() -> None:
     """Where real pictures have no distance to each other, no sample is called a copy for it."""
     same = Dataset(torch.full((20, 3, 16, 16), 7, dtype=torch.uint8), None, ())
-    ours, theirs = copies.compare(noise(20, 2), same.batch(torch.arange(20)).pictures, same, mirrored=False)
+    theirs = copies.of_real(same.batch(torch.arange(20)).pictures, same, mirrored=False)
+    ours = copies.of_samples(noise(20, 2), same, mirrored=False)
     assert copies.suspicious(ours, theirs) == 0.0

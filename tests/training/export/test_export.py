@@ -19,10 +19,10 @@ from models.mathematics import latents
 from models.runtimes import open_runtime
 from models.runtimes.base import one_hot
 from tests.training.pictures import tiny_overrides
-from training import export as exporting
 from training.cli.main import app
 from training.data.dataset import load_dataset
 from training.errors import ExportError
+from training.export import bundle as exporting
 from training.export.bundle import export_run, open_run
 from training.export.rescore import rescore
 from training.recipes.recipe import resolve
@@ -45,6 +45,18 @@ def run(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFo
 def shapes(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run, exported once."""
     return export_run(run, tmp_path_factory.mktemp("out"), "tiny-shapes")
+
+
+def test_pictures_that_are_not_square(picture_folder: Path, tmp_path: Path) -> None:
+    """Height 24 and width 40, trained, exported, reopened: served at that size."""
+    options = tiny_overrides(picture_folder, run__steps=2, data__size="24x40", data__labels="none")
+    wish = resolve("dcgan-modern", options)
+    folder = run_folder.at(tmp_path / "run", wish)
+    Trainer(wish, load_dataset(wish.data)[0], folder).run()
+    bundle = export_run(folder, tmp_path / "out", "wide")
+    assert (bundle.manifest.image.height, bundle.manifest.image.width) == (24, 40)
+    vectors = latents.draw(bundle.manifest.latent, [7])
+    assert open_runtime(bundle, "onnx").run_level(0, None, vectors, None).shape == (1, 3, 24, 40)
 
 
 class Off(nn.Module):

@@ -8,9 +8,11 @@ from training.networks.dcgan import DcganDiscriminator, DcganGenerator, stage_wi
 from training.networks.layers import NORMS, fold_batch_norms, make_norm
 from training.networks.lenet import LeNet
 from training.recipes.recipe import resolve
-from training.recipes.tables import SIZES, DiscriminatorTable, GeneratorTable
+from training.recipes.sizes import Sides, base_of, refusal, sides_of, works
+from training.recipes.tables import DiscriminatorTable, GeneratorTable
 
 LABEL = torch.eye(3)[:2]
+SIZES = (16, 128, 48, 80, (64, 96), (32, 20))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -23,12 +25,12 @@ LABEL = torch.eye(3)[:2]
         {"norm": "none"},
     ],
 )
-def test_generators_give_pictures_in_range(size: int, options: dict[str, object]) -> None:
-    """Every power of two, kernel, upsampling and norm; one value range."""
+def test_generators_give_pictures_in_range(size: int | Sides, options: dict[str, object]) -> None:
+    """Every size that halves well, kernel, upsampling and norm; one value range."""
     table = GeneratorTable.model_validate({"width": 2, **options})
     network = DcganGenerator(table, size, channels=3, noise=5, labels=3)
     picture = network(torch.randn(2, 5), LABEL)
-    assert picture.shape == (2, 3, size, size)
+    assert picture.shape == (2, 3, *sides_of(size))
     assert picture.abs().max() <= 1
 
 
@@ -41,15 +43,39 @@ def test_generators_give_pictures_in_range(size: int, options: dict[str, object]
         {"labels": "layers", "norm": "none"},
     ],
 )
-def test_discriminators_judge_every_size(size: int, options: dict[str, object]) -> None:
+def test_discriminators_judge_every_size(size: int | Sides, options: dict[str, object]) -> None:
     """One logit a picture, features of the stated size, class logits on request."""
     table = DiscriminatorTable.model_validate({"width": 2, **options})
     network = DcganDiscriminator(table, size, channels=1, labels=3, auxiliary=True)
-    judgement = network(torch.randn(2, 1, size, size), LABEL)
+    judgement = network(torch.randn(2, 1, *sides_of(size)), LABEL)
     assert judgement.logit.shape == (2,)
     assert judgement.features.shape == (2, network.feature_size)
     assert judgement.classes is not None
     assert judgement.classes.shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "named"),
+    [
+        (100, "96 and 112"),
+        (12, "16 and 20"),
+        (300, "224 and 256"),
+        ((64, 100), "64x96 and 64x104"),
+        ((50, 64), "48x64 and 56x64"),
+    ],
+)
+def test_other_sizes_are_refused_with_near_ones(size: int | Sides, named: str) -> None:
+    """The sentence names two sizes that work, and they do."""
+    assert not works(size)
+    assert refusal(size).endswith(f"the nearest that can are {named}")
+    for word in named.split(" and "):
+        sides = tuple(int(side) for side in word.split("x"))
+        assert works(sides if len(sides) == 2 else sides[0])
+
+
+def test_powers_of_two_begin_as_they_did() -> None:
+    """The first map of the published sizes is 4x4."""
+    assert [base_of(size) for size in (16, 32, 64, 128)] == [(4, 4)] * 4
 
 
 def test_the_paper_recipe_has_the_papers_widths() -> None:

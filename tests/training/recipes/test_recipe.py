@@ -32,7 +32,7 @@ def test_extends_keeps_what_is_not_overridden(tmp_path: Path) -> None:
     [
         ("run.stepz=5", "run.steps"),
         ("steps=5", "run.steps"),
-        ("data.size=48", "16, 32, 64, 128"),
+        ("data.size=50", "the nearest that can are 48 and 56"),
         ("run.batch", "key=value"),
         ("loss.kind=hing", "hinge"),
         ("run.steps=soon", "run.steps"),
@@ -43,6 +43,16 @@ def test_a_wrong_override_is_explained(override: str, words: str) -> None:
     """The message names the key, and the nearest known one or the allowed values."""
     with pytest.raises(RecipeError, match=words):
         resolve("dcgan-modern", [override])
+
+
+def test_height_by_width() -> None:
+    """`64x96` sets both; what cannot take it says who can; a size that does not halve names the nearest."""
+    assert resolve("dcgan-modern", ["data.size=64x96"]).data.sides == (64, 96)
+    assert resolve("dcgan-modern", ["data.size=48"]).data.sides == (48, 48)
+    with pytest.raises(RecipeError, match="the nearest that can are 96 and 112"):
+        resolve("dcgan-modern", ["data.size=100"])
+    with pytest.raises(RecipeError, match="take square pictures"):
+        resolve("lapgan-modern", ["data.size=64x96"])
 
 
 def test_an_unknown_key_in_a_file_names_the_nearest_one(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from training.errors import RecipeError
 from training.recipes.recipe import resolve
 from training.recipes.techniques import TECHNIQUES, Technique
 
-RECIPES = {"dcgan": "dcgan-modern", "gan": "mnist-gan", "improved_gan": "mnist-ssl", "lapgan": "lapgan-modern"}
+RECIPES = {"dcgan": "dcgan-modern", "gan": "mnist-gan-logistic", "improved_gan": "mnist-ssl", "lapgan": "lapgan-modern"}
 ON: dict[str, Any] = {
     "technique.feature_matching": "l1", "technique.minibatch_kernels": 8, "technique.historical": 0.1,
     "loss.real_target": 0.9, "generator.norm": "virtual", "discriminator.norm": "weight", "technique.input_noise": 0.2,

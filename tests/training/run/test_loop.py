@@ -72,6 +72,19 @@ def test_a_collapsed_generator_is_called_so(trainer: TrainerFactory, monkeypatch
     assert "collapsed" in warnings[0]
 
 
+def test_a_run_that_should_stop_when_it_collapses_does(
+    trainer: TrainerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run.on_collapse='stop'`: the run ends with a checkpoint, and says how to go on."""
+    warnings: list[str] = []
+    monkeypatch.setattr(samples, "COLLAPSE_AFTER_PICTURES", 0)
+    run = trainer(run__steps=6, run__snapshot_every=2, run__on_collapse="stop")
+    run.algorithm.sample = lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16)  # type: ignore[method-assign]
+    run.progress.warn = warnings.append  # type: ignore[method-assign]
+    assert run.run().step == run.folder.latest_step() == 2
+    assert "run.on_collapse='warn'" in warnings[0]
+
+
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_every_epoch_visits_every_picture_once(world_size: int) -> None:
     """Also when epochs do not end with a batch, and over processes together."""

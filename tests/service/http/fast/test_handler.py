@@ -1,9 +1,11 @@
 """Plain requests answered at the protocol: the same answers as the framework's, and everything uvicorn does around them."""
 
+import asyncio
 import gc
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +152,40 @@ async def test_a_late_picture_is_504(opened: Open) -> None:
     app.state.ganymede.engine.start = lambda *_, **__: None
     status, headers, _ = await Wire(app).ask(b'{"seed": 1}')
     assert (status, headers["content-type"]) == (504, "application/problem+json")
+
+
+FOR_OTHERS = ["Expect: 100-continue", "Upgrade: h2c", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"]
+FOR_OTHERS += ["Content-Encoding: identity"]
+
+
+@pytest.mark.parametrize("line", FOR_OTHERS)
+async def test_what_others_have_a_say_in_is_given_back(opened: Open, line: str) -> None:
+    """uvicorn and the gate read these headers: a request that has one is not answered below them, known or not."""
+    app = await opened()
+    taken, wire = answered_fast(app), Wire(app)
+    await wire.ask(b'{"seed": 1}')
+    for _ in range(2):
+        wire.tell(wire.say(b'{"seed": 2}', line))
+        wire.data = wire.data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+        async with asyncio.timeout(10):
+            while b"ganymede-seed: 2" not in wire.data:
+                await asyncio.sleep(0.001)
+        wire.data = b""
+    assert taken == [b'{"seed": 1}']
+
+
+async def test_a_proxys_word_about_the_client_is_heard(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy clients share a queue fairly by their own addresses, not as one client with the proxy's."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
+    app = await opened()
+    callers, start = [], app.state.ganymede.engine.start
+
+    def spy(*args: Any, **options: Any) -> Any:
+        callers.append(options["caller"])
+        return start(*args, **options)
+
+    app.state.ganymede.engine.start = spy
+    wire = Wire(app)
+    for line in ("Accept: */*", "X-Forwarded-For: 203.0.113.7"):
+        assert (await wire.ask(b'{"seed": 1}', line))[0] == 200
+    assert callers == ["10.0.0.1", "203.0.113.7"]

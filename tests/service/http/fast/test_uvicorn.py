@@ -7,6 +7,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.http.expectations import UvicornProtocol
 from service.http.fast.connection import Connection
 from tests.service.wires import Open, Wire
 
@@ -33,6 +34,13 @@ def test_a_drain_is_told_to_every_connection() -> None:
     assert "connection.shutdown()" in source, "uvicorn no longer calls shutdown() of its connections"
 
 
+def test_a_protocol_knows_version_and_expectation() -> None:
+    """What `service.http.expectations` looks at and sets."""
+    source = inspect.getsource(HttpToolsProtocol)
+    for name in ("self.parser.get_http_version()", "self.expect_100_continue", "def on_headers_complete"):
+        assert name in source, f"uvicorn's protocol no longer has {name}"
+
+
 def test_a_config_says_how_long_a_kept_connection_may_wait() -> None:
     """`timeout_keep_alive`, in seconds."""
     config = uvicorn.Config("tests:app", timeout_keep_alive=7)
@@ -45,7 +53,7 @@ async def test_a_connection_is_handed_over_by_calling_its_protocol(opened: Open)
     wire = Wire(app)
     assert [type(one) for one in wire.server_state.connections] == [Connection]
     wire.tell(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert [type(one) for one in wire.server_state.connections] == [HttpToolsProtocol]
+    assert [type(one) for one in wire.server_state.connections] == [UvicornProtocol]
     assert (await wire.hear())[0] == 200
     await asyncio.sleep(0)
     wire.shutdown()

@@ -1,0 +1,123 @@
+"""Imports a foreign file in a process of its own, with bounded memory and time, and publishes what it made.
+
+Imports neither onnx nor torch: a server or a command line may use it without carrying either.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from models.bundle import Bundle, publish, read_bundle
+from models.errors import ImportRefusedError, ModelsError, RuntimeUnavailableError
+from models.imports.options import Options
+from models.imports.report import Row
+
+MEMORY_BYTES = 12 << 30
+TIMEOUT_S = 900.0
+CACHE_VERSION = "1"
+"""Changes when imports are written differently, so that older ones are made anew."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of an import: the bundle (None for a dry run) and what was understood."""
+
+    bundle: Bundle | None
+    rows: tuple[Row, ...]
+
+
+class ImportFailedError(ImportRefusedError):
+    """A refusal together with what had been understood until then."""
+
+    def __init__(self, sentence: str, rows: tuple[Row, ...]) -> None:
+        super().__init__(sentence)
+        self.rows = rows
+
+
+def run_import(path: Path, out: Path | None, options: Options, *, timeout_s: float = TIMEOUT_S) -> Imported:
+    """Import `path` into the folder `out`, replacing a bundle of that name; None looks and writes nothing.
+
+    Raises ImportFailedError with one sentence; then nothing is left behind.
+    """
+    _require("onnx", "safetensors")
+    if out is None:
+        return Imported(None, _answer(path, None, options, timeout_s)[1])
+    was_there = out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".import-", dir=out))
+    try:
+        name, rows = _answer(path, staging, options, timeout_s)
+        return Imported(publish(staging / name, out / name), rows)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):  # not empty: the bundle is in it
+                out.rmdir()
+
+
+def import_cached(path: Path, cache: Path, options: Options) -> Bundle:
+    """The bundle of a file, made once for each content and each set of options, in `cache`. Raises ImportFailedError."""
+    folder = cache / key_of(path, options)
+    with contextlib.suppress(ModelsError, StopIteration, OSError):
+        return read_bundle(next(inside for inside in folder.iterdir() if not inside.name.startswith(".")))
+    shutil.rmtree(folder, ignore_errors=True)
+    bundle = run_import(path, folder, options).bundle
+    assert bundle is not None
+    return bundle
+
+
+def key_of(path: Path, options: Options) -> str:
+    """16 hex digits that change with the file's bytes, those beside it in a folder, its name, and the options."""
+    digest = hashlib.sha256(f"{CACHE_VERSION} {path.name} {options.model_dump_json()}".encode())
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _answer(path: Path, out: Path | None, options: Options, timeout_s: float) -> tuple[str, tuple[Row, ...]]:
+    orders = {
+        "path": str(path),
+        "out": str(out) if out else None,
+        "options": options.model_dump(mode="json", exclude_unset=True),
+        "memory_bytes": MEMORY_BYTES,
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "models.imports"],
+            input=json.dumps(orders).encode(),
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            cwd=Path.cwd(),
+        )
+    except subprocess.TimeoutExpired:
+        raise ImportFailedError(f"{path.name} took longer than {timeout_s:.0f} s", ()) from None
+    return _read(done, path)
+
+
+def _read(done: "subprocess.CompletedProcess[bytes]", path: Path) -> tuple[str, tuple[Row, ...]]:
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {done.returncode}"]
+        raise ImportFailedError(f"{path.name} ended the importing process: {last[0][:200]}", ()) from None
+    rows = tuple(Row(**row) for row in answer["rows"])
+    if answer["error"]:
+        raise ImportFailedError(answer["error"], rows)
+    return str(answer["name"]), rows
+
+
+def _require(*packages: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise RuntimeUnavailableError(f"importing needs {' and '.join(missing)}; pip install 'ganymede[import]'")

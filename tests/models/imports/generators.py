@@ -1,0 +1,126 @@
+"""Small generators in the layouts people have, trained a few steps so that BatchNorm's statistics are real.
+
+Written from the projects' public descriptions: names of modules and shapes of weights are theirs, sizes are smaller.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+NZ, CLASSES = 12, 5
+
+
+def latents(count: int, size: int = NZ) -> Tensor:
+    """Latents [count, size] of seeds 0, 1, …, as a bundle draws them."""
+    rows = [np.random.RandomState(seed).standard_normal(size).astype(np.float32) for seed in range(count)]
+    return torch.from_numpy(np.stack(rows))
+
+
+def trained(module: nn.Module, picture: Callable[[Tensor], Tensor]) -> nn.Module:
+    """Five steps towards a grey picture, then eval mode."""
+    torch.manual_seed(1)
+    optimiser = torch.optim.Adam(module.parameters(), 5e-3)
+    for _ in range(5):
+        loss = (picture(torch.randn(16, NZ)) - 0.4).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return module.eval()
+
+
+class ExampleGenerator(nn.Module):
+    """pytorch/examples and the dcgan_faces tutorial: `main.N`, transposed convolutions without bias, ReLU, Tanh."""
+
+    def __init__(
+        self, last_kernel: tuple[int, int, int] = (4, 2, 1), last_bias: bool = False, channels: int = 3
+    ) -> None:
+        super().__init__()
+        f, (kernel, stride, padding) = 4, last_kernel
+        self.main = nn.Sequential(
+            nn.ConvTranspose2d(NZ, f * 4, 4, 1, 0, bias=False),
+            nn.BatchNorm2d(f * 4),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(f * 4, f * 2, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(f * 2),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(f * 2, f, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(f),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(f, channels, kernel, stride, padding, bias=last_bias),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.main(z)
+
+
+class UpsamplingGenerator(nn.Module):
+    """PyTorch-GAN's DCGAN: `l1.0`, then `conv_blocks` with nearest upsampling; 0.8 where others have an epsilon."""
+
+    def __init__(self, labels: int = 0) -> None:
+        super().__init__()
+        if labels:
+            self.label_emb = nn.Embedding(labels, NZ)
+        self.l1 = nn.Sequential(nn.Linear(NZ, 16 * 4 * 4))
+        self.conv_blocks = nn.Sequential(
+            nn.BatchNorm2d(16),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(16, 16, 3, stride=1, padding=1),
+            nn.BatchNorm2d(16, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(16, 8, 3, stride=1, padding=1),
+            nn.BatchNorm2d(8, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(8, 1, 3, stride=1, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        z = z if label is None else self.label_emb(label) * z
+        return self.conv_blocks(self.l1(z).view(-1, 16, 4, 4))
+
+
+class MlpGenerator(nn.Module):
+    """PyTorch-GAN's GAN and cGAN: `model.N` of linear layers, the label's embedding before the latent."""
+
+    def __init__(self, labels: int = 0) -> None:
+        super().__init__()
+        if labels:
+            self.label_emb = nn.Embedding(labels, labels)
+        self.model = nn.Sequential(
+            nn.Linear(NZ + labels, 32),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(32, 64),
+            nn.BatchNorm1d(64, 0.8),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Linear(64, 14 * 14),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        rows = z if label is None else torch.cat([self.label_emb(label), z], 1)
+        return self.model(rows).view(-1, 1, 14, 14)
+
+
+def example(**wishes: object) -> ExampleGenerator:
+    torch.manual_seed(0)
+    made = ExampleGenerator(**wishes)  # type: ignore[arg-type]
+    trained(made, lambda z: made(z[:, :, None, None]))
+    return made
+
+
+def upsampling(labels: int = 0) -> UpsamplingGenerator:
+    torch.manual_seed(0)
+    made = UpsamplingGenerator(labels)
+    trained(made, lambda z: made(z, torch.arange(len(z)) % labels if labels else None))
+    return made
+
+
+def mlp(labels: int = 0) -> MlpGenerator:
+    torch.manual_seed(0)
+    made = MlpGenerator(labels)
+    trained(made, lambda z: made(z, torch.arange(len(z)) % labels if labels else None))
+    return made

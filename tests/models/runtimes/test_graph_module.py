@@ -1,0 +1,53 @@
+"""Graphs run by torch without TorchScript: the shipped bundles' pictures, judgements and gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.bundle import read_bundle
+from models.errors import RuntimeUnavailableError
+from models.runtimes import open_runtime
+from models.runtimes.graph_module import graph_module
+from models.runtimes.operators import operator
+from models.runtimes.trial import level_batches
+from tests.conftest import ROOT
+
+SHIPPED = sorted(path.name for path in (ROOT / "models" / "exports").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_torch_draws_what_onnx_runtime_draws(name: str) -> None:
+    """Every level and the discriminator of every shipped bundle, from the ONNX file alone, within 1e-4."""
+    bundle = read_bundle(ROOT / "models" / "exports" / name)
+    runtime, manifest = open_runtime(bundle), bundle.manifest
+    for level in range(len(manifest.levels)):
+        module = graph_module(bundle.path(manifest.levels[level].files.onnx))
+        inputs = next(level_batches(manifest, runtime, level))
+        with torch.no_grad():
+            given = module(*(torch.from_numpy(x[:4]) for x in inputs if x is not None)).numpy()
+        wanted = runtime.run_level(level, *(None if x is None else np.ascontiguousarray(x[:4]) for x in inputs))
+        assert np.abs(given - wanted).max() < 1e-4
+    if manifest.discriminator is not None:
+        shape = (4, manifest.image.channels, manifest.image.height, manifest.image.width)
+        pictures = np.random.RandomState(0).uniform(-1, 1, shape).astype(np.float32)
+        logits, features = graph_module(bundle.path(manifest.discriminator.files.onnx))(torch.from_numpy(pictures))
+        wanted = runtime.judge(pictures)
+        assert np.allclose(logits, wanted.logits, atol=1e-4, rtol=1e-4)
+        assert np.allclose(features, wanted.features, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_reach_the_latent_and_no_weight() -> None:
+    """What projection needs; nothing in the module can be trained."""
+    bundle = read_bundle(ROOT / "models" / "exports" / "fashion32")
+    module = graph_module(bundle.path("level-0.onnx"))
+    noise = torch.randn(2, bundle.manifest.latent.size, requires_grad=True)
+    module(noise, torch.eye(10)[:2]).square().mean().backward()
+    assert noise.grad is not None
+    assert float(noise.grad.abs().max()) > 0
+    assert list(module.parameters()) == []
+
+
+def test_an_unknown_operator_is_a_sentence() -> None:
+    """It names the operator."""
+    with pytest.raises(RuntimeUnavailableError, match="Attention"):
+        operator("Attention")

@@ -1,0 +1,52 @@
+"""A run begins with another's generator: exactly from a run folder, in the mean from a bundle."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.conftest import TrainerFactory
+from training.errors import RecipeError
+from training.export.bundle import export_run
+from training.run.begin_from import begin_from
+
+MODERN = {
+    "generator__build": "modern",
+    "generator__gates": "true",
+    "generator__residual": "true",
+    "data__labels": "none",
+}
+
+
+def test_a_run_folder_gives_its_average(trainer: TrainerFactory) -> None:
+    """The new run's first pictures are the old one's last."""
+    old = trainer(folder="old", run__steps=3, **MODERN)
+    old.run()
+    new = trainer(folder="new", run__steps=3, run__seed=9, **MODERN)
+    begin_from(new.algorithm, old.folder.path)
+    latents = torch.randn(4, old.algorithm.latent_size)
+    assert torch.equal(new.algorithm.sample(latents), old.algorithm.sample(latents))
+
+
+def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Path) -> None:
+    """Folded and unfolded again, the generator paints nearly the same, in training mode too, and trains on."""
+    old = trainer(folder="old", run__steps=3, **MODERN)
+    old.run()
+    bundle = export_run(old.folder, tmp_path / "bundles", "old")
+    new = trainer(folder="new", run__steps=2, run__seed=9, **MODERN)
+    latents = torch.randn(64, old.algorithm.latent_size)
+    wanted, before = old.algorithm.sample(latents), new.algorithm.sample(latents)
+    begin_from(new.algorithm, bundle.folder)
+    assert float((before - wanted).abs().mean()) > 5 * float((new.algorithm.sample(latents) - wanted).abs().mean())
+    [(generator, _)] = new.algorithm.generators()
+    with torch.no_grad():
+        assert float((generator.train()(latents) - wanted).abs().mean()) < 0.1
+    assert new.run().complete
+
+
+def test_another_networks_weights_are_refused(trainer: TrainerFactory) -> None:
+    """Named as the recipe's fault, not as a stack of tensors."""
+    old = trainer(folder="old", run__steps=1, data__labels="none")
+    old.run()
+    with pytest.raises(RecipeError, match="init_from"):
+        begin_from(trainer(folder="new", **MODERN).algorithm, old.folder.path)

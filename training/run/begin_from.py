@@ -1,0 +1,63 @@
+"""A new run that begins with the generator of another: of a run folder's newest checkpoint, or of a bundle."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from models.bundle import MANIFEST_NAME
+from training.algorithms.base import Algorithm
+from training.compute.randomness import StepRandom
+from training.errors import RecipeError
+from training.networks.unfold import load_folded
+from training.run import checkpoint
+from training.run.run_folder import RunFolder
+
+CALIBRATION = 256  # pictures whose statistics stand in for those that folding lost
+
+
+def begin_from(algorithm: Algorithm, source: Path) -> None:
+    """Gives the algorithm's generators, and their averages, the weights of `source`; RecipeError where they do not fit.
+
+    The judge begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not to
+    the last digit.
+    """
+    try:
+        if (source / MANIFEST_NAME).is_file():
+            _from_bundle(algorithm, load_file(source / "weights.safetensors"))
+        else:
+            _from_run(algorithm, checkpoint.load(RunFolder(source).checkpoint_path()).algorithm)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise RecipeError(
+            f"run.init_from: '{source.name}' does not fit this recipe: {str(error).splitlines()[0]}"
+        ) from error
+    for generator, average in algorithm.generators():
+        average.load_state_dict(generator.state_dict())
+
+
+def _from_run(algorithm: Algorithm, state: dict[str, Any]) -> None:
+    levels = [state] if "average" in state else list(state.values())
+    averages = [level["average"] for level in levels if isinstance(level, dict)]
+    for (generator, _), weights in zip(algorithm.generators(), averages, strict=True):
+        generator.load_state_dict(weights)
+
+
+def _from_bundle(algorithm: Algorithm, weights: dict[str, Tensor]) -> None:
+    random, classes = StepRandom(algorithm.recipe.run.seed, 0, device=algorithm.device), len(algorithm.data.classes)
+    label = torch.eye(classes, device=algorithm.device)[torch.arange(CALIBRATION) % classes] if classes else None
+    prior = algorithm.recipe.latent
+    noise = random.latents("begin_from", CALIBRATION, prior.size, prior.distribution)
+    for index, (generator, _) in enumerate(algorithm.generators()):
+        part = f"level-{index}."
+        own = {key.removeprefix(part): tensor for key, tensor in weights.items() if key.startswith(part)}
+        # finer levels have no norms to measure
+        load_folded(generator, own, partial(generator, noise, label) if index == 0 else _nothing)
+
+
+def _nothing() -> None:
+    """No pass is needed."""
