@@ -178,13 +178,14 @@ async def test_a_proxys_word_about_the_client_is_heard(opened: Open, monkeypatch
     """Behind a proxy clients share a queue fairly by their own addresses, not as one client with the proxy's."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
     app = await opened()
-    callers, start = [], app.state.ganymede.engine.start
+    worker, callers = app.state.ganymede.engine._worker, []
+    submit = worker.submit
 
-    def spy(*args: Any, **options: Any) -> Any:
-        callers.append(options["caller"])
-        return start(*args, **options)
+    def spy(ticket: Any) -> None:
+        callers.append(ticket.caller)
+        submit(ticket)
 
-    app.state.ganymede.engine.start = spy
+    worker.submit = spy
     wire = Wire(app)
     for line in ("Accept: */*", "X-Forwarded-For: 203.0.113.7"):
         assert (await wire.ask(b'{"seed": 1}', line))[0] == 200
