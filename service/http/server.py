@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -12,11 +13,15 @@ from fastapi import FastAPI
 
 from service.http.app import build_app, express_of, state_of
 from service.http.fast.protocol import protocol_of
+from service.http.slow_clients import Patience, WatchedProtocol
 from service.operations.state import resolve_device
 from service.processes.connection_sharing import Seat
 from service.processes.group import children_of, process_count
 from service.processes.supervisor import ChildFailedError, Supervisor
 from service.settings import Settings
+
+SPARE_FILES = 512
+"""Open files beside those of clients: bundles, Redis, logs, child processes."""
 
 
 class RefusedToStartError(Exception):
@@ -117,9 +122,10 @@ def serve_group(settings: Settings) -> None:
 def run(settings: Settings, listener: socket.socket, ready: Callable[[], object], seat: Seat | None = None) -> None:
     """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
     app = build_app(settings)
+    allow_many_files(settings.max_connections)
     config = uvicorn.Config(
         app,
-        http=protocol_of(lambda: express_of(app), seat),
+        http=WatchedProtocol(protocol_of(lambda: express_of(app), seat), Patience.of(settings)),  # type: ignore[arg-type]
         ws="none",
         access_log=False,
         log_config=None,
@@ -130,6 +136,15 @@ def run(settings: Settings, listener: socket.socket, ready: Callable[[], object]
     )
     server = Server(config, app, ready, seat)
     server.run(sockets=[listener])
+
+
+def allow_many_files(connections: int) -> None:
+    """A connection is an open file: raise this process's own limit as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def announce(listener: socket.socket) -> None:

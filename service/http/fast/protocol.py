@@ -54,6 +54,13 @@ class ExpressProtocol(OneWriteProtocol):
         self._held: Held | None = None
         self._errand: Errand | None = None
 
+    @property
+    def awaits_client(self) -> bool:
+        """Whether a request has not begun, or not arrived whole."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return self._held is not None if isinstance(self.cycle, Held) else self.cycle.more_body
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the connection, or give it to a neighbour who has fewer: then nothing of it happens here."""
         if self._seat is not None and not self._settled:
