@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 
-from service.http.app import express_of
-from service.http.fast.protocol import protocol_of
+from service.http.app import handler_of
+from service.http.fast.connection import Connection
 from service.http.slow_clients import Patience, WatchedProtocol
 from tests.service.wires import Open
 
@@ -26,7 +27,7 @@ async def served(opened: Open) -> AsyncIterator[Any]:
 
     async def serve(patience: Patience, **options: Any) -> tuple[int, Any]:
         app = await opened(**options)
-        made = WatchedProtocol(protocol_of(lambda: express_of(app)), patience)
+        made = WatchedProtocol(partial(Connection, handler_of=lambda: handler_of(app)), patience)
         watch = made.watch
         config = uvicorn.Config(app, http=made, ws="none", lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
         listener = socket.create_server(("127.0.0.1", 0))
