@@ -145,6 +145,11 @@ class WatchedConnection(asyncio.Protocol):
         """Bytes kept for the client in either direction."""
         return self.unsent + self.received
 
+    def forgive(self, late_s: float) -> None:
+        """Seconds in which the server itself did not get round to reading are not the client's."""
+        self.since += late_s
+        self.taken_at += late_s
+
     def is_too_slow(self, now: float, patience: Patience) -> bool:
         """Whether it has used up its time, with an answer to read or with a request to send."""
         unsent = self.unsent
@@ -163,6 +168,7 @@ class Watch:
         self.patience = patience
         self.open: set[WatchedConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def now(self) -> float:
         """Seconds of the event loop's clock."""
@@ -177,11 +183,19 @@ class Watch:
         """One more; the first starts the clock."""
         self.open.add(connection)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._sweep)
+            self._wait()
+
+    def _wait(self) -> None:
+        self._due = self.now() + EVERY_S
+        self._timer = asyncio.get_running_loop().call_at(self._due, self._sweep)
 
     def _sweep(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(EVERY_S, self._sweep) if self.open else None
         now = self.now()
+        late, self._timer = now - self._due, None
+        if self.open:
+            self._wait()
+        for connection in self.open:
+            connection.forgive(late)
         for connection in [one for one in self.open if one.is_too_slow(now, self.patience)]:
             self._cut(connection, "too slow")
         self.bound_memory()

@@ -13,7 +13,7 @@ import uvicorn
 
 from service.http.app import handler_of
 from service.http.fast.connection import Connection
-from service.http.slow_clients import Patience, WatchedProtocol
+from service.http.slow_clients import EVERY_S, Patience, WatchedProtocol
 from tests.service.wires import Open
 
 HEAD = b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -54,15 +54,13 @@ async def connect(port: int, said: bytes = b"") -> tuple[asyncio.StreamReader, a
     return reader, writer
 
 
-async def drip(port: int, start: bytes) -> float:
-    """Send a byte every tenth of a second until the server has enough; seconds until then."""
-    loop = asyncio.get_running_loop()
-    began, (_, writer) = loop.time(), await connect(port, start)
+async def drip(port: int, start: bytes) -> None:
+    """Send a byte every tenth of a second until the server has enough."""
+    _, writer = await connect(port, start)
     with contextlib.suppress(ConnectionError):
         while not writer.transport.is_closing():
             writer.write(b"x")
             await asyncio.sleep(0.1)
-    return loop.time() - began
 
 
 STARTS = [b"", b"GET /", HEAD + b"X-A: ", HEAD + b"Content-Length: 4000\r\n\r\n{", HEAD.replace(b"sample", b"latents")]
@@ -70,19 +68,21 @@ STARTS = [b"", b"GET /", HEAD + b"X-A: ", HEAD + b"Content-Length: 4000\r\n\r\n{
 
 async def test_fifty_slow_clients_go_and_the_others_notice_nothing(served: Any) -> None:
     """Dripping heads and bodies, answers nobody reads, connections that say nothing; meanwhile every request is answered."""
-    port, watch = await served(Patience(request_s=1.5, unread_s=1.5, held_bytes=512 << 20, connections=1000))
+    port, watch = await served(Patience(request_s=3, unread_s=3, held_bytes=512 << 20, connections=1000))
     drips = [asyncio.create_task(drip(port, STARTS[number % len(STARTS)])) for number in range(30)]
     silent = [await connect(port) for _ in range(16)]
     ask = HEAD + b"Accept: application/x-npy\r\nContent-Length: %d\r\n\r\n" % len(BIG) + BIG
     unread = [await connect(port, ask) for _ in range(4)]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    fresh = httpx.Limits(max_keepalive_connections=0)  # a kept connection may end as the next request is on its way
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, limits=fresh) as client:
         for seed in range(20):
             assert (await client.post("/sample", json={"seed": seed})).status_code == 200
             await asyncio.sleep(0.05)
-        assert max(await asyncio.gather(*drips)) < 20
+        await asyncio.gather(*drips)
         async with asyncio.timeout(60):
             while len(watch.open) > 1 or sum(one.held for one in watch.open):
                 await asyncio.sleep(0.1)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
     for _, writer in silent + unread:
         writer.close()
@@ -121,11 +121,8 @@ async def test_what_is_held_for_slow_clients_is_bounded(served: Any) -> None:
         while len(watch.open) > 4:
             assert sum(one.held for one in watch.open) < 200 << 20
             await asyncio.sleep(0.02)
-        await asyncio.sleep(EVERY_ENOUGH_S)
+        await asyncio.sleep(1.5 * EVERY_S)
         assert sum(one.held for one in watch.open) <= 100 << 20
-
-
-EVERY_ENOUGH_S = 1.5
 
 
 async def test_one_connection_too_many_is_told(served: Any) -> None:
