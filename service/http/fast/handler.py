@@ -59,8 +59,8 @@ class SampleHandler:
         if model is None:
             return None
         want = Want(NO_VECTOR, request.seed, label_index(model, request.label, request.seed))
-        request_id = head.request_id or secrets.token_hex(16)
-        picture = PictureRequest(self._state, self._engine, model, request, request_id, send, want)
+        named = head.request_id or secrets.token_hex(16)
+        picture = PictureRequest(self._state, self._engine, model, request, named, send, want)
         picture.start(caller)
         return picture
 
