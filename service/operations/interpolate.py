@@ -11,7 +11,7 @@ from pydantic import Field
 from models.errors import LatentError
 from models.mathematics.latents import truncate
 from models.mathematics.walks import default_method, positions, walk
-from models.runtimes.base import Array, to_pixels
+from models.runtimes.base import Array
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import encode
@@ -130,18 +130,26 @@ async def _frames(
             bulk=context.bulk,
         )
         made.append(images)
-        await _report(context, start, images, len(wants), request.frames)
+        await _report(context, model, request, wants, start, images)
     return np.concatenate(made), (loop_time() - started) * 1e3
 
 
-async def _report(context: Context, start: int, images: Array, total: int, frames: int) -> None:
-    await context.emit("progress", {"done": start + len(images), "total": total, "unit": "frames"})
+async def _report(
+    context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want], start: int, images: Array
+) -> None:
+    """`progress`, and to listeners a `frame` event each: a save file like the frames of the result."""
+    await context.emit("progress", {"done": start + len(images), "total": len(wants), "unit": "frames"})
     if context.emit is silent:
         return
-    pngs = await asyncio.to_thread(lambda: [encode(pixels, "png") for pixels in to_pixels(images)])
+    pngs = await asyncio.to_thread(_pngs, model, request, wants[start : start + len(images)], images)
     for k, png in enumerate(pngs):
-        data = {"index": context.first + start + k, "total": frames, "b64_json": base64.b64encode(png).decode()}
-        await context.emit("frame", data)
+        data = {"index": context.first + start + k, "total": request.frames}
+        await context.emit("frame", {**data, "b64_json": base64.b64encode(png).decode()})
+
+
+def _pngs(model: Model, request: InterpolateRequest, wants: Sequence[Want], images: Array) -> list[bytes]:
+    pictures = describe(model, wants, images, request.truncation, request.scale, "interpolate")
+    return [encode(picture.pixels, "png", picture.recipe, request.metadata) for picture in pictures]
 
 
 def _positions(request: InterpolateRequest) -> list[int]:
