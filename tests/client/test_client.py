@@ -13,7 +13,7 @@ from ganymede_client.retry import wait_s
 from scripts.sync_client import CLIENT, written
 from service.http.app import build_app
 from service.operations.arithmetic import ArithmeticRequest
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 from service.operations.interpolate import InterpolateRequest
 from service.operations.latents import SaveRequest
 from service.operations.project import ProjectRequest
@@ -105,7 +105,7 @@ def test_every_endpoint_has_a_method() -> None:
     ("typed", "request_type", "given"),
     [(options.Sample, SampleRequest, set()), (options.Arithmetic, ArithmeticRequest, {"expression"}),
      (options.Interpolate, InterpolateRequest, {"stops"}), (options.Upsample, UpsampleRequest, set()),
-     (options.Project, ProjectRequest, set()), (options.Judge, JudgeRequest, set()),
+     (options.Project, ProjectRequest, set()), (options.Judge, DiscriminatorRequest, set()),
      (options.Redo, RedoRequest, {"recipe", "image"}),
      (options.Save, SaveRequest, {"name", "source"})],
 )  # fmt: skip
