@@ -1,10 +1,17 @@
-"""`python -m deploy.audit`: are the installed packages known to be vulnerable? Part of `make check`.
+"""`python -m deploy.audit`: are our packages known to be vulnerable? Part of `make check`.
 
-Exit 1 when one is. Where no service can be asked (an offline machine, a package mirror without vulnerability data) it
-says that the audit was not made, and why, and exits 0: what nobody could check has not failed. A release that is known
-to be vulnerable is asked about first; a service that calls it sound knows nothing, and its word is not taken.
+A vulnerability service is asked about the installed packages. Where none can be asked (an offline machine, a package mirror
+without vulnerability data) the committed lock is compared with the committed snapshot of advisories, and the day of that
+snapshot is said. A release that is known to be vulnerable is asked about first; a service that calls it sound knows
+nothing, and its word is not taken.
+
+Exit status: 1 when a package is known to be vulnerable, by a service or by the snapshot; 0 when all were checked and none
+is; where something could not be checked, 0 with a line that says NOT CHECKED, or 2 with `--required` (for releases).
+`--write-snapshot` keeps what a service said of the lock as deploy/advisories.json.
 """
 
+import argparse
+import datetime
 import json
 import subprocess
 import sys
@@ -13,6 +20,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.locked import SNAPSHOT, Snapshot, find_lock, judge, plain_name, read_lock, read_snapshot
+
+ROOT = Path(__file__).parent.parent
 CANARY = "pillow==9.0.0"  # CVE-2022-22817 and many more
 SERVICES = ("pypi", "osv")
 CANARY_S, AUDIT_S = 30, 240
@@ -48,15 +58,20 @@ def pip_audit(options: Sequence[str], limit_s: int) -> dict[str, Any]:
     return report
 
 
-def audit(service: str, run: Run) -> dict[str, Any]:
-    """The report over this environment. Raises NotMadeError when the service cannot be asked or knows nothing."""
+def audit(service: str, run: Run, options: Sequence[str]) -> dict[str, Any]:
+    """The report over what the options name. Raises NotMadeError when the service cannot be asked or knows nothing."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "canary.txt"
         file.write_text(CANARY + "\n")
         canary = run(["-s", service, "--no-deps", "--disable-pip", "-r", str(file)], CANARY_S)
     if not found_in(canary):
         raise NotMadeError(f"it does not know that {CANARY} is vulnerable")
-    return run(["-s", service, "--local", "--skip-editable"], AUDIT_S)
+    return run(["-s", service, *options], AUDIT_S)
+
+
+def asked_in(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of packages that the service knows."""
+    return [row for row in report["dependencies"] if "skip_reason" not in row]
 
 
 def found_in(report: dict[str, Any]) -> list[str]:
@@ -65,22 +80,65 @@ def found_in(report: dict[str, Any]) -> list[str]:
     return [f"{row['name']} {row['version']}: {', '.join(v['id'] for v in row['vulns'])}" for row in rows]
 
 
-def main(run: Run = pip_audit) -> int:
-    """Ask the first service that can be asked."""
+def ask(run: Run, options: Sequence[str] = ("--local", "--skip-editable")) -> tuple[str, dict[str, Any]]:
+    """The first service that can be asked, and its report. Raises NotMadeError with the reasons of all."""
     reasons = []
     for service in SERVICES:
         try:
-            report = audit(service, run)
+            return service, audit(service, run, options)
         except NotMadeError as error:
             reasons.append(f"{service}: {error}")
-            continue
-        skipped = sum("skip_reason" in row for row in report["dependencies"])
-        print(f"audit: {len(report['dependencies']) - skipped} packages asked about, {skipped} unknown to {service}")
-        print("\n".join(found_in(report)) or "audit: none is known to be vulnerable")
-        return 1 if found_in(report) else 0
-    print(f"audit NOT MADE: no vulnerability service could be asked ({'; '.join(reasons)})")
+    raise NotMadeError("; ".join(reasons))
+
+
+def offline(reason: str, required: bool, root: Path) -> int:
+    """What can be said without a service."""
+    print(f"audit: no vulnerability service could be asked ({reason})")
+    verdict = judge(find_lock(root), read_snapshot(root / SNAPSHOT))
+    print("\n".join(verdict.lines))
+    if verdict.is_vulnerable:
+        return 1
+    return 2 if required and not verdict.is_checked else 0
+
+
+def write_snapshot(run: Run, root: Path) -> int:
+    """Ask about the lock and keep the answer. Raises NotMadeError; exit status 2 without a lock."""
+    lock = find_lock(root)
+    if lock is None:
+        print("audit: there is no lock to ask about")
+        return 2
+    pins = read_lock(lock)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lock.txt"
+        file.write_text("\n".join(pins) + "\n")
+        service, report = ask(run, ("--no-deps", "--disable-pip", "-r", str(file)))
+    known = {
+        f"{plain_name(row['name'])}=={row['version']}": [v["id"] for v in row["vulns"]] for row in asked_in(report)
+    }
+    Snapshot(datetime.datetime.now(datetime.UTC).date().isoformat(), service, known).write(root / SNAPSHOT)
+    print(f"audit: {SNAPSHOT} says of {len(known)} packages what {service} knows today")
     return 0
 
 
+def main(run: Run = pip_audit, arguments: Sequence[str] = (), root: Path = ROOT) -> int:
+    """Ask, or compare; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.audit", description="Known vulnerabilities of our packages."
+    )
+    parser.add_argument("--required", action="store_true", help="exit 2 when something could not be checked")
+    parser.add_argument("--write-snapshot", action="store_true", help="keep what a service says of the lock")
+    wish = parser.parse_args(arguments)
+    try:
+        if wish.write_snapshot:
+            return write_snapshot(run, root)
+        service, report = ask(run)
+    except NotMadeError as error:
+        return offline(str(error), wish.required, root)
+    skipped = len(report["dependencies"]) - len(asked_in(report))
+    print(f"audit: {len(asked_in(report))} installed packages asked about, {skipped} unknown to {service}")
+    print("\n".join(found_in(report)) or "audit: none is known to be vulnerable")
+    return 1 if found_in(report) else 2 if skipped and wish.required else 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(arguments=sys.argv[1:]))

@@ -1,7 +1,9 @@
 """The asynchronous client: the same methods, awaited."""
 
 import asyncio
+import itertools
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
@@ -11,8 +13,8 @@ import httpx
 from ganymede_client import calls, options
 from ganymede_client.calls import Call
 from ganymede_client.errors import JobFailedError, TransportError, raise_for
-from ganymede_client.results import Pictures, pictures_of, recipe_of
-from ganymede_client.retry import wait_s, worth_it
+from ganymede_client.results import Picture, Pictures, pictures_of, recipe_of
+from ganymede_client.retry import busy, wait_s, worth_it
 
 T = TypeVar("T")
 ENDED = {"succeeded", "failed", "canceled", "expired"}
@@ -49,11 +51,11 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def run(self, call: Call[T]) -> T:
-        """Send one call, with retries, and read its answer."""
-        for attempt in range(self._retries + 1):
+    async def run(self, call: Call[T], *, patient: bool = False) -> T:
+        """Send one call, with retries, and read its answer. `patient`: a server that is full is asked until it is not."""
+        for attempt in itertools.count():
             response, failure = await self._try(call)
-            last = attempt == self._retries
+            last = attempt >= self._retries and not (patient and busy(response))
             if response is not None and (last or not worth_it(response, call.repeatable)):
                 return await self._read(call, raise_for(response))
             if response is None and (last or not worth_it(None, call.repeatable)):
@@ -67,7 +69,7 @@ class AsyncClient:
             return call.read(response)
         job = AsyncJob(self, calls.document(response))
         await job.finish()
-        return await self.run(calls.result(job.id, call.read))
+        return await self.run(calls.result(job.id, call))
 
     async def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
         try:
@@ -89,6 +91,19 @@ class AsyncClient:
     async def sample(self, **request: Unpack[options.Sample]) -> Pictures:
         """POST /sample: pictures from seeds, saved latents or numbers."""
         return await self.run(calls.sample(**request))
+
+    async def iter_samples(
+        self, n: int, *, seed: int | None = None, part: int = 64, **request: Unpack[options.Generation]
+    ) -> AsyncIterator[Picture]:
+        """POST /sample again and again: `n` pictures, any number, of seeds seed, seed+1, …; memory holds `part` of them.
+
+        Without a seed one is drawn here. A full or loading server (429, 503) is asked again when it says, for as long as it
+        takes; `save_as` and lists of latents are for `sample`.
+        """
+        first = secrets.randbelow(2**32) if seed is None else seed
+        for start, count in calls.parts(first, n, part):
+            for picture in await self.run(calls.sample(n=count, seed=start, **request), patient=True):
+                yield picture
 
     async def arithmetic(self, expression: str | None = None, **request: Unpack[options.Arithmetic]) -> Pictures:
         """POST /arithmetic: `mean(a1, a2, a3) - mean(b1, b2, b3) + c`, or terms=…"""

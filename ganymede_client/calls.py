@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, Unpack
 
@@ -49,9 +49,16 @@ def queued(call: Call[Any]) -> Call[dict[str, Any]]:
     return replace(call, headers=headers, read=document)
 
 
-def result(job_id: str, read: Callable[[httpx.Response], T]) -> Call[T]:
-    """The result of a job, read like the answer of the call that became one."""
-    return Call("GET", f"/jobs/{job_id}/result", read, headers={"Accept": "application/json"})
+def result(job_id: str, call: Call[T]) -> Call[T]:
+    """The result of a job, asked for and read like the answer of the call that became one."""
+    accept = call.headers.get("Accept", "application/json")
+    return Call("GET", f"/jobs/{job_id}/result", call.read, headers={"Accept": accept})
+
+
+def parts(first: int, n: int, size: int) -> Iterator[tuple[int, int]]:
+    """(seed, count) of every part of a large set: seeds first, first+1, … modulo 2^32, `size` at a time."""
+    for start in range(0, n, size):
+        yield (first + start) % 2**32, min(size, n - start)
 
 
 def document(response: httpx.Response) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The client, written from aio.py by scripts/sync_client.py."""
 
+import itertools
 import json
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
@@ -10,8 +12,8 @@ import httpx
 from ganymede_client import calls, options
 from ganymede_client.calls import Call
 from ganymede_client.errors import JobFailedError, TransportError, raise_for
-from ganymede_client.results import Pictures, pictures_of, recipe_of
-from ganymede_client.retry import wait_s, worth_it
+from ganymede_client.results import Picture, Pictures, pictures_of, recipe_of
+from ganymede_client.retry import busy, wait_s, worth_it
 
 T = TypeVar("T")
 ENDED = {"succeeded", "failed", "canceled", "expired"}
@@ -48,11 +50,11 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def run(self, call: Call[T]) -> T:
-        """Send one call, with retries, and read its answer."""
-        for attempt in range(self._retries + 1):
+    def run(self, call: Call[T], *, patient: bool = False) -> T:
+        """Send one call, with retries, and read its answer. `patient`: a server that is full is asked until it is not."""
+        for attempt in itertools.count():
             response, failure = self._try(call)
-            last = attempt == self._retries
+            last = attempt >= self._retries and not (patient and busy(response))
             if response is not None and (last or not worth_it(response, call.repeatable)):
                 return self._read(call, raise_for(response))
             if response is None and (last or not worth_it(None, call.repeatable)):
@@ -66,7 +68,7 @@ class Client:
             return call.read(response)
         job = Job(self, calls.document(response))
         job.finish()
-        return self.run(calls.result(job.id, call.read))
+        return self.run(calls.result(job.id, call))
 
     def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
         try:
@@ -88,6 +90,19 @@ class Client:
     def sample(self, **request: Unpack[options.Sample]) -> Pictures:
         """POST /sample: pictures from seeds, saved latents or numbers."""
         return self.run(calls.sample(**request))
+
+    def iter_samples(
+        self, n: int, *, seed: int | None = None, part: int = 64, **request: Unpack[options.Generation]
+    ) -> Iterator[Picture]:
+        """POST /sample again and again: `n` pictures, any number, of seeds seed, seed+1, …; memory holds `part` of them.
+
+        Without a seed one is drawn here. A full or loading server (429, 503) is asked again when it says, for as long as it
+        takes; `save_as` and lists of latents are for `sample`.
+        """
+        first = secrets.randbelow(2**32) if seed is None else seed
+        for start, count in calls.parts(first, n, part):
+            for picture in self.run(calls.sample(n=count, seed=start, **request), patient=True):
+                yield picture
 
     def arithmetic(self, expression: str | None = None, **request: Unpack[options.Arithmetic]) -> Pictures:
         """POST /arithmetic: `mean(a1, a2, a3) - mean(b1, b2, b3) + c`, or terms=…"""

@@ -12,18 +12,23 @@ if TYPE_CHECKING:
 
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 QUALITY = {"WEBP": 90, "JPEG": 92}
-"""Those of the server."""
+"""Those of the server, so that its files and ours are the same."""
 GAP = 2
 PAPER: dict[str, Any] = {"L": 255, "RGB": (255, 255, 255), "RGBA": (255, 255, 255, 255)}
 
 
 def as_format(data: bytes, suffix: str) -> bytes:
-    """A picture file as the format of a suffix, its recipe inside; unchanged where it is of that format already."""
+    """A picture file as the format of a suffix, its recipe inside; unchanged where it is of that format, or suffix is "".
+
+    Raises ValueError for another suffix.
+    """
     from PIL import Image
 
-    kind = FORMATS.get(suffix.lower(), "PNG")
+    if suffix and suffix.lower() not in FORMATS:
+        raise ValueError(f"a picture is saved as {', '.join(FORMATS)}, not {suffix}")
+    kind = FORMATS.get(suffix.lower())
     image = Image.open(io.BytesIO(data))
-    return data if image.format == kind else written(image, kind, save_files.read_recipe(data))
+    return data if kind in (None, image.format) else written(image, kind, save_files.read_recipe(data))
 
 
 def written(image: "PIL.Image.Image", kind: str, recipe: Recipe | None) -> bytes:
@@ -32,7 +37,7 @@ def written(image: "PIL.Image.Image", kind: str, recipe: Recipe | None) -> bytes
     if kind == "PNG":
         image.save(buffer, kind, **_png_text(recipe))
     elif kind == "WEBP":
-        image.save(buffer, kind, quality=QUALITY[kind], exif=save_files.exif(recipe, "full"), **_mark(recipe))
+        image.save(buffer, kind, quality=QUALITY[kind], method=2, exif=save_files.exif(recipe, "full"), **_mark(recipe))
     else:
         _flat(image).save(buffer, kind, quality=QUALITY[kind])
         return save_files.in_jpeg(buffer.getvalue(), recipe, "none" if recipe is None else "full")

@@ -80,6 +80,20 @@ class Settings(BaseSettings):
         5.0, gt=0, description="Seconds without a heartbeat before a job goes to another worker."
     )
     job_attempts: int = Field(5, ge=1, le=100, description="Starts of a job before it is put on the dead-letter list.")
+    results: str | None = Field(
+        None,
+        description="Folder or URL (s3://bucket/results) where large results lie, the same for a whole fleet; absent: below "
+        "the data folder where Redis is on this machine, else none, and no sets.",
+    )
+    max_set_pictures: int = Field(100_000, ge=1, le=100_000, description="Pictures of one set, made as a job.")
+    result_inline_bytes: int = Field(
+        256 << 10,
+        ge=1024,
+        description="Bytes of a job's result that Redis keeps; a larger one goes to the results store.",
+    )
+    stored_bytes_per_key: int = Field(
+        20 << 30, ge=1, description="Bytes of sets kept for one API key (or, without keys, one address) before 429."
+    )
     job_chunk_pictures: int = Field(64, ge=1, description="Pictures of a bulk job that one worker takes at a time.")
     job_slots: int = Field(16, ge=1, le=1024, description="Jobs one worker runs side by side.")
     timeout_s: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
@@ -193,6 +207,7 @@ def limits(settings: Settings) -> dict[str, int]:
         "bytes_per_body": settings.max_body_bytes,
         "frames_per_walk": settings.max_frames,
         "saved_latents_per_model": settings.max_latents_per_model,
+        "pictures_per_set": settings.max_set_pictures,
         "jobs": settings.max_jobs,
         "pictures_queued": settings.queue_pictures,
     }

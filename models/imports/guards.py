@@ -3,6 +3,7 @@
 Nothing here decodes an array or runs anything; a pickle is read as a list of instructions.
 """
 
+import contextlib
 import io
 import pickletools
 import zipfile
@@ -112,8 +113,12 @@ def pickled_globals(path: Path) -> list[str]:
 def _globals_of(path: Path, names: list[str]) -> Iterator[str]:
     if not names:
         with path.open("rb") as stream:
-            for _ in range(4):  # magic number, protocol, system facts, the object itself; then raw numbers
-                yield from _named(stream)
+            yield from _named(stream)
+            with contextlib.suppress(ValueError):  # a plain pickle ends here
+                for _ in range(
+                    3
+                ):  # after the magic number: protocol, system facts, the object itself; then raw numbers
+                    yield from _named(stream)
         return
     pickles = [name for name in names if name.endswith(".pkl")]
     if not pickles:

@@ -1,7 +1,6 @@
 """`ganymede bench`: how fast a running server is, seen from here. The comparison with other servers is `make bench`."""
 
 import asyncio
-import os
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from service.cli.remote import DEFAULT_URL, AsJson, Model, Url, client, note, show
+from service.cli.config import Login, login_for
+from service.cli.remote import AsJson, Model, Url, client, note, show
 from service.cli.serve import fail
 
 
@@ -27,7 +27,7 @@ def bench(
     n: Annotated[int, typer.Option("-n", min=1, help="Pictures a request.")] = 1,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 5.0,
     parallel: Annotated[int, typer.Option(min=1, max=1024, help="Requests under way at once.")] = 8,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a running server. Example: ganymede bench -m faces64 --parallel 16 --seconds 10"""
@@ -35,21 +35,21 @@ def bench(
         ganymede.models()  # no server is a sentence, and not a crash in the middle
     note(f"{parallel} requests at once for {seconds:g} s")
     try:
-        tally = asyncio.run(_load(url, {"model": model, "n": n}, seconds, parallel))
+        tally = asyncio.run(_load(login_for(url), {"model": model, "n": n}, seconds, parallel))
     except httpx.TransportError as error:
         fail(f"the server went away: {error}", code=3)
     found = figures(tally, n, seconds)
     show(found, as_json, "\n".join(f"{key:18} {value}" for key, value in found.items()))
 
 
-async def _load(url: str, body: dict[str, Any], seconds: float, parallel: int) -> Tally:
+async def _load(login: Login, body: dict[str, Any], seconds: float, parallel: int) -> Tally:
     """Every caller sends its next request when the last is answered, each with seeds of its own."""
-    key = os.environ.get("GANYMEDE_API_KEY")
+    key = login.key
     headers = {"accept": "image/png"} | ({"authorization": f"Bearer {key}"} if key else {})
     given = {name: value for name, value in body.items() if value is not None}
     limits = httpx.Limits(max_connections=parallel, max_keepalive_connections=parallel)
     tally, end = Tally(), time.perf_counter() + seconds
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=login.url, headers=headers, timeout=60, limits=limits) as http:
         await asyncio.gather(*(_caller(http, given, seed, end, tally) for seed in range(parallel)))
     return tally
 

@@ -1,33 +1,50 @@
-"""`ganymede info PICTURE` and `ganymede models`: what a picture or a server says of itself."""
+"""`ganymede info FILE…` and `ganymede models`: what save files or a server say of themselves."""
 
-import io
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from PIL import Image, UnidentifiedImageError
 from typer.core import TyperGroup
 
-from service.cli.remote import DEFAULT_URL, AsJson, Url, client, read, show
-from service.cli.serve import fail
-from service.images.recipe import CHUNK
+from save_files import DamagedRecipeError, Recipe, parameters_line, read_recipes
+from service.cli.many import SAVE_FILES, Item, UnreadableError, conclude, find, run_many
+from service.cli.remote import AsJson, Files, Recursive, Url, client, show
 
 
-def recipe_of_file(path: Path) -> dict[str, Any]:
-    """The recipe inside a Ganymede PNG. Ends the command with a sentence when there is none."""
+def info(files: Files, recursive: Recursive = False, as_json: AsJson = False) -> None:
+    """Print the recipes of save files (PNG, WebP, JPEG, GIF, npz, zip). Example: ganymede info faces.png
+
+    Several files or a folder: a line each. Make them again with: ganymede redo FILE
+    """
+    items = find(files, SAVE_FILES, recursive=recursive)
+    outcome = run_many(items, _recipes, what="info", jobs=4)
+    rows = [(item, row) for k, item in enumerate(items) if k in outcome.results for row in outcome.results[k]]
+    if len(items) == len(rows) == 1 and not files[0].is_dir():
+        show(rows[0][1][1], as_json, _in_full(rows[0][1][1]))
+    elif as_json or rows:
+        named = [{"file": _name(item, member), "recipe": recipe} for item, (member, recipe) in rows]
+        lines = [f"{_name(item, member)}: {parameters_line(recipe)}" for item, (member, recipe) in rows]
+        show(named, as_json, "\n".join(lines))
+    conclude(items, outcome)
+
+
+def _recipes(item: Item) -> list[tuple[str, Recipe]]:
     try:
-        picture = Image.open(io.BytesIO(read(path)))
-        text = getattr(picture, "text", {}).get(CHUNK)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        fail(f"{path} is no picture")
-    if text is None:
-        fail(f"{path} carries no Ganymede recipe; its metadata was stripped, or it was made elsewhere")
-    try:
-        recipe = json.loads(text)
-    except ValueError:
-        fail(f"{path} carries a damaged recipe")
-    return recipe if isinstance(recipe, dict) else {}
+        found = read_recipes(item.data())
+    except DamagedRecipeError as error:
+        raise UnreadableError(str(error)) from None
+    known = [(member, recipe) for member, recipe in found if recipe is not None]
+    if not known:
+        raise UnreadableError("carries no Ganymede recipe; its metadata was stripped, or it was made elsewhere")
+    return known
+
+
+def _name(item: Item, member: str) -> str:
+    return f"{item.source}/{member}" if member else str(item.source)
+
+
+def _in_full(recipe: Recipe) -> str:
+    return "\n".join(f"{key:12} {_short(value)}" for key, value in recipe.items())
 
 
 class ListsByDefault(TyperGroup):
@@ -42,19 +59,9 @@ class ListsByDefault(TyperGroup):
 group = typer.Typer(cls=ListsByDefault, help="The bundles a server has, and how bundles are stored.")
 
 
-def info(
-    picture: Annotated[Path, typer.Argument(help="A PNG made by Ganymede.")],
-    as_json: AsJson = False,
-) -> None:
-    """Print a picture's recipe. Make it again with: ganymede sample --from PICTURE"""
-    recipe = recipe_of_file(picture)
-    lines = [f"{key:12} {_short(value)}" for key, value in recipe.items()]
-    show(recipe, as_json, "\n".join(lines))
-
-
 def models(
     name: Annotated[str | None, typer.Argument(help="One bundle in full.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List the bundles a server has, or show one. Example: ganymede models faces64"""

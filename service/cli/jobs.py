@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from service.cli.pictures import Out, deliver
-from service.cli.remote import DEFAULT_URL, AsJson, Url, client, note, show
+from service.cli.output import bar
+from service.cli.pictures import deliver
+from service.cli.remote import AsJson, Out, Url, client, show
 
 OPEN = {"queued", "running"}
 group = typer.Typer(no_args_is_help=True, help="Jobs: list, show, wait for one, cancel.")
@@ -14,7 +15,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 @group.command("list")
-def list_jobs(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def list_jobs(url: Url = None, as_json: AsJson = False) -> None:
     """Newest first. Example: ganymede jobs list --json"""
     with client(url) as ganymede:
         found = ganymede.jobs()
@@ -23,7 +24,7 @@ def list_jobs(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 
 @group.command("show")
-def show_job(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def show_job(job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """One job in full. Example: ganymede jobs show 0198f2…"""
     with client(url) as ganymede:
         record = ganymede.job(job_id).record
@@ -31,7 +32,7 @@ def show_job(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> 
 
 
 @group.command("cancel")
-def cancel(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def cancel(job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Stop a job, queued or running. Example: ganymede jobs cancel 0198f2…"""
     with client(url) as ganymede:
         record = ganymede.job(job_id).cancel()
@@ -39,17 +40,15 @@ def cancel(job_id: JobId, url: Url = DEFAULT_URL, as_json: AsJson = False) -> No
 
 
 @group.command("wait")
-def wait(job_id: JobId, out: Out = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def wait(job_id: JobId, out: Out = None, url: Url = None, as_json: AsJson = False) -> None:
     """Follow a job, its progress on stderr, and write its pictures. Example: ganymede jobs wait 0198f2… -o faces/"""
     with client(url) as ganymede:
-        job, said = ganymede.job(job_id), ""
-        while job.refresh()["state"] in OPEN:
-            progress = job.record["progress"]
-            sentence = f"{job.record['state']}: {progress['done']} of {progress['total']} {progress['unit']}"
-            if sentence != said:
-                note(sentence)
-            said = sentence
-            time.sleep(0.3)
+        job = ganymede.job(job_id)
+        with bar(f"job {job_id[:8]}", job.record["progress"]["total"] or None, job.record["progress"]["unit"]) as shown:
+            while job.refresh()["state"] in OPEN:
+                progress = job.record["progress"]
+                shown.reach(int(progress["done"]), int(progress["total"]))
+                time.sleep(0.3)
         deliver(job.wait(), out, f"job-{job_id[:8]}", as_json)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.remote import DEFAULT_URL, AsJson, Model, Url, client, read, show, write
+from service.cli.remote import AsJson, Model, Url, client, read, show, write
 from service.cli.serve import fail
 
 shelf = typer.Typer(no_args_is_help=True, help="Keep, list, rename, export and import saved latents.")
@@ -18,7 +18,7 @@ def list_latents(
     model: Model = None,
     tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
     q: Annotated[str | None, typer.Option(help="Only names that begin like this.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Newest first. Example: ganymede latents list --model faces64 --tag smiling"""
@@ -42,7 +42,7 @@ def save(
     picture: Annotated[Path | None, typer.Option(help="From a Ganymede PNG.")] = None,
     model: Model = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given again.")] = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Keep a latent. Example: ganymede latents save woman_1 --seed 12 -m faces64 --tag woman"""
@@ -67,7 +67,7 @@ def _source(seed: int | None, expression: str | None, picture: Path | None) -> d
 def rename(
     name: LatentName,
     new_name: Annotated[str, typer.Argument(help="New name.")],
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Rename in one step; a taken name is refused. Example: ganymede latents rename woman_1 ann"""
@@ -76,7 +76,7 @@ def rename(
 
 
 @shelf.command()
-def delete(name: LatentName, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def delete(name: LatentName, url: Url = None, as_json: AsJson = False) -> None:
     """Remove a saved latent. Example: ganymede latents delete woman_1"""
     with client(url) as ganymede:
         ganymede.delete_latent(name)
@@ -87,7 +87,7 @@ def delete(name: LatentName, url: Url = DEFAULT_URL, as_json: AsJson = False) ->
 def export_latents(
     out: Annotated[Path, typer.Argument(help="File to write.")],
     model: Model = None,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Everything saved as one file, a backup that any Redis can take back. Example: ganymede latents export all.ndjson"""
@@ -100,7 +100,7 @@ def export_latents(
 def import_latents(
     file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
     conflict: Annotated[str, typer.Option(help="refuse | skip | rename | replace")] = "refuse",
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Take an exported file back. Example: ganymede latents import all.ndjson --conflict skip"""
@@ -110,7 +110,7 @@ def import_latents(
 
 
 @arrows.command("list")
-def list_directions(model: Model = None, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+def list_directions(model: Model = None, url: Url = None, as_json: AsJson = False) -> None:
     """Shipped and saved directions of a bundle. Example: ganymede directions list -m faces64"""
     with client(url) as ganymede:
         found = ganymede.directions(model=model)

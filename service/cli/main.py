@@ -3,6 +3,7 @@
 Exit codes: 0 done · 1 refused or failed, with one sentence · 2 wrong usage or a wrong setting · 3 the server cannot be reached.
 """
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -10,9 +11,14 @@ from importlib.metadata import entry_points
 import typer
 
 from service.cli import serve
+from service.cli.quiet import add_quiet
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-OTHERS = ("admin", "pictures", "latents", "jobs", "info", "imports", "doctor", "runtimes", "bench")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+OTHERS = (
+    *("sample", "upsample", "pictures", "project", "redo", "info", "judge", "latents", "jobs", "login"),
+    *("admin", "imports", "doctor", "runtimes", "bench"),
+)
+COMPLETING = "_GANYMEDE_COMPLETE"
 SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
 """First words, in groups of ours, that may be commands of another package."""
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
@@ -23,6 +29,8 @@ def root() -> None:
     """Ganymede: a model server for generative adversarial networks.
 
     Start with:  ganymede serve        then:  ganymede sample --model faces64 -n 16 --seed 7 -o faces.png
+
+    Every command has --help with an example, and --quiet. Completion of words with Tab: ganymede --install-completion
 
     Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 wrong usage or a wrong setting, 3 no server there.
     """
@@ -36,11 +44,30 @@ def main() -> None:
 
     Theirs may import torch, which costs seconds and 200 MB.
     """
-    if sys.argv[1:2] != ["serve"]:
+    words = _words()
+    if words[:1] != ["serve"]:
         register_ours()
-        if not _is_ours(sys.argv[1:]):
-            register_foreign()
+        if not _is_ours(words):
+            register_foreign() if _needs_foreign(words) else _name_foreign()
+    add_quiet(app)
     app()
+
+
+def _words() -> list[str]:
+    """The words of the command; what is typed so far when the shell asks for completions."""
+    if COMPLETING not in os.environ:
+        return sys.argv[1:]
+    return os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()[1:]
+
+
+def _needs_foreign(words: list[str]) -> bool:
+    """Completing the first word needs the names alone, and not what the commands import."""
+    return COMPLETING not in os.environ or bool({*words[:1]} & {*TRAINING_COMMANDS, *(first for first, *_ in SHARED)})
+
+
+def _name_foreign() -> None:
+    for name in TRAINING_COMMANDS:
+        app.command(name)(lambda: None)
 
 
 def register_ours() -> None:

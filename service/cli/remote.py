@@ -1,62 +1,60 @@
-"""Talking to a server from the command line: the client, its errors as sentences, output for people or for scripts."""
+"""Talking to a server from the command line: the client, its errors as sentences, options that commands share."""
 
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ganymede_client import Client, GanymedeError, ServerError, TransportError
+from service.cli.config import login_for
+from service.cli.output import note, read, report, show, write
 from service.cli.serve import fail
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-Url = Annotated[str, typer.Option("--url", envvar="GANYMEDE_URL", help="Address of the server.")]
+Url = Annotated[
+    str | None, typer.Option("--url", envvar="GANYMEDE_URL", help="Address of the server; absent: see ganymede login.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Bundle; the server's default when absent.")]
+Metadata = Annotated[
+    str | None, typer.Option("--metadata", help="full | minimal | none: recipe and source mark inside the files.")
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="File (a sheet of several), folder (one file each), or - for stdout.")
+]
+Files = Annotated[list[Path], typer.Argument(help="Files and folders; - for stdin.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Folders inside folders, too.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="Requests under way at once.")]
+Again = Annotated[bool, typer.Option("--again", help="Also what is done already.")]
 
 
 @contextmanager
-def client(url: str) -> Iterator[Client]:
-    """A client whose errors end the command with one sentence and the next thing to try."""
+def client(url: str | None, *, retries: int = 4) -> Iterator[Client]:
+    """A client of the server meant, whose errors end the command with one sentence and the next thing to try."""
+    login = login_for(url)
+    with speaking(), Client(login.url, api_key=login.key, retries=retries, timeout_s=300.0) as opened:
+        yield opened
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Errors of the client end the command: exit code 3 without a server, 1 for a refusal."""
     try:
-        with Client(url, api_key=os.environ.get("GANYMEDE_API_KEY")) as opened:
-            yield opened
+        yield
     except TransportError as error:
         fail(f"{error}. Is it running? Start one with: ganymede serve", code=3)
-    except ServerError as error:
-        pointers = "".join(f"\n  {e.get('pointer')}: {e.get('detail')}" for e in error.errors)
-        hint = {404: "\nSee what there is: ganymede models", 401: "\nSet GANYMEDE_API_KEY to your key."}.get(
-            error.status, ""
-        )
-        fail(f"{error}{pointers}{hint}")
     except GanymedeError as error:
-        fail(str(error))
+        fail(sentence_of(error))
 
 
-def show(found: Any, as_json: bool, line: str) -> None:
-    """JSON for scripts, a line for people."""
-    typer.echo(json.dumps(found) if as_json else line)
+def sentence_of(error: GanymedeError) -> str:
+    """What a server's refusal means, with the next thing to try."""
+    if not isinstance(error, ServerError):
+        return str(error)
+    pointers = "".join(f"\n  {e.get('pointer')}: {e.get('detail')}" for e in error.errors)
+    hints = {404: "\nSee what there is: ganymede models", 401: "\nSet GANYMEDE_API_KEY to your key, or: ganymede login"}
+    return f"{error}{pointers}{hints.get(error.status, '')}"
 
 
-def note(sentence: str) -> None:
-    """A word on stderr, so that stdout stays clean."""
-    typer.secho(sentence, err=True, dim=True)
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file; a folder that does not exist is a clear sentence."""
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}")
-
-
-def read(path: Path) -> bytes:
-    """Read a file of the user's; one that cannot be read is a clear sentence."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}")
+__all__ = ["AsJson", "Model", "Url", "client", "note", "read", "report", "show", "write"]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from functools import partial
 from typing import Any
@@ -23,9 +24,15 @@ from service.jobs.runner import Hooks, JobRunner
 from service.observability.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.parts import cut_up, merged, part_of
-from service.operations.results import Result, pack, unpack
+from service.operations.results import Result
+from service.operations.sample import SampleRequest
+from service.operations.sets import StoredSet, is_set, joined, opened, packed, part_size, sweep
 from service.operations.state import State
 from service.operations.table import OPERATIONS
+from service.redis.failures import AWAY
+
+log = logging.getLogger("ganymede.jobs")
+SWEEP_S = 60.0
 
 
 def pinned(state: State, operation: str, body: BaseModel) -> BaseModel:
@@ -43,15 +50,22 @@ def payload_of(body: BaseModel) -> bytes:
 
 def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, bytes]]:
     """(pictures, part) of the parts that several workers may take; empty when it is one piece of work."""
-    return cut_up(OPERATIONS[operation], body, state.settings.job_chunk_pictures)
+    size = state.settings.job_chunk_pictures
+    if isinstance(body, SampleRequest) and is_set(state, body):
+        size = part_size(state.catalogue.get(body.model), body)
+    return cut_up(OPERATIONS[operation], body, size)
 
 
 def start_runner(state: State) -> None:
     """Begin to run jobs on this process's engine."""
     hooks = Hooks(ended=partial(_count_ended, state), reclaimed=partial(_count_reclaimed, state))
-    runner = JobRunner(state.jobs, partial(execute, state), merge, slots=state.settings.job_slots, hooks=hooks)
+    runner = JobRunner(
+        state.jobs, partial(execute, state), partial(merge, state), slots=state.settings.job_slots, hooks=hooks
+    )
     runner.start()
     state.runner = runner
+    if state.results is not None:
+        state.tasks.append(asyncio.create_task(keep_tidy(state), name="results"))
 
 
 async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) -> bytes:
@@ -69,7 +83,8 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
         state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at),
     ):
         result = await row.run(context, body, job.attachments)
-        return await asyncio.to_thread(pack, result)
+        of_set = job.parent is not None and isinstance(body, SampleRequest) and is_set(state, body)
+        return await asyncio.to_thread(packed, state, job, result, part=of_set)
 
 
 async def _need_model(state: State, body: BaseModel) -> None:
@@ -79,9 +94,25 @@ async def _need_model(state: State, body: BaseModel) -> None:
         await asyncio.to_thread(state.catalogue.reopen, reference)
 
 
-async def merge(job: Job, parts: list[bytes]) -> bytes:
+async def merge(state: State, job: Job, parts: list[bytes]) -> bytes:
     """The parts of a split job as one result, in order. Raises ConflictError when they do not belong together."""
-    return await asyncio.to_thread(lambda: pack(merged([unpack(part) for part in parts])))
+
+    def put_together() -> bytes:
+        found = joined(state.results, parts)
+        return found if isinstance(found, bytes) else packed(state, job, merged(found), part=False)
+
+    return await asyncio.to_thread(put_together)
+
+
+async def keep_tidy(state: State) -> None:
+    """Remove results that no job needs any more, for ever."""
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        try:
+            if await state.redis.set(state.keys.name("sweeper"), "1", nx=True, ex=int(SWEEP_S) - 1):
+                await sweep(state)
+        except (*AWAY, ServiceError) as error:
+            log.info("results are not swept now: %s", error)
 
 
 async def run_elsewhere(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:
@@ -108,6 +139,8 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
             if name in {"progress", "level", "frame", "log"}:
                 await context.emit(name, data)
         result = await result_of(context.state, await jobs.get(job.id))
+        if isinstance(result, StoredSet):
+            raise ServiceError("an immediate request gave a set")
         await jobs.forget(job.id)
         return result
     except asyncio.CancelledError:
@@ -116,7 +149,7 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
         raise
 
 
-async def result_of(state: State, job: Job) -> Result:
+async def result_of(state: State, job: Job) -> Result | StoredSet:
     """The result of an ended job. Raises what ended it: its own error, 409 canceled, 504 expired, 410 gone."""
     if job.state == JobState.FAILED:
         raise error_of(job.error or {})
@@ -127,7 +160,7 @@ async def result_of(state: State, job: Job) -> Result:
     data = await state.jobs.result(job.id)
     if data is None:
         raise GoneError("the result has expired; results are kept for a limited time")
-    return await asyncio.to_thread(unpack, data)
+    return await asyncio.to_thread(opened, state.results, data)
 
 
 def error_of(problem: dict[str, Any]) -> ServiceError:

@@ -52,7 +52,7 @@ class SampleRequest(Generation):
 
 async def sample(context: Context, request: SampleRequest, attachments: Attachments) -> Pictures:
     """Draw or fetch the latents and run the generator; the same seeds give the same pixels whoever else is asking."""
-    model = foresee(context.state, request)
+    model = (foresee if context.part is None else foresee_set)(context.state, request)
     wants = await _wants(context, model, request)
     result = await generate(
         context, model, wants, truncation=request.truncation, scale=request.scale, on_level=_report(context, model)
@@ -64,7 +64,22 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
 
 def foresee(state: State, request: SampleRequest) -> Model:
     """The model; whatever can be refused without computing is refused here, before a large request is queued, too."""
-    limit = state.settings.max_pictures
+    model = _checked(state, request, state.settings.max_pictures)
+    check_result_pixels(state.settings, model, request.count, request.scale)
+    return model
+
+
+def foresee_set(state: State, request: SampleRequest) -> Model:
+    """The same for a set, which is made and kept in parts (`sets.py`)."""
+    return _checked(state, request, state.settings.max_set_pictures)
+
+
+def pixels_of(model: Model, count: int, scale: int) -> int:
+    """Pixels of so many pictures together."""
+    return count * model.manifest.image.width * model.manifest.image.height * scale * scale
+
+
+def _checked(state: State, request: SampleRequest, limit: int) -> Model:
     if request.count > limit:
         raise InvalidValueError(
             f"{request.count} pictures in one request; the limit is {limit}",
@@ -73,7 +88,6 @@ def foresee(state: State, request: SampleRequest) -> Model:
     model = state.catalogue.get(request.model)
     need_sampler(model)
     label_index(model, request.label)
-    check_result_pixels(state.settings, model, request.count, request.scale)
     return model
 
 

@@ -24,6 +24,7 @@ from service.engine.model import Model, open_model
 from service.engine.versions import VersionStore
 from service.images.uploads import Decoder
 from service.jobs.queue import JobQueue, QueueSettings
+from service.jobs.results import Results, open_results
 from service.jobs.runner import JobRunner
 from service.jobs.webhooks import Webhooks
 from service.latents import LatentStore
@@ -53,6 +54,7 @@ class State:
     encoders: ThreadPoolExecutor
     redis: Redis
     keys: RedisKeys
+    results: Results | None
     latents: LatentStore
     directions: LatentStore
     uploads: Decoder
@@ -86,6 +88,7 @@ async def build_state(settings: Settings) -> State:
     encoders = ThreadPoolExecutor(settings.encode_threads or settings.cores, "ganymede-encode")
     keys = RedisKeys("{" + settings.redis_namespace + "}")
     versions = VersionStore(redis, keys)
+    results = open_results(results_place(settings))
     latents, directions = (
         LatentStore(redis, keys, quota_per_model=settings.max_latents_per_model, what=what)
         for what in ("latent", "direction")
@@ -94,7 +97,7 @@ async def build_state(settings: Settings) -> State:
     jobs = JobQueue(redis, keys, queue_settings(settings))
     keyring = KeyRing(settings.api_keys_file) if settings.api_keys_file else None
     state = State(
-        settings, metrics, catalogue, versions, engine, encoders, redis, keys, latents, directions, uploads,
+        settings, metrics, catalogue, versions, engine, encoders, redis, keys, results, latents, directions, uploads,
         jobs, keyring, RateLimiter(redis, keys), tracing,
     )  # fmt: skip
     metrics.follow("in_flight_requests", lambda: state.in_flight)
@@ -119,6 +122,12 @@ async def build_state(settings: Settings) -> State:
 def sources_of(settings: Settings) -> Sources:
     """Where the bundles come from; what is fetched is kept in the data folder."""
     return Sources(settings.bundles, settings.data_dir / "bundles", settings.bundle_fetch_s)
+
+
+def results_place(settings: Settings) -> str | None:
+    """Folder or URL of the results store: below the data folder where Redis is on this machine and nothing else is said."""
+    local = settings.redis_url is None or settings.redis_url.startswith("unix:")
+    return settings.results or (str(settings.data_dir / "results") if local else None)
 
 
 def queue_settings(settings: Settings) -> QueueSettings:

@@ -37,6 +37,8 @@ TABLE: dict[str, KeyRow] = {
     "signal_versions": KeyRow("signal:versions", "channel", "-", "says that a version was chosen, loaded or unloaded"),
     # bundles
     "versions": KeyRow("versions", "hash", "for ever", "which version a name stands for, which versions are unloaded"),
+    "stored": KeyRow("stored", "hash", "with the results", "caller and bytes of every set in the results store"),
+    "sweeper": KeyRow("sweeper", "string", "a minute", "says that a process has just swept the results store"),
     # limits
     "limit": KeyRow("limit:{name}", "string", "until refilled", "rate limiter of one API key: next free moment"),
     # saved latents

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.end_to_end import command as cli
 from tests.end_to_end.processes import environment, running
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,9 +21,8 @@ def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with running(folder, bundle_folder, GANYMEDE_DEFAULT_MODEL="tiny") as (_, address):
 
         def execute(*arguments: str, url: str = address) -> "subprocess.CompletedProcess[str]":
-            command = [sys.executable, "-m", "service.cli", *arguments]
-            settings = environment(folder, GANYMEDE_URL=url)
-            return subprocess.run(command, env=settings, cwd=folder, capture_output=True, text=True, timeout=60)
+            done = cli.execute(arguments, folder, environment(folder, GANYMEDE_URL=url))
+            return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
         execute.folder = folder  # type: ignore[attr-defined]
         yield execute

@@ -62,7 +62,7 @@ def test_manifests_fit_the_kubernetes_schemas() -> None:
                 continue
             kubernetes_validate.validate(manifest, "1.31", strict=True)
             checked += 1
-    assert checked == 6
+    assert checked == 7
 
 
 def test_the_deployments_name_the_hosts_they_are_reached_by() -> None:

@@ -10,11 +10,12 @@ import typer
 
 from models.bundle import MANIFEST_NAME, read_bundle
 from training.cli import classifier as cli_classifier
+from training.cli import compare as cli_compare
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
 from training.cli.console import console, explained
 from training.cli.models import models_app
-from training.compute import memory, parallel
+from training.compute import parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
 from training.data.dataset import Dataset, load_dataset, read_all
@@ -41,6 +42,7 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(cli_classifier.app, name="classifier")
 app.add_typer(cli_inside.app, name="inside")
 app.command(name="evaluate")(cli_evaluate.evaluate)
+app.command(name="compare")(cli_compare.compare)
 
 RECIPE_HELP = f"A shipped recipe ({', '.join(names())}), a TOML file, or with --resume a run folder."
 
@@ -155,7 +157,6 @@ def _recipe_in(run: Path) -> Path:
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
-    memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
     if group.is_main and (report.findings or report.warning):
         console.print(report.text(names_shown=3), markup=False, highlight=False)

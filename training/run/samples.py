@@ -38,6 +38,14 @@ def to_uint8(pictures: Tensor) -> np.ndarray:
 
 def save_grid(path: Path, pictures: Tensor, columns: int, gap: int = 1) -> None:
     """Writes the pictures row by row as one PNG, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    grid(pictures, columns, gap).save(partial, format="PNG")
+    partial.replace(path)
+
+
+def grid(pictures: Tensor, columns: int, gap: int = 1) -> Image.Image:
+    """The pictures [N, C, H, W] row by row as one, with black lines between."""
     tiles = to_uint8(pictures)
     count, height, width, channels = tiles.shape
     rows = -(-count // columns)
@@ -45,10 +53,7 @@ def save_grid(path: Path, pictures: Tensor, columns: int, gap: int = 1) -> None:
     for index, tile in enumerate(tiles):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         sheet[top : top + height, left : left + width] = tile
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet).save(partial, format="PNG")
-    partial.replace(path)
+    return Image.fromarray(sheet.squeeze(2) if channels == 1 else sheet)
 
 
 def diversity(pictures: Tensor) -> float:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +18,8 @@ from service.observability.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
 from service.operations.requests import Delivery
+from service.operations.sample import SampleRequest
+from service.operations.sets import StoredSet, check_quota, is_set, note_set
 from service.operations.state import State
 from service.operations.table import OPERATIONS
 
@@ -72,11 +74,15 @@ async def answer_as_job(
     """Put a request into the queue; answer its result if it ends while the client waits, else 202."""
     state = context.state
     job = await _accept(request, context, operation, body, attachments, delivery, wish)
+    if isinstance(body, SampleRequest) and is_set(state, body):
+        wish = replace(wish, asynchronous=True, wait_s=None)  # nobody waits for a set
     wait_s = wish.wait_s if wish.asynchronous else context.left_s()
     if wait_s is not None and not job.ended:
         job = await unless_gone(request, state.jobs.wait(job.id, wait_s))
     if job.ended and (wait_s is not None or not wish.asynchronous):
-        return await respond(request, await result_of(state, job), media, delivery)
+        result = await result_of(state, job)
+        if not isinstance(result, StoredSet):
+            return await respond(request, result, media, delivery)
     headers = {"Preference-Applied": "respond-async"} if wish.asked else {}
     return record_response(request, job, 202, {"reason": wish.reason} if wish.reason else {}, headers)
 
@@ -94,14 +100,20 @@ async def _accept(
     if delivery.webhook is not None:
         check_url(delivery.webhook, state.settings.webhook_hosts)
     fixed = pinned(state, operation, body)
-    timed = delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or not wish.asynchronous
+    of_set = isinstance(fixed, SampleRequest) and is_set(state, fixed)
+    size = 0
+    if isinstance(fixed, SampleRequest) and of_set:
+        size = await check_quota(state, context.caller, fixed, state.catalogue.get(fixed.model))
+    timed = (
+        delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or (not wish.asynchronous and not of_set)
+    )
     left_s = context.left_s() if timed else None
     job = await state.jobs.enqueue(
         operation,
         payload_of(fixed),
         attachments,
         caller=context.caller,
-        bulk=wish.asynchronous,
+        bulk=wish.asynchronous or of_set,
         cost=OPERATIONS[operation].cost(fixed),
         deadline=None if left_s is None else time.time() + left_s,
         idempotency_key=wish.idempotency_key,
@@ -111,9 +123,11 @@ async def _accept(
         request_id=context.request_id,
         trace=state.tracing.traceparent(),
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
-        chunks=chunks_of(state, operation, fixed) if wish.asynchronous else (),
+        chunks=chunks_of(state, operation, fixed) if wish.asynchronous or of_set else (),
     )
     learn(job_id=job.id)
+    if of_set:
+        await note_set(state, job, size)
     return job
 
 

@@ -15,10 +15,12 @@ from service.http.openapi import PICTURES, PROBLEMS, document
 from service.http.permissions import check_owner, need_scope, visible_caller
 from service.http.responses.job_answers import record_of, record_response
 from service.http.responses.respond import respond, sse
+from service.http.responses.sets import respond_set
 from service.jobs.queue import JobQueue
 from service.operations.jobs import result_of
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
+from service.operations.sets import StoredSet
 from service.operations.state import State
 
 router = APIRouter(tags=["jobs"])
@@ -67,20 +69,31 @@ async def get_job(request: Request, job_id: JobId) -> Response:
 
 
 @router.get("/jobs/{job_id}/result", responses=PICTURES, response_class=Response, summary="The result of a job")
-async def get_result(request: Request, job_id: JobId) -> Response:
-    """In any representation; 202 while unfinished, 410 once expired, its own error when it failed."""
+async def get_result(
+    request: Request,
+    job_id: JobId,
+    first: Annotated[int, Query(ge=0, le=100_000, description="Of a set: the first picture wanted.")] = 0,
+    count: Annotated[int | None, Query(ge=1, le=100_000, description="Of a set: how many; absent: all.")] = None,
+) -> Response:
+    """In any representation; 202 while unfinished, 410 once expired, its own error when it failed.
+
+    A set comes as zip, npz or npy, streamed; up to `max_pictures` of it, by `first` and `count`, in any representation.
+    """
     state: State = request.app.state.ganymede
     job = check_owner(request, await state.jobs.get(job_id))
     if not job.ended:
         return record_response(request, job, 202)
     result = await result_of(state, job)
+    delivery = Delivery(**json.loads(job.meta or "{}"))
+    if isinstance(result, StoredSet):
+        return await respond_set(request, result, delivery, first, count)
     offered: tuple[str, ...] = tuple(kind for kind in PICTURE_TYPES if kind != SSE)
     if not isinstance(result, Pictures):
         offered = (JSON, NPY)
     elif result.animation is not None:
         offered += ("image/gif",)
     media = choose(request.headers.get("accept"), offered)
-    return await respond(request, result, media, Delivery(**json.loads(job.meta or "{}")))
+    return await respond(request, result, media, delivery)
 
 
 @router.get("/jobs/{job_id}/events", responses=EVENTS, response_class=Response, summary="What happens to a job")

@@ -5,7 +5,8 @@ from starlette.responses import Response
 
 from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
-from service.operations.sample import SampleRequest, foresee
+from service.operations.sample import SampleRequest
+from service.operations.sets import foresee_either
 from service.operations.state import State
 
 router = APIRouter(tags=["pictures"])
@@ -15,5 +16,5 @@ router = APIRouter(tags=["pictures"])
 async def post_sample(request: Request, body: SampleRequest) -> Response:
     """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
     state: State = request.app.state.ganymede
-    foresee(state, body)
+    foresee_either(state, body)
     return await answer(request, "sample", body)

@@ -1,0 +1,144 @@
+"""`ganymede classify, features`: what a discriminator says of pictures, one or whole folders."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganymede_client import Client
+from service.cli.many import PICTURES, Item, conclude, find, run_many
+from service.cli.output import STANDARD, report, show
+from service.cli.remote import Again, AsJson, Files, Jobs, Model, Recursive, Url, client
+from service.cli.serve import fail
+
+Label = Annotated[str | None, typer.Option(help="Class to judge by, for a conditional discriminator.")]
+Fit = Annotated[str | None, typer.Option(help="crop | pad | stretch: how another shape becomes the model's.")]
+Invert = Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark.")]
+Rows = Annotated[
+    Path | None, typer.Option("--out", "-o", help="File of one JSON object a line; files that are in it are skipped.")
+]
+Judge = Callable[[Client, bytes, dict[str, Any]], dict[str, Any]]
+
+
+def classify(
+    files: Files,
+    model: Model = None,
+    label: Label = None,
+    fit: Fit = None,
+    invert: Invert = False,
+    out: Rows = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 2,
+    again: Again = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which class, and how real. Example: ganymede classify digits/ -m mnist-ssl -o answers.ndjson"""
+    options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
+
+    def ask(ganymede: Client, data: bytes, wish: dict[str, Any]) -> dict[str, Any]:
+        return ganymede.classify(data, **wish)
+
+    with client(url, retries=30) as ganymede:
+        _judge(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again, as_json)
+
+
+def features(
+    files: Files,
+    model: Model = None,
+    label: Label = None,
+    fit: Fit = None,
+    invert: Invert = False,
+    out: Rows = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 2,
+    again: Again = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """A discriminator's features, for search and clusters. Example: ganymede features pics/ -m faces64 -o features.ndjson"""
+    options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
+
+    def ask(ganymede: Client, data: bytes, wish: dict[str, Any]) -> dict[str, Any]:
+        return ganymede.features(data, **wish)
+
+    with client(url, retries=30) as ganymede:
+        _judge(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again, as_json)
+
+
+def _classified(row: dict[str, Any]) -> str:
+    named = f"{row['label']} {row['probabilities'][row['label']]:.3f}  " if row.get("label") else ""
+    return f"{row['file']}: {named}p(real) {row['p_real']:.3f}"
+
+
+def _featured(row: dict[str, Any]) -> str:
+    shown = ", ".join(f"{value:.3f}" for value in row["features"][:4])
+    return f"{row['file']}: {row['size']} numbers, {shown} …"
+
+
+def _judge(
+    ganymede: Client, ask: Judge, what: str, line: Callable[[dict[str, Any]], str], files: Sequence[Path],
+    options: dict[str, Any], out: Path | None, recursive: bool, jobs: int, again: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Ask of every file, in order of their names; rows go to `out` as they come, so that an interrupt loses nothing."""
+    items = find(files, PICTURES, recursive=recursive)
+    known = set() if out is None or again else _known(out)
+    sink = _Sink(None if out == STANDARD else out, fresh=again)
+
+    def one(item: Item) -> dict[str, Any]:
+        row = {"file": str(item.source), **ask(ganymede, item.data(), options)}
+        sink.add(row)
+        return row
+
+    outcome = run_many(items, one, what=what, jobs=jobs, done=lambda item: str(item.source) in known)
+    rows = [outcome.results[k] for k in sorted(outcome.results)]
+    if out is not None and out != STANDARD:
+        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, as_json, f"{out}  {len(rows)} rows")
+    elif rows or as_json:
+        single = len(items) == 1 and len(rows) == 1 and not files[0].is_dir()
+        show(rows[0] if single else rows, as_json, "\n".join(map(line, rows)))
+    conclude(items, outcome)
+
+
+def _known(out: Path) -> set[str]:
+    """Files that a list has a whole row of."""
+    if out == STANDARD or not out.exists():
+        return set()
+    known = set()
+    for text in out.read_text().splitlines():
+        try:
+            known.add(json.loads(text)["file"])
+        except (ValueError, KeyError, TypeError):
+            continue  # a line cut by an interrupt
+    return known
+
+
+class _Sink:
+    """Appends rows to a file, each in one write."""
+
+    def __init__(self, path: Path | None, *, fresh: bool) -> None:
+        self._path = path
+        try:
+            if path is not None and (fresh or not path.exists()):
+                path.write_text("")
+            elif path is not None and not path.read_bytes().endswith(b"\n") and path.stat().st_size:
+                self._append(b"\n")
+        except OSError as error:
+            fail(f"cannot write {path}: {error.strerror}")
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One row."""
+        self._append(json.dumps(row).encode() + b"\n")
+
+    def _append(self, data: bytes) -> None:
+        if self._path is not None:
+            with open(self._path, "ab", buffering=0) as target:
+                target.write(data)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(classify)
+    app.command()(features)

@@ -1,0 +1,56 @@
+"""`ganymede project`: the latents whose pictures come nearest to given ones, one or whole folders."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ganymede_client import calls
+from service.cli.folders import plan, run
+from service.cli.judge import Fit
+from service.cli.many import PICTURES, Item
+from service.cli.pictures import Format
+from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
+from service.cli.serve import fail
+from service.cli.upsample import SUFFIXES
+
+
+def project(
+    files: Files,
+    model: Model = None,
+    label: Annotated[str | None, typer.Option(help="Class to look in.")] = None,
+    fit: Fit = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of each start (200).")] = None,
+    restarts: Annotated[int | None, typer.Option(help="Starting points (6).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the starting points.")] = None,
+    save_as: Annotated[str | None, typer.Option(help="Keep the latent under this name (one file only).")] = None,
+    output_format: Format = None,
+    metadata: Metadata = None,
+    out: Out = None,
+    recursive: Recursive = False,
+    jobs: Jobs = 1,
+    again: Again = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the latent of a picture; its picture carries it. Example: ganymede project me.jpg -m faces64 -o found.png"""
+    options: dict[str, Any] = {"model": model, "label": label, "fit": fit, "steps": steps, "restarts": restarts}
+    options |= {"seed": seed, "save_as": save_as, "metadata": metadata, "output_format": output_format}
+    chosen = plan(files, out, PICTURES, SUFFIXES[output_format or "png"], "projected", recursive=recursive)
+    if save_as is not None and len(chosen.items) > 1:
+        fail("--save-as takes one file", code=2)
+    with client(url, retries=30) as ganymede:
+
+        def make(item: Item, target: Path) -> tuple[bytes, dict[str, Any]]:
+            made = ganymede.run(calls.picture("/project", item.data(), options), patient=True)
+            return made[0].encoded(target.suffix), {
+                "model": made.model,
+                "distance": made.envelope.get("distance"),
+            }
+
+        run(chosen, make, what="project", jobs=jobs, again=again, as_json=as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(project)
