@@ -32,8 +32,9 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts, known vulnerabili
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the studio's tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
+TESTS_AT_ONCE ?= 2
 test: $(VENV)/.test chromium ## Install what tests need and run them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --durations=25
 
 RECIPE ?= faces64
 train: $(VENV)/.test ## Train a recipe: make train RECIPE=faces64 SET="run.steps=20000 data.path=my-pictures"
