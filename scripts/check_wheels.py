@@ -25,7 +25,7 @@ ASK = """
 import sys
 from ganymede_client import Client
 with Client(sys.argv[1]) as ganymede:
-    print(len(ganymede.sample(model="fashion32", seed=7).data))
+    print(len(ganymede.sample(model="fashion32", seed=7)[0].data))
 """
 
 
