@@ -132,18 +132,26 @@ async def _frames(
             bulk=context.bulk,
         )
         made.append(pixels)
-        await _report(context, start, pixels, len(wants), request.frames)
+        await _report(context, model, request, wants, start, pixels)
     return np.concatenate(made), (loop_time() - started) * 1e3
 
 
-async def _report(context: Context, start: int, pixels: Pixels, total: int, frames: int) -> None:
-    await context.emit("progress", {"done": start + len(pixels), "total": total, "unit": "frames"})
+async def _report(
+    context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want], start: int, pixels: Pixels
+) -> None:
+    """`progress`, and to listeners a `frame` event each: a save file like the frames of the result."""
+    await context.emit("progress", {"done": start + len(pixels), "total": len(wants), "unit": "frames"})
     if context.emit is silent:
         return
-    pngs = await asyncio.to_thread(lambda: [encode(own, "png") for own in pixels])
+    pngs = await asyncio.to_thread(_pngs, model, request, wants[start : start + len(pixels)], pixels)
     for k, png in enumerate(pngs):
-        data = {"index": context.first + start + k, "total": frames, "b64_json": base64.b64encode(png).decode()}
-        await context.emit("frame", data)
+        data = {"index": context.first + start + k, "total": request.frames}
+        await context.emit("frame", {**data, "b64_json": base64.b64encode(png).decode()})
+
+
+def _pngs(model: Model, request: InterpolateRequest, wants: Sequence[Want], pixels: Pixels) -> list[bytes]:
+    pictures = describe(model, wants, magnify(pixels, request.scale), request.truncation, request.scale, "interpolate")
+    return [encode(picture.pixels, "png", picture.recipe, request.metadata) for picture in pictures]
 
 
 def _positions(request: InterpolateRequest) -> list[int]:
