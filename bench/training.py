@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from training import algorithms
 from training.algorithms.base import Setting
 from training.algorithms.projected import Projected
-from training.compute import memory
 from training.compute.precision import with_hardware
 from training.compute.randomness import StepRandom
 from training.data.dataset import Sampler, load_dataset
@@ -36,7 +35,6 @@ def main() -> None:
     found.add_argument("--steps", type=int, default=5)
     found.add_argument("--threads", type=int, default=torch.get_num_threads())
     found.add_argument("--set", dest="overrides", nargs="*", default=[])
-    found.add_argument("--keep-memory", action="store_true", help="as `ganymede train` does, for both")
     options = found.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -61,8 +59,6 @@ def main() -> None:
         example = ProjectedExample(algorithm, batches)
     else:
         example = Example(first, batches, recipe.generator.width, device)
-    if options.keep_memory:
-        memory.keep_freed_memory()
     rates: dict[str, list[float]] = {"ours": [], "example": []}
     cpu: dict[str, list[float]] = {"ours": [], "example": []}
     for block in range(options.blocks + 1):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 CACHED_VALUES = 1 << 18
 """Values that are made pixels at a time: a megabyte as float32, so that the next pass finds them in the cache."""
 
@@ -45,7 +46,7 @@ def one_hot(labels: Sequence[int | None], count: int) -> Array:
     return rows
 
 
-def to_pixels(images: Array) -> NDArray[np.uint8]:
+def to_pixels(images: Array) -> Pixels:
     """float32 [n, c, h, w] in -1..1 to uint8 [n, h, w, c]: round((x + 1) * 127.5), clipped; the only rounding."""
     count, channels, height, width = images.shape
     pixels = np.empty((count, height, width, channels), np.uint8)
@@ -55,7 +56,7 @@ def to_pixels(images: Array) -> NDArray[np.uint8]:
     return pixels
 
 
-def _round(images: Array, pixels: NDArray[np.uint8]) -> None:
+def _round(images: Array, pixels: Pixels) -> None:
     scaled = images + np.float32(1.0)
     scaled *= np.float32(127.5)
     np.rint(scaled, out=scaled)
@@ -66,7 +67,7 @@ def _round(images: Array, pixels: NDArray[np.uint8]) -> None:
         pixels[..., channel] = planes[:, channel]
 
 
-def from_pixels(pixels: NDArray[np.uint8]) -> Array:
+def from_pixels(pixels: Pixels) -> Array:
     """uint8 [n, h, w, c] to float32 [n, c, h, w] in -1..1: `to_pixels` takes it back exactly."""
     scaled = pixels.astype(np.float32).transpose(0, 3, 1, 2) / np.float32(127.5) - np.float32(1.0)
     return np.ascontiguousarray(scaled)

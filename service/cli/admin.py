@@ -77,6 +77,7 @@ def add_key(
     file: Annotated[Path, typer.Option(help="Key file; made when it is not there.")],
     scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")] = None,
     per_minute: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = 600,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key, show it once, and add its hash to the file. A running server takes it up within a second.
 
@@ -89,7 +90,7 @@ def add_key(
     token, table = new_key(name, scopes, per_minute)
     with open(file, "a", encoding="utf-8", opener=_private) as target:
         target.write(table + "\n")
-    typer.echo(token)
+    show({"name": name, "key": token, "file": str(file)}, as_json, token)
 
 
 @keys.command("list")

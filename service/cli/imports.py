@@ -71,7 +71,8 @@ def import_(
 
 def _import(file: Path, out: Path | None, options: Options) -> None:
     try:
-        done = run_import(file, out, options)
+        with Console(stderr=True).status(f"importing {file.name}"):  # on a terminal only
+            done = run_import(file, out, options)
     except ImportFailedError as error:
         _print(error.rows)
         _fail(str(error))

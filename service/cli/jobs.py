@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli.output import bar
+from service.cli.bars import bar
 from service.cli.pictures import deliver
 from service.cli.remote import AsJson, Out, Url, client, show
 

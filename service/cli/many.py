@@ -11,7 +11,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 import typer
 
 from ganymede_client import GanymedeError, TransportError
-from service.cli.output import STANDARD, bar, note
+from service.cli.bars import bar
+from service.cli.output import STANDARD, note
 from service.cli.remote import sentence_of
 from service.cli.serve import fail
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Pictures, calls
-from service.cli.output import STANDARD, bar, note, report, write
+from service.cli.bars import bar
+from service.cli.output import STANDARD, note, report, write
 from service.cli.remote import AsJson, Metadata, Model, Out, Url, client
 from service.cli.serve import fail
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ganymede_client import calls
+from ganymede_client import Job, calls
 from service.cli.folders import plan, run
 from service.cli.judge import Fit
 from service.cli.many import PICTURES, Item
@@ -13,6 +13,8 @@ from service.cli.pictures import Format
 from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
 from service.cli.serve import fail
 from service.cli.upsample import SUFFIXES
+
+LONGEST_S = 24 * 3600.0
 
 
 def project(
@@ -42,7 +44,8 @@ def project(
     with client(url, retries=30) as ganymede:
 
         def make(item: Item, target: Path) -> tuple[bytes, dict[str, Any]]:
-            made = ganymede.run(calls.picture("/project", item.data(), options), patient=True)
+            call = calls.queued(calls.picture("/project", item.data(), options))
+            made = Job(ganymede, ganymede.run(call, patient=True)).wait(LONGEST_S)  # a job has no deadline
             return made[0].encoded(target.suffix), {
                 "model": made.model,
                 "distance": made.envelope.get("distance"),

@@ -18,8 +18,9 @@ import numpy as np
 from ganymede_client import Client, Pictures, calls
 from save_files import as_json as packed
 from save_files import combined, expanded
+from service.cli.bars import bar
 from service.cli.many import Outcome, run_many
-from service.cli.output import bar, note, report, write
+from service.cli.output import note, report, write
 from service.cli.pictures import make_folder, suffix_of
 from service.cli.serve import fail
 

@@ -1,5 +1,6 @@
 """`ganymede serve`, and what every command shares: settings, one-sentence failures."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -45,6 +46,8 @@ def serve(
         typer.echo(settings.model_dump_json(indent=2))
         return
     configure(settings.log_format)
+    if not settings.measurements_file.exists() and not os.environ.get("GANYMEDE_QUIET"):
+        typer.echo("first start: bundles are opened and measured, later starts are faster", err=True)
     try:
         run_server(settings)
     except (RefusedToStartError, ModelsError) as error:

@@ -1,9 +1,9 @@
 """Which pictures are computed next: a pure policy, without threads, clocks or runtimes.
 
-Work arrives as tickets (one level of one request: k pictures). Tickets of the same lane (bundle, level, shape) share
-batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a lane the
-callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; lanes take turns, a
-batch each; a small rest is not left behind. While small requests keep coming, big ones fill at most half a batch, those of
+Work arrives as tickets (one level of one request: k pictures). Tickets of the same queue (bundle, level, shape) share
+batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a queue the
+callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; queues take turns,
+a batch each; a small rest is not left behind. While small requests keep coming, big ones fill at most half a batch, those of
 hundreds an eighth: who waits for one picture waits less.
 """
 
@@ -28,7 +28,7 @@ class Ticket:
     `padded`: every call costs as much as a full batch, so that shorter ones save nobody's time.
     """
 
-    lane: Hashable
+    key: Hashable
     count: int
     caller: str
     payload: Any
@@ -63,9 +63,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pieces of one lane that are computed at once."""
+    """Pieces of one queue that are computed at once."""
 
-    lane: Hashable
+    key: Hashable
     pieces: tuple[Piece, ...]
 
     @property
@@ -75,8 +75,8 @@ class Batch:
 
 
 @dataclass
-class _Lane:
-    """Tickets of one lane by caller, small and big apart; the first is served next."""
+class _Queue:
+    """Tickets of one queue by caller, small and big apart; the first is served next."""
 
     callers: "OrderedDict[tuple[str, bool], deque[Ticket]]" = field(default_factory=OrderedDict)
 
@@ -85,11 +85,11 @@ class _Lane:
 
 
 class Batcher:
-    """Lanes of waiting tickets. `dropped(ticket, reason)` hears of work that is cancelled or past its deadline."""
+    """Queues of waiting tickets. `dropped(ticket, reason)` hears of work that is cancelled or past its deadline."""
 
     def __init__(self, dropped: Callable[[Ticket, str], None]) -> None:
         self._dropped = dropped
-        self._lanes: tuple[OrderedDict[Hashable, _Lane], ...] = (OrderedDict(), OrderedDict())
+        self._queues: tuple[OrderedDict[Hashable, _Queue], ...] = (OrderedDict(), OrderedDict())
         self._small_came = float("-inf")
         self.waiting = 0
 
@@ -97,7 +97,7 @@ class Batcher:
         """Queue a ticket at the end of its caller's line."""
         if ticket.is_small:
             self._small_came = ticket.arrived
-        self._lanes[ticket.bulk].setdefault(ticket.lane, _Lane()).add(ticket)
+        self._queues[ticket.bulk].setdefault(ticket.key, _Queue()).add(ticket)
         self.waiting += ticket.waiting
 
     def cancel(self, ticket: Ticket) -> None:
@@ -107,42 +107,42 @@ class Batcher:
             self.waiting -= ticket.waiting
             self._dropped(ticket, "cancelled")
 
-    def lanes(self) -> Iterator[Hashable]:
-        """What waits, by lane."""
-        return chain.from_iterable(self._lanes)
+    def waiting_keys(self) -> Iterator[Hashable]:
+        """The queues in which something waits."""
+        return chain.from_iterable(self._queues)
 
     def next(self, now: float) -> Batch | None:
         """The next batch, or None when nothing waits. Cancelled and expired tickets are dropped on the way."""
-        for lanes in self._lanes:  # immediate first, then bulk
-            while lanes:
-                key, lane = lanes.popitem(last=False)
-                pieces = self._fill(lane, now)
-                if lane.callers:
-                    lanes[key] = lane  # at the end: the other lanes come first
+        for queues in self._queues:  # immediate first, then bulk
+            while queues:
+                key, queue = queues.popitem(last=False)
+                pieces = self._fill(queue, now)
+                if queue.callers:
+                    queues[key] = queue  # at the end: the other queues come first
                 if pieces:
                     return Batch(key, tuple(pieces))
         return None
 
-    def _fill(self, lane: _Lane, now: float) -> list[Piece]:
-        """Callers in turn, a fair share each, until the batch is full or the lane empty."""
+    def _fill(self, queue: _Queue, now: float) -> list[Piece]:
+        """Callers in turn, a fair share each, until the batch is full or the queue empty."""
         pieces: list[Piece] = []
         whole = room = 0
         passed = 0
-        while passed < len(lane.callers) and (room > 0 or not whole):
-            caller, queue = next(iter(lane.callers.items()))
-            ticket = self._live(queue, now)
+        while passed < len(queue.callers) and (room > 0 or not whole):
+            caller, line = next(iter(queue.callers.items()))
+            ticket = self._live(line, now)
             if ticket is None:
-                del lane.callers[caller]
+                del queue.callers[caller]
                 continue
             if not whole:
-                whole = room = _room(lane, ticket)
-            share = min(max(1, room // len(lane.callers)), room - self._kept_free(ticket, whole, now))
+                whole = room = _room(queue, ticket)
+            share = min(max(1, room // len(queue.callers)), room - self._kept_free(ticket, whole, now))
             passed = 0 if share > 0 else passed + 1
             if share > 0:
                 piece = self._take(ticket, share)
                 pieces.append(piece)
                 room -= piece.stop - piece.start
-            self._rotate(lane, caller, queue)
+            self._rotate(queue, caller, line)
         return _merged(pieces)
 
     def _kept_free(self, ticket: Ticket, whole: int, now: float) -> int:
@@ -152,13 +152,13 @@ class Batcher:
         part = 8 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
         return whole - max(1, ticket.batch // part)
 
-    def _live(self, queue: deque[Ticket], now: float) -> Ticket | None:
-        while queue:
-            ticket = queue[0]
+    def _live(self, line: deque[Ticket], now: float) -> Ticket | None:
+        while line:
+            ticket = line[0]
             late = ticket.deadline is not None and ticket.deadline <= now
             if not ticket.cancelled and not late:
                 return ticket
-            queue.popleft()
+            line.popleft()
             if not ticket.cancelled:  # a cancelled one was counted out when its caller went
                 self.waiting -= ticket.waiting
                 self._dropped(ticket, "deadline")
@@ -170,21 +170,21 @@ class Batcher:
         self.waiting -= stop - start
         return Piece(ticket, start, stop)
 
-    def _rotate(self, lane: _Lane, caller: tuple[str, bool], queue: deque[Ticket]) -> None:
-        if queue[0].waiting == 0:
-            queue.popleft()
-        elif len(queue) > 1:
-            queue.rotate(-1)  # a caller's own requests take turns too: a lone picture passes a request for 500
-        if queue:
-            lane.callers.move_to_end(caller)
+    def _rotate(self, queue: _Queue, caller: tuple[str, bool], line: deque[Ticket]) -> None:
+        if line[0].waiting == 0:
+            line.popleft()
+        elif len(line) > 1:
+            line.rotate(-1)  # a caller's own requests take turns too: a lone picture passes a request for 500
+        if line:
+            queue.callers.move_to_end(caller)
         else:
-            del lane.callers[caller]
+            del queue.callers[caller]
 
 
-def _room(lane: _Lane, first: Ticket) -> int:
+def _room(queue: _Queue, first: Ticket) -> int:
     """Places in the next batch. A rest of less than half a batch goes along: alone it would wait longer and cost more."""
     most, waiting = min(first.batch + first.batch // 2, first.max_batch), 0
-    for ticket in chain.from_iterable(lane.callers.values()):
+    for ticket in chain.from_iterable(queue.callers.values()):
         waiting += 0 if ticket.cancelled else ticket.waiting
         if waiting > most:
             return first.batch

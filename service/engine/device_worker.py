@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from models.runtimes.base import Array
+from models.runtimes.base import Array, Pixels, to_pixels
 from service.engine.batcher import Batch, Batcher, Piece, Ticket
 from service.engine.model import FREE, Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
@@ -23,21 +23,21 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Trace, Tracing
 
 INLINE_S = 0.05
-"""A lane whose full batch takes longer than this is never computed in the event loop."""
+"""A queue whose full batch takes longer than this is never computed in the event loop."""
 STILL_TURNS = 2
 """Turns of the event loop without a new picture before a batch that is not full is computed: a request takes two."""
 INLINE_BATCHES = 8
 """With more than so many full batches waiting, the event loop is left to those who must be refused."""
 
 
-class Waiter(Protocol):
-    """Who waits for pictures: an asyncio.Future, or whatever else hears of its result in the event loop, once."""
+class Receiver(Protocol):
+    """Who gets the pictures: an asyncio.Future, or whatever else hears of its result in the event loop, once."""
 
     def done(self) -> bool:
         """Whether it wants to hear no more."""
 
-    def set_result(self, result: Array, /) -> object:
-        """The pictures [n, c, h, w]."""
+    def set_result(self, result: Any, /) -> object:
+        """The pictures [n, c, h, w], or their pixels [n, h, w, c]."""
 
     def set_exception(self, exception: Exception, /) -> object:
         """There will be none."""
@@ -48,6 +48,7 @@ class LevelWork:
     """Inputs of one level of one request, where its results go, and who waits for them.
 
     `noise` may be a function: what is drawn together with its batch is drawn from warm caches, in a third of the time.
+    `as_pixels`: the result is uint8 pixels, made of the whole batch at once while it is in the cache.
     """
 
     model: Model
@@ -55,11 +56,12 @@ class LevelWork:
     previous: Array | None
     noise: Array | Callable[[], Array] | None
     label: Array | None
-    future: Waiter
+    future: Receiver
     loop: asyncio.AbstractEventLoop
     remaining: int
+    as_pixels: bool = False
     trace: Trace = None
-    result: Array | None = None
+    result: Array | Pixels | None = None
 
     def inputs(self) -> tuple[Array | None, Array | None, Array | None]:
         """The three inputs of a level's graph, in order."""
@@ -144,7 +146,7 @@ class DeviceWorker:
 
     def _is_light(self) -> bool:
         few = self._batcher.waiting <= INLINE_BATCHES * self._full
-        return few and all(self._full_batch_s.get(lane, np.inf) <= INLINE_S for lane in self._batcher.lanes())
+        return few and all(self._full_batch_s.get(key, np.inf) <= INLINE_S for key in self._batcher.waiting_keys())
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         """In the event loop, with the lock: see to it that what waits is computed, here or in the thread."""
@@ -186,14 +188,14 @@ class DeviceWorker:
         started = time.monotonic()
         try:
             pictures = run_batch(batch)
-        except Exception as error:  # a failing graph must not take the thread, or other lanes, with it
+        except Exception as error:  # a failing graph must not take the thread, or other queues, with it
             for piece in batch.pieces:
                 self._settle(piece.ticket.payload.loop, [piece.ticket.payload], error)
             return
         self._observe(batch, started)
         self._deliver(batch, pictures, here)
 
-    def _deliver(self, batch: Batch, pictures: Array, here: asyncio.AbstractEventLoop | None) -> None:
+    def _deliver(self, batch: Batch, pictures: Array | Pixels, here: asyncio.AbstractEventLoop | None) -> None:
         offset = 0
         done: dict[asyncio.AbstractEventLoop, list[LevelWork]] = {}
         for piece in batch.pieces:
@@ -204,7 +206,7 @@ class DeviceWorker:
                 work.result = rows  # the whole ticket: a view will do
             else:
                 if work.result is None:
-                    work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), np.float32)
+                    work.result = np.empty((piece.ticket.count, *pictures.shape[1:]), pictures.dtype)
                 work.result[piece.start : piece.stop] = rows
             offset += count
             work.remaining -= count
@@ -232,8 +234,8 @@ class DeviceWorker:
         self.tracing.batch(name, first.level, batch.count, started, [trace_of(piece) for piece in batch.pieces])
         rate = batch.count / max(took, 1e-6)
         full_s = took * max(1.0, batch.pieces[0].ticket.batch / batch.count)
-        before_s = self._full_batch_s.get(batch.lane, full_s)
-        self._full_batch_s[batch.lane] = 0.8 * before_s + 0.2 * full_s
+        before_s = self._full_batch_s.get(batch.key, full_s)
+        self._full_batch_s[batch.key] = 0.8 * before_s + 0.2 * full_s
         self.rate = rate if self.rate == 0 else 0.9 * self.rate + 0.1 * rate
         self._metrics.observe("batch_pictures", batch.count, model=name)
         self._metrics.observe("compute_seconds", took, model=name)
@@ -248,8 +250,14 @@ def trace_of(piece: Piece) -> tuple[Trace, float | None]:
     return piece.ticket.payload.trace, piece.ticket.arrived if piece.start == 0 else None
 
 
-def run_batch(batch: Batch) -> Array:
-    """One call of the runtime for all pieces, padded to the level's bucket where it has one."""
+def run_batch(batch: Batch) -> Array | Pixels:
+    """The pictures of all pieces [n, c, h, w], as pixels [n, h, w, c] where they are asked for so."""
+    pictures = _run_level(batch)
+    return to_pixels(pictures) if batch.pieces[0].ticket.payload.as_pixels else pictures
+
+
+def _run_level(batch: Batch) -> Array:
+    """One call of the runtime, or one a bucket where the level has a fixed size."""
     work: LevelWork = batch.pieces[0].ticket.payload
     bucket = work.model.buckets[work.level]
     if work.model.runtime is None:

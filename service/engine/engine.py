@@ -3,20 +3,31 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from models.mathematics.latents import cut
-from models.runtimes.base import Array, Judgement, one_hot
+from models.runtimes.base import Array, Judgement, Pixels, one_hot, to_pixels
 from service.engine.batcher import Ticket
-from service.engine.device_worker import DeviceWorker, LevelWork, Waiter
+from service.engine.device_worker import DeviceWorker, LevelWork, Receiver
 from service.engine.model import FREE, Model
 from service.errors import OverloadedError, UnavailableError
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 
 Inputs = tuple[Array | None, Array | Callable[[], Array] | None, Array | None]
-OnLevel = Callable[[int, Array], Awaitable[None]]
+
+
+class Terms(TypedDict, total=False):
+    """Who asks, until when (a time.monotonic()), and whether others may go first."""
+
+    caller: str
+    deadline: float | None
+    bulk: bool
+
+
+OnLevel = Callable[[int, Pixels], Awaitable[None]]
 
 
 class Engine:
@@ -34,7 +45,7 @@ class Engine:
         self._max_batch = max_batch
         self._queue_pictures = queue_pictures
         self._worker = DeviceWorker(metrics, inline, tracing)
-        self._judging = asyncio.Lock()
+        self._discriminating = asyncio.Lock()
 
     @property
     def waiting(self) -> int:
@@ -54,27 +65,42 @@ class Engine:
             raise OverloadedError(f"{waiting} pictures are waiting; try again later", retry_after_s=wait_s)
 
     async def generate(
+        self, model: Model, vectors: Array, labels: Sequence[int | None], **terms: Unpack[Terms]
+    ) -> Array:
+        """Pictures float32 [n, c, h, w] in about -1..1 of flat latents [n, size]."""
+        pictures: Array = await self._chain(model, vectors, labels, None, False, terms)
+        return pictures
+
+    async def pixels(
         self,
         model: Model,
         vectors: Array,
         labels: Sequence[int | None],
-        *,
-        caller: str = "",
-        deadline: float | None = None,
-        bulk: bool = False,
         on_level: OnLevel | None = None,
-    ) -> Array:
-        """Pictures float32 [n, c, h, w] in about -1..1 of flat latents [n, size]. `deadline` is a time.monotonic()."""
+        **terms: Unpack[Terms],
+    ) -> Pixels:
+        """The same as uint8 [n, h, w, c]. `on_level(level, pixels)` hears of each level."""
+        pixels: Pixels = await self._chain(model, vectors, labels, on_level, True, terms)
+        return pixels
+
+    async def _chain(
+        self,
+        model: Model,
+        vectors: Array,
+        labels: Sequence[int | None],
+        on_level: OnLevel | None,
+        as_pixels: bool,
+        terms: Terms,
+    ) -> Any:
         self.admit(len(vectors))
         noises = cut(model.manifest.latent, vectors)
         label = one_hot(labels, len(model.manifest.labels)) if model.manifest.labels else None
-        picture: Array | None = None
+        picture: Any = None
         for level, noise in enumerate(noises):
-            picture = await self.run_level(
-                model, level, picture, noise, label, caller=caller, deadline=deadline, bulk=bulk
-            )
+            last = as_pixels and level == len(noises) - 1
+            picture = await self._level(model, level, (picture, noise, label), last, terms)
             if on_level is not None:
-                await on_level(level, picture)
+                await on_level(level, picture if last else await asyncio.to_thread(to_pixels, picture))
         if picture is None:
             raise UnavailableError(f"{model.bundle.name} cannot make pictures from latents")
         self._metrics.add("pictures", len(vectors), model=model.bundle.name)
@@ -87,16 +113,16 @@ class Engine:
         previous: Array | None,
         noise: Array | None,
         label: Array | None,
-        *,
-        caller: str = "",
-        deadline: float | None = None,
-        bulk: bool = False,
+        **terms: Unpack[Terms],
     ) -> Array:
         """One level of a request, in whatever batches it shares with others. Cancelling the caller frees its place."""
-        future: asyncio.Future[Array] = asyncio.get_running_loop().create_future()
-        inputs = (previous, noise, label)
-        count = len(next(x for x in (noise, previous) if x is not None))
-        ticket = self._ticket(model, level, inputs, count, future, caller=caller, deadline=deadline, bulk=bulk)
+        pictures: Array = await self._level(model, level, (previous, noise, label), False, terms)
+        return pictures
+
+    async def _level(self, model: Model, level: int, inputs: Inputs, as_pixels: bool, terms: Terms) -> Any:
+        future: asyncio.Future[Array | Pixels] = asyncio.get_running_loop().create_future()
+        count = len(next(x for x in inputs if x is not None))  # type: ignore[arg-type]
+        ticket = self._ticket(model, level, inputs, count, future, as_pixels, terms)
         self._worker.submit(ticket)
         try:
             return await future
@@ -109,59 +135,50 @@ class Engine:
         model: Model,
         noise: Callable[[], Array],
         label: Array | None,
-        waiter: Waiter,
-        *,
-        caller: str,
-        deadline: float,
+        receiver: Receiver,
+        **terms: Unpack[Terms],
     ) -> Ticket:
-        """One picture of a model with one level, without a task; `waiter` hears of it. `noise` [1, *cut] is drawn with its batch.
+        """One picture of a model with one level, without a task; `receiver` hears of its pixels.
 
-        Whoever calls it has asked `admit` first.
+        `noise` [1, *cut] is drawn with its batch. Whoever calls it has asked `admit` first.
         """
-        ticket = self._ticket(model, 0, (None, noise, label), 1, waiter, caller=caller, deadline=deadline, bulk=False)
+        ticket = self._ticket(model, 0, (None, noise, label), 1, receiver, True, terms)
         self._worker.submit(ticket)
         return ticket
 
-    def cancel(self, ticket: Ticket) -> None:
-        """Nobody waits for what `start` began."""
-        self._worker.cancel(ticket)
+    def cancel(self, ticket: Ticket | None) -> None:
+        """Nobody waits for what `start` began, if it began anything."""
+        if ticket is not None:
+            self._worker.cancel(ticket)
 
     def _ticket(
-        self,
-        model: Model,
-        level: int,
-        inputs: Inputs,
-        count: int,
-        waiter: Waiter,
-        *,
-        caller: str,
-        deadline: float | None,
-        bulk: bool,
+        self, model: Model, level: int, inputs: Inputs, count: int, receiver: Receiver, as_pixels: bool, terms: Terms
     ) -> Ticket:
         previous, noise, label = inputs
         used_label = label if model.manifest.levels[level].label else None
         loop, here = asyncio.get_running_loop(), self._worker.tracing.here()
+        work = LevelWork(model, level, previous, noise, used_label, receiver, loop, count, as_pixels, here)
         return Ticket(
-            lane=(model.reference, level, None if previous is None else previous.shape[1:]),
+            key=(model.reference, level, as_pixels, None if previous is None else previous.shape[1:]),
             count=count,
-            caller=caller,
-            payload=LevelWork(model, level, previous, noise, used_label, waiter, loop, count, here),
+            caller=terms.get("caller", ""),
+            payload=work,
             arrived=time.monotonic(),
-            deadline=deadline,
-            bulk=bulk,
+            deadline=terms.get("deadline"),
+            bulk=terms.get("bulk", False),
             batch=model.batches[level],
             max_batch=max(model.batches[level], model.buckets[level] or self._max_batch),
             padded=model.buckets[level] != FREE,
         )
 
-    async def judge(self, model: Model, images: Array, label: Array | None = None) -> Judgement:
-        """The discriminator's answer for images [n, c, h, w] in -1..1, one picture a call: company cannot matter."""
+    async def discriminate(self, model: Model, images: Array, label: Array | None = None) -> Judgement:
+        """The discriminator's answer for images [n, c, h, w] in -1..1, one picture a call: no other picture can matter."""
         runtime = model.runtime
         if runtime is None:
             raise UnavailableError("this process has no engine")
         async with (
-            self._judging
-        ):  # runtimes are not thread-safe; the judge's session is used by this lock's holder only
+            self._discriminating
+        ):  # runtimes are not thread-safe; the discriminator's session is used by this lock's holder only
             rows = [None if label is None else label[k : k + 1] for k in range(len(images))]
             answers = [await asyncio.to_thread(runtime.judge, images[k : k + 1], rows[k]) for k in range(len(images))]
         return Judgement(np.concatenate([a.logits for a in answers]), np.concatenate([a.features for a in answers]))

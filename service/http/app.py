@@ -7,16 +7,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http import problems
-from service.http.fast.handler import Express
-from service.http.fast.json_route import Quick, Short
-from service.http.fast.lane import Lane
-from service.http.fast.plain import answer_plain, is_plain
+from service.http.fast.handler import SampleHandler
 from service.http.gate import Gate
 from service.http.hosts import HostPolicy
 from service.http.openapi import name_parts
 from service.http.routes import (
     arithmetic,
     directions,
+    discriminator,
     docs,
     health,
     images,
@@ -34,11 +32,9 @@ from service.http.routes import (
     upsample,
     web,
 )
-from service.http.routes import discriminator as judge
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 from service.operations.jobs import start_runner
 from service.operations.project import ProjectRequest
-from service.operations.sample import SampleRequest
 from service.operations.state import State, build_state, close_state
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
@@ -51,7 +47,7 @@ ROUTERS = (
     latents.router,
     directions.router,
     project.router,
-    judge.router,
+    discriminator.router,
     redo.router,
     jobs.router,
     images.router,
@@ -64,7 +60,6 @@ ROUTERS = (
     training_runs.router,
     web.router,
 )
-QUICK = {("POST", "/sample"): Short("/sample", SampleRequest, sample.post_sample, is_plain, answer_plain)}
 VERSION = "0.1.0"
 
 
@@ -94,10 +89,9 @@ def build_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state = app.state.ganymede = await build_state(settings)
-        app.state.lane = app.state.express = None
         if state.engine is not None:
-            app.state.lane = Lane(state, state.engine)
-            app.state.express = Express(state, app.state.lane, hosts) if settings.role != "worker" else None
+            if settings.role != "worker" and state.keyring is None and not state.tracing.is_on:
+                app.state.handler = SampleHandler(state, state.engine, hosts)
             start_runner(state)
         try:
             yield
@@ -115,15 +109,14 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    name_parts(app, forms=(UpsampleRequest, ProjectRequest, JudgeRequest))
+    name_parts(app, forms=(UpsampleRequest, ProjectRequest, DiscriminatorRequest))
     problems.install(app)
     for router in ROUTERS if settings.role != "worker" else (health.router,):
         app.include_router(router)
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    quick = Quick(app.inside, QUICK if settings.role != "worker" else {})
-    app.entrance = Gate(quick, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
+    app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
     return app
 
 
@@ -133,7 +126,7 @@ def state_of(app: FastAPI) -> State:
     return state
 
 
-def express_of(app: FastAPI) -> Express | None:
-    """The short way of an application; None before it started and where it has no engine."""
-    express: Express | None = getattr(app.state, "express", None)
-    return express
+def handler_of(app: FastAPI) -> SampleHandler | None:
+    """The fast way of an application; None before it started and where it has no engine."""
+    handler: SampleHandler | None = getattr(app.state, "handler", None)
+    return handler

@@ -4,16 +4,17 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
-from service.http.app import build_app, express_of, state_of
-from service.http.fast.protocol import protocol_of
+from service.http.app import build_app, handler_of, state_of
+from service.http.fast.connection import Connection
 from service.operations.state import resolve_device
-from service.processes.connection_sharing import Seat
+from service.processes.connection_sharing import ConnectionShare
 from service.processes.group import children_of, process_count
 from service.processes.supervisor import ChildFailedError, Supervisor
 from service.settings import Settings
@@ -26,9 +27,11 @@ class RefusedToStartError(Exception):
 class Server(uvicorn.Server):
     """uvicorn with a drain: at SIGTERM `/readyz` turns 503 at once, and requests in flight are finished."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, ready: Callable[[], object], seat: Seat | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, ready: Callable[[], object], share: ConnectionShare | None
+    ) -> None:
         super().__init__(config)
-        self._ganymede, self._ready, self._seat = app, ready, seat
+        self._ganymede, self._ready, self._share = app, ready, share
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Mark the state as draining before uvicorn stops accepting."""
@@ -37,21 +40,21 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, say so, and take connections from neighbours."""
+        """Listen, say so, and take connections from the other processes."""
         await super().startup(sockets)
         if not self.should_exit:
-            if self._seat is not None:
-                self._seat.take(self._adopt)
+            if self._share is not None:
+                self._share.take(self._adopt)
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn's, after the neighbours were told."""
-        if self._seat is not None:
-            self._seat.leave()
+        """uvicorn's, after the other processes were told."""
+        if self._share is not None:
+            self._share.leave()
         await super().shutdown(sockets)
 
     def _adopt(self, connection: socket.socket) -> None:
-        """A neighbour's fresh connection becomes one of ours."""
+        """Another process's fresh connection becomes one of ours."""
         protocol: Any = self.config.http_protocol_class
         options = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
         loop = asyncio.get_running_loop()
@@ -107,19 +110,21 @@ def serve_group(settings: Settings) -> None:
     bind(settings).close()  # a port that another server shares would be bound without a word
     with bind(settings, shared=True) as reserved:  # bound and never listening: it gets no connection
         settings = settings.model_copy(update={"port": reserved.getsockname()[1]})
-        children = children_of(settings, lambda own, ready, seat: run(own, bind(own, shared=True), ready, seat))
+        children = children_of(settings, lambda own, ready, share: run(own, bind(own, shared=True), ready, share))
         try:
             Supervisor(children, settings.drain_s, lambda: announce(reserved)).run()
         except ChildFailedError as error:
             raise RefusedToStartError(str(error)) from None
 
 
-def run(settings: Settings, listener: socket.socket, ready: Callable[[], object], seat: Seat | None = None) -> None:
+def run(
+    settings: Settings, listener: socket.socket, ready: Callable[[], object], share: ConnectionShare | None = None
+) -> None:
     """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
     app = build_app(settings)
     config = uvicorn.Config(
         app,
-        http=protocol_of(lambda: express_of(app), seat),
+        http=cast(type[asyncio.Protocol], partial(Connection, handler_of=lambda: handler_of(app), share=share)),
         ws="none",
         access_log=False,
         log_config=None,
@@ -128,7 +133,7 @@ def run(settings: Settings, listener: socket.socket, ready: Callable[[], object]
         timeout_keep_alive=30,
         backlog=2048,
     )
-    server = Server(config, app, ready, seat)
+    server = Server(config, app, ready, share)
     server.run(sockets=[listener])
 
 

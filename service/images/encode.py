@@ -66,5 +66,5 @@ def encode_npy(stack: NDArray[np.generic]) -> bytes:
 
 
 def magnify(pixels: Pixels, scale: int) -> Pixels:
-    """Every pixel as a scale x scale square: sharp enlargement for small pictures."""
-    return pixels if scale == 1 else pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    """[..., h, w, c] with every pixel as a scale x scale square: sharp enlargement for small pictures."""
+    return pixels if scale == 1 else pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)

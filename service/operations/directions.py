@@ -144,12 +144,12 @@ def _as_expression(source: DirectionSource) -> str | None:
 async def _sampled(context: Context, model: Model, source: DirectionSource) -> Learned:
     if source.classifier is not None:
         column = _class_column(model, source.classifier.target)
-        vectors, features = await _judged(context, model, source.classifier, logits=True)
+        vectors, features = await _observed(context, model, source.classifier, logits=True)
         scores, share = features[:, column], None
         origin: Source = "learned"
     else:
         assert source.pca is not None
-        vectors, features = await _judged(context, model, source.pca, logits=False)
+        vectors, features = await _observed(context, model, source.pca, logits=False)
         scores, share = await _principal(features, source.pca.component)
         origin = "pca"
     vector, explained = await asyncio.to_thread(by_regression, vectors, scores)
@@ -166,21 +166,21 @@ async def _principal(features: Array, component: int) -> tuple[Array, float]:
 
 
 def _class_column(model: Model, target: str) -> int:
-    judge = model.manifest.discriminator
-    if judge is None or judge.classes is None:
+    discriminator = model.manifest.discriminator
+    if discriminator is None or discriminator.classes is None:
         raise InvalidValueError(
             f"{model.bundle.name} has no classifier; use difference or pca",
             errors=[{"pointer": "/from/classifier", "detail": "the bundle has no classifier"}],
         )
-    if target not in judge.classes:
-        near = nearest(target, judge.classes)
+    if target not in discriminator.classes:
+        near = nearest(target, discriminator.classes)
         hint = f"; the nearest is {near!r}" if near else ""
         sentence = f"the classifier of {model.bundle.name} has no class {target!r}{hint}"
         raise InvalidValueError(sentence, errors=[{"pointer": "/from/classifier/class", "detail": sentence}])
-    return judge.classes.index(target)
+    return discriminator.classes.index(target)
 
 
-async def _judged(context: Context, model: Model, wish: Sampled, *, logits: bool) -> tuple[Vector, Array]:
+async def _observed(context: Context, model: Model, wish: Sampled, *, logits: bool) -> tuple[Vector, Array]:
     """Latents [n, size] of the samples and what is seen in their pictures: logits, features, or coarse pixels."""
     seeds = seed_range(wish.seed, wish.samples)
     vectors = draw(model.manifest.latent, seeds)
@@ -197,11 +197,11 @@ async def _judged(context: Context, model: Model, wish: Sampled, *, logits: bool
 
 
 async def _seen(context: Context, model: Model, images: Array, logits: bool) -> Array:
-    judge = model.manifest.discriminator
-    if judge is None or judge.label:
+    discriminator = model.manifest.discriminator
+    if discriminator is None or discriminator.label:
         return _coarse(images)
-    judgement = await engine_of(context).judge(model, images)
-    return judgement.logits if logits else judgement.features
+    output = await engine_of(context).discriminate(model, images)
+    return output.logits if logits else output.features
 
 
 def _coarse(images: Array) -> Array:

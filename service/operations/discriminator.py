@@ -18,7 +18,7 @@ from service.operations.requests import Label, ModelReference, Strict
 from service.operations.results import Document
 
 
-class JudgeRequest(Strict):
+class DiscriminatorRequest(Strict):
     """How the picture sent along becomes the discriminator's."""
 
     model: ModelReference | None = None
@@ -29,29 +29,33 @@ class JudgeRequest(Strict):
     webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
 
 
-async def classify(context: Context, request: JudgeRequest, attachments: Attachments) -> Document:
+async def classify(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:
     """Class probabilities where the bundle has a K+1 classifier, and the probability of being a real picture."""
-    model, judge = _model(context, request)
-    judgement, took_ms = await _judge(context, request, attachments, model, judge)
-    body = {"model": model.reference, "kind": judge.kind, **answer_of(judge, judgement.logits[0].astype(np.float64))}
+    model, discriminator = _model(context, request)
+    output, took_ms = await _discriminate(context, request, attachments, model, discriminator)
+    body = {
+        "model": model.reference,
+        "kind": discriminator.kind,
+        **answer_of(discriminator, output.logits[0].astype(np.float64)),
+    }
     return Document(body, model=model.reference, provider=model.provider, timing_ms={"compute": took_ms})
 
 
-async def features(context: Context, request: JudgeRequest, attachments: Attachments) -> Document:
+async def features(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:
     """The discriminator's features of the picture, [1, feature_size]; another picture never changes them."""
-    model, judge = _model(context, request)
-    judgement, took_ms = await _judge(context, request, attachments, model, judge)
+    model, discriminator = _model(context, request)
+    output, took_ms = await _discriminate(context, request, attachments, model, discriminator)
     body = {
         "model": model.reference,
-        "size": judge.feature_size,
-        "features": [round(float(value), 6) for value in judgement.features[0]],
+        "size": discriminator.feature_size,
+        "features": [round(float(value), 6) for value in output.features[0]],
     }
-    return Document(body, judgement.features, model.reference, model.provider, {"compute": took_ms})
+    return Document(body, output.features, model.reference, model.provider, {"compute": took_ms})
 
 
-def answer_of(judge: Discriminator, logits: np.ndarray) -> dict[str, Any]:
+def answer_of(discriminator: Discriminator, logits: np.ndarray) -> dict[str, Any]:
     """What logits mean: softmax over K for the label, sigmoid of log-sum-exp (or of the one logit) for p(real)."""
-    if judge.kind == "real" or judge.classes is None:
+    if discriminator.kind == "real" or discriminator.classes is None:
         return {"p_real": sigmoid(float(logits[0])), "label": None, "probabilities": None}
     top = float(logits.max())
     weights = np.exp(logits - top)
@@ -59,8 +63,8 @@ def answer_of(judge: Discriminator, logits: np.ndarray) -> dict[str, Any]:
     log_z = top + float(np.log(weights.sum()))
     return {
         "p_real": sigmoid(log_z),
-        "label": judge.classes[int(shares.argmax())],
-        "probabilities": dict(zip(judge.classes, shares.tolist(), strict=True)),
+        "label": discriminator.classes[int(shares.argmax())],
+        "probabilities": dict(zip(discriminator.classes, shares.tolist(), strict=True)),
     }
 
 
@@ -69,30 +73,34 @@ def sigmoid(x: float) -> float:
     return float(np.exp(-np.logaddexp(0.0, -x)))
 
 
-def _model(context: Context, request: JudgeRequest) -> tuple[Model, Discriminator]:
+def _model(context: Context, request: DiscriminatorRequest) -> tuple[Model, Discriminator]:
     model = context.state.catalogue.get(request.model)
-    judge = model.manifest.discriminator
-    if judge is None:
+    discriminator = model.manifest.discriminator
+    if discriminator is None:
         detail = f"{model.bundle.name} was exported without its discriminator"
         raise InvalidValueError(detail, errors=[{"pointer": "/model", "detail": "no discriminator"}])
-    if request.label is not None and not judge.label:
+    if request.label is not None and not discriminator.label:
         detail = f"the discriminator of {model.bundle.name} takes no label"
         raise InvalidValueError(detail, errors=[{"pointer": "/label", "detail": "not taken by this model"}])
-    return model, judge
+    return model, discriminator
 
 
-async def _judge(
-    context: Context, request: JudgeRequest, attachments: Attachments, model: Model, judge: Discriminator
+async def _discriminate(
+    context: Context,
+    request: DiscriminatorRequest,
+    attachments: Attachments,
+    model: Model,
+    discriminator: Discriminator,
 ) -> tuple[Judgement, float]:
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
     picture: Array = await asyncio.to_thread(fitted, decoded, model, request.fit)
     picture = -picture if request.invert else picture
     started = time.perf_counter()
-    judgement = await engine_of(context).judge(model, picture[None], _label(request, model, judge))
-    return judgement, (time.perf_counter() - started) * 1e3
+    output = await engine_of(context).discriminate(model, picture[None], _label(request, model, discriminator))
+    return output, (time.perf_counter() - started) * 1e3
 
 
-def _label(request: JudgeRequest, model: Model, judge: Discriminator) -> Array | None:
-    if not judge.label or model.manifest.labels is None:
+def _label(request: DiscriminatorRequest, model: Model, discriminator: Discriminator) -> Array | None:
+    if not discriminator.label or model.manifest.labels is None:
         return None
     return one_hot([label_index(model, request.label, seed=0)], len(model.manifest.labels))

@@ -10,7 +10,6 @@ import numpy as np
 
 from models.errors import LatentError
 from models.mathematics.latents import Vector, check, draw, normalise
-from models.runtimes.base import to_pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import magnify
@@ -66,7 +65,8 @@ async def equation_picture(
     recipe: dict[str, Any] = {**middle.recipe, "layout": "equation", "operands": _operands(sources)}
     recipe |= {} if neighbourhood is None else {"neighbourhood": neighbourhood}
     single = Picture(drawn, None, middle.label, middle.latent, recipe)
-    return dataclasses.replace(result, pictures=(single,), columns=None, extra={**result.extra, "result_index": 0})
+    extra = {**result.extra, "result_index": 0}
+    return dataclasses.replace(result, pictures=(single,), columns=None, stack=None, extra=extra)
 
 
 def _operands(sources: Evaluation) -> dict[str, dict[str, str]]:
@@ -131,7 +131,7 @@ async def _generate(
     label = result.pictures[result.extra["result_index"]].label
     index = None if label is None else label_index(model, label)
     wants = [Want(_vector(model, node, sources), None, index) for node in nodes]
-    images = await engine_of(context).generate(
+    pixels = await engine_of(context).pixels(
         model,
         np.stack([want.vector for want in wants]),
         [want.label for want in wants],
@@ -139,7 +139,7 @@ async def _generate(
         deadline=context.deadline,
         bulk=context.bulk,
     )
-    return [magnify(pixels, request.scale) for pixels in to_pixels(images)]
+    return list(magnify(pixels, request.scale))
 
 
 def _vector(model: Model, node: Node, sources: Evaluation) -> Any:

@@ -10,11 +10,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from models.mathematics.latents import Vector, truncate
-from models.runtimes.base import Array, to_pixels
 from service.engine.engine import Engine, OnLevel
 from service.engine.model import Model
 from service.errors import InvalidValueError, TooLargeError, UnavailableError
-from service.images.encode import magnify
+from service.images.encode import Pixels, magnify
 from service.operations.base import Context
 from service.operations.results import Picture, Pictures
 from service.settings import Settings
@@ -67,7 +66,7 @@ async def generate(
     started = time.perf_counter()
     rows = wants[0].vector[None] if len(wants) == 1 else np.stack([want.vector for want in wants])
     vectors = truncate(rows, truncation)
-    images = await engine_of(context).generate(
+    pixels = await engine_of(context).pixels(
         model,
         vectors,
         [want.label for want in wants],
@@ -77,23 +76,24 @@ async def generate(
         on_level=on_level,
     )
     compute_ms = (time.perf_counter() - started) * 1e3
-    pictures = await off_loop(len(wants), describe, model, wants, images, truncation, scale, op)
-    return Pictures(model.reference, model.provider, pictures, {"compute": compute_ms}, columns=columns)
+    pixels = magnify(pixels, scale)
+    pictures = await off_loop(len(wants), describe, model, wants, pixels, truncation, scale, op)
+    return Pictures(model.reference, model.provider, pictures, {"compute": compute_ms}, columns=columns, stack=pixels)
 
 
 def describe(
-    model: Model, wants: Sequence[Want], images: Array, truncation: float, scale: int, op: str
+    model: Model, wants: Sequence[Want], pixels: Pixels, truncation: float, scale: int, op: str
 ) -> tuple[Picture, ...]:
-    """Pixels and recipe of every want, in order."""
+    """Every want with its pixels, of [n, h, w, c] as they are shown, and its recipe; in order."""
     return tuple(
         Picture(
-            pixels=magnify(pixels, scale),
+            pixels=own,
             seed=want.seed,
             label=model.label_name(want.label),
             latent=want.latent,
             recipe=recipe_of(model, want, truncation, scale, op),
         )
-        for want, pixels in zip(wants, to_pixels(images), strict=True)
+        for want, own in zip(wants, pixels, strict=True)
     )
 
 

@@ -11,10 +11,10 @@ from pydantic import Field
 from models.errors import LatentError
 from models.mathematics.latents import truncate
 from models.mathematics.walks import default_method, positions, walk
-from models.runtimes.base import Array, to_pixels
+from models.runtimes.base import Pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError
-from service.images.encode import encode
+from service.images.encode import encode, magnify
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, check_result_pixels, describe, engine_of, label_index, need_sampler
 from service.operations.lookup import model_for
@@ -54,16 +54,18 @@ async def interpolate(context: Context, request: InterpolateRequest, attachments
     pairs = zip(request.stops, nodes, strict=True)
     stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
     wants = context.mine(_wants(model, request, stops))
-    images, compute_ms = await _frames(context, model, request, wants)
+    pixels, compute_ms = await _frames(context, model, request, wants)
+    pixels = magnify(pixels, request.scale)
     return Pictures(
         model.reference,
         model.provider,
-        describe(model, wants, images, request.truncation, request.scale, "interpolate"),
+        describe(model, wants, pixels, request.truncation, request.scale, "interpolate"),
         {"compute": compute_ms},
         notes=_notes(request, stops),
         extra={"frames": request.frames, "stops": _positions(request), "method": _method(model, request)},
         recipe=_recipe(model, request, stops),
         animation={"fps": request.fps, "loop": request.loop},
+        stack=pixels,
     )
 
 
@@ -114,14 +116,14 @@ def _own_labels(model: Model, request: InterpolateRequest, stops: list[Found]) -
 
 async def _frames(
     context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want]
-) -> tuple[Array, float]:
-    """Pictures of all frames. Groups keep their order, so a stream shows the walk as it is made."""
+) -> tuple[Pixels, float]:
+    """Pixels of all frames. Groups keep their order, so a stream shows the walk as it is made."""
     started, loop_time = asyncio.get_running_loop().time(), asyncio.get_running_loop().time
     vectors = truncate(np.stack([want.vector for want in wants]), request.truncation)
-    made: list[Array] = []
+    made: list[Pixels] = []
     for start in range(0, len(wants), CHUNK):
         group = slice(start, start + CHUNK)
-        images = await engine_of(context).generate(
+        pixels = await engine_of(context).pixels(
             model,
             vectors[group],
             [want.label for want in wants[group]],
@@ -129,19 +131,27 @@ async def _frames(
             deadline=context.deadline,
             bulk=context.bulk,
         )
-        made.append(images)
-        await _report(context, start, images, len(wants), request.frames)
+        made.append(pixels)
+        await _report(context, model, request, wants, start, pixels)
     return np.concatenate(made), (loop_time() - started) * 1e3
 
 
-async def _report(context: Context, start: int, images: Array, total: int, frames: int) -> None:
-    await context.emit("progress", {"done": start + len(images), "total": total, "unit": "frames"})
+async def _report(
+    context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want], start: int, pixels: Pixels
+) -> None:
+    """`progress`, and to listeners a `frame` event each: a save file like the frames of the result."""
+    await context.emit("progress", {"done": start + len(pixels), "total": len(wants), "unit": "frames"})
     if context.emit is silent:
         return
-    pngs = await asyncio.to_thread(lambda: [encode(pixels, "png") for pixels in to_pixels(images)])
+    pngs = await asyncio.to_thread(_pngs, model, request, wants[start : start + len(pixels)], pixels)
     for k, png in enumerate(pngs):
-        data = {"index": context.first + start + k, "total": frames, "b64_json": base64.b64encode(png).decode()}
-        await context.emit("frame", data)
+        data = {"index": context.first + start + k, "total": request.frames}
+        await context.emit("frame", {**data, "b64_json": base64.b64encode(png).decode()})
+
+
+def _pngs(model: Model, request: InterpolateRequest, wants: Sequence[Want], pixels: Pixels) -> list[bytes]:
+    pictures = describe(model, wants, magnify(pixels, request.scale), request.truncation, request.scale, "interpolate")
+    return [encode(picture.pixels, "png", picture.recipe, request.metadata) for picture in pictures]
 
 
 def _positions(request: InterpolateRequest) -> list[int]:

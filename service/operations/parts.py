@@ -48,4 +48,5 @@ def merged(parts: Sequence[Result]) -> Pictures:
     names = {name for part in pictures for name in part.timing_ms}
     timing = {name: sum(part.timing_ms.get(name, 0.0) for part in pictures) for name in names}
     notes = tuple(dict.fromkeys(note for part in pictures for note in part.notes))
-    return replace(first, pictures=tuple(p for part in pictures for p in part.pictures), timing_ms=timing, notes=notes)
+    together = tuple(picture for part in pictures for picture in part.pictures)
+    return replace(first, pictures=together, stack=None, timing_ms=timing, notes=notes)

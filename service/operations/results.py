@@ -30,7 +30,8 @@ class Pictures:
     """Pictures of one model. `extra` is merged into the JSON envelope; `columns` shapes the contact sheet.
 
     `recipe` makes all of them again, where that is shorter than all their recipes. `animation` {fps, loop}: they are
-    the frames of a walk, and WebP and GIF show it moving.
+    the frames of a walk, and WebP and GIF show it moving. `stack`: the pixels of all of them [n, h, w, c], where they
+    already lie so.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Pictures:
     extra: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] | None = None
     animation: Mapping[str, Any] | None = None
+    stack: Pixels | None = None
 
 
 @dataclass(frozen=True)

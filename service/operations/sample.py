@@ -9,7 +9,7 @@ from dataclasses import replace
 from pydantic import Field, model_validator
 
 from models.mathematics.latents import SEED_COUNT, draw, seed_range, truncate
-from models.runtimes.base import Array, to_pixels
+from models.runtimes.base import Pixels
 from service.engine.engine import OnLevel
 from service.engine.model import Model
 from service.errors import InvalidValueError
@@ -138,11 +138,11 @@ def _report(context: Context, model: Model) -> OnLevel | None:
         return None
     levels = len(model.manifest.levels)
 
-    async def on_level(level: int, images: Array) -> None:
+    async def on_level(level: int, pixels: Pixels) -> None:
         await context.emit("progress", {"done": level + 1, "total": levels, "unit": "levels"})
         if levels > 1:
-            png = await asyncio.to_thread(lambda: encode(contact_sheet(list(to_pixels(images))), "png"))
-            data = {"level": level, "size": list(images.shape[2:]), "b64_json": base64.b64encode(png).decode()}
+            png = await asyncio.to_thread(lambda: encode(contact_sheet(list(pixels)), "png"))
+            data = {"level": level, "size": list(pixels.shape[1:3]), "b64_json": base64.b64encode(png).decode()}
             await context.emit("level", data)
 
     return on_level

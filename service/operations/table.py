@@ -5,7 +5,7 @@ from operator import attrgetter
 from service.operations.arithmetic import ArithmeticRequest, arithmetic, around
 from service.operations.base import Operation
 from service.operations.directions import DirectionRequest, direction
-from service.operations.discriminator import JudgeRequest, classify, features
+from service.operations.discriminator import DiscriminatorRequest, classify, features
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.project import ProjectRequest, project_picture
 from service.operations.redo import RedoRequest, redo
@@ -22,8 +22,8 @@ OPERATIONS: dict[str, Operation] = {
         Operation("direction", DirectionRequest, direction, _count),
         Operation("interpolate", InterpolateRequest, interpolate, _frames, pictures=_frames),
         Operation("upsample", UpsampleRequest, upsample, lambda request: request.cost, pin_upsample, _variants),
-        Operation("classify", JudgeRequest, classify, cost=lambda request: 1),
-        Operation("features", JudgeRequest, features, cost=lambda request: 1),
+        Operation("classify", DiscriminatorRequest, classify, cost=lambda request: 1),
+        Operation("features", DiscriminatorRequest, features, cost=lambda request: 1),
         Operation("project", ProjectRequest, project_picture, _count),
         Operation("redo", RedoRequest, redo, attrgetter("cost"), pictures=attrgetter("pictures")),
     )

@@ -1,4 +1,4 @@
-"""Even connections over the processes of a group: who has more than a neighbour hands a fresh connection over.
+"""Even connections over the processes of a group: who has more than another hands a fresh connection over.
 
 The kernel spreads connections by a hash, and few long-lived ones land unevenly: of four, both of two processes get two
 in three cases of eight. A table in shared memory says how many connections each process has; every cell has one writer,
@@ -15,7 +15,7 @@ AWAY = -1
 Adopt = Callable[[socket.socket], object]
 
 
-class Neighbours:
+class ConnectionTable:
     """The table and the sockets of a group; made before its processes are forked."""
 
     def __init__(self, count: int) -> None:
@@ -30,7 +30,7 @@ class Neighbours:
             self.mark_away(index)
 
     def mark_away(self, index: int) -> None:
-        """Nobody hands anything to this process until it takes its seat."""
+        """Nobody hands anything to this process until it says that it takes connections."""
         self._table[index] = AWAY
 
     def open_at(self, index: int) -> int:
@@ -63,12 +63,12 @@ class Neighbours:
         return self.open_at(index) + self.handed_to(index) - self.adopted_by(index)
 
 
-class Seat:
-    """One process among its neighbours. All calls are made in its event loop's thread."""
+class ConnectionShare:
+    """One process of the group. All calls are made in its event loop's thread."""
 
-    def __init__(self, neighbours: Neighbours, index: int) -> None:
-        self._all, self._index = neighbours, index
-        self._inbox = neighbours.sockets[index][0]
+    def __init__(self, table: ConnectionTable, index: int) -> None:
+        self._all, self._index = table, index
+        self._inbox = table.sockets[index][0]
         self._adopt: Adopt | None = None
 
     def take(self, adopt: Adopt) -> None:
@@ -88,7 +88,7 @@ class Seat:
             self._adopt = None
 
     def hand_over(self, connection: int) -> bool:
-        """Give a fresh connection (its descriptor) to the neighbour with the fewest, if it has fewer than we; else keep it."""
+        """Give a fresh connection (its descriptor) to the process with the fewest, if it has fewer than we; else keep it."""
         target = self._emptiest()
         if target is None:
             return False

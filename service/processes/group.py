@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from service.processes.connection_sharing import Neighbours, Seat
+from service.processes.connection_sharing import ConnectionShare, ConnectionTable
 from service.processes.supervisor import Child
 from service.redis.embedded import EmbeddedRedis
 from service.settings import Settings
@@ -19,19 +19,19 @@ PR_SET_PDEATHSIG = 1
 Ready = Callable[[], None]
 
 
-ServeOne = Callable[[Settings, Ready, Seat], None]
+ServeOne = Callable[[Settings, Ready, ConnectionShare], None]
 
 
 def children_of(settings: Settings, serve_one: ServeOne) -> list[Child]:
-    """The children in the order of starting. `serve_one(settings, ready, seat)` runs one server until it is drained."""
-    found, neighbours = [], Neighbours(process_count(settings))
+    """The children in the order of starting. `serve_one(settings, ready, share)` runs one server until it is drained."""
+    found, table = [], ConnectionTable(process_count(settings))
     if settings.redis_url is None:
         embedded = EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_appendfsync)
         settings = settings.model_copy(update={"redis_url": embedded.url})
         found.append(Child("redis", lambda ready: keep_redis(embedded, ready)))
     for index in range(process_count(settings)):
-        run = partial(_tied, serve_one, share_of(settings, index), Seat(neighbours, index))
-        found.append(Child(f"server {index}", run, ended=partial(neighbours.mark_away, index)))
+        run = partial(_tied, serve_one, share_of(settings, index), ConnectionShare(table, index))
+        found.append(Child(f"server {index}", run, ended=partial(table.mark_away, index)))
     return found
 
 
@@ -71,9 +71,9 @@ def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
     asyncio.run(keep())
 
 
-def _tied(serve_one: ServeOne, settings: Settings, seat: Seat, ready: Ready) -> None:
+def _tied(serve_one: ServeOne, settings: Settings, share: ConnectionShare, ready: Ready) -> None:
     die_with_parent()
-    serve_one(settings, ready, seat)
+    serve_one(settings, ready, share)
 
 
 def die_with_parent() -> None:

@@ -1,15 +1,19 @@
 """The Python client against the whole application: typed results, errors, retries, sync and async alike."""
 
+import json
+from typing import Any
+
 import httpx
 import numpy as np
 import pytest
 from pydantic import BaseModel
 
 from ganymede_client import AsyncClient, Client, Job, ServerError, TransportError, options
+from ganymede_client.retry import wait_s
 from scripts.sync_client import CLIENT, written
 from service.http.app import build_app
 from service.operations.arithmetic import ArithmeticRequest
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 from service.operations.interpolate import InterpolateRequest
 from service.operations.latents import SaveRequest
 from service.operations.project import ProjectRequest
@@ -101,7 +105,7 @@ def test_every_endpoint_has_a_method() -> None:
     ("typed", "request_type", "given"),
     [(options.Sample, SampleRequest, set()), (options.Arithmetic, ArithmeticRequest, {"expression"}),
      (options.Interpolate, InterpolateRequest, {"stops"}), (options.Upsample, UpsampleRequest, set()),
-     (options.Project, ProjectRequest, set()), (options.Judge, JudgeRequest, set()),
+     (options.Project, ProjectRequest, set()), (options.Judge, DiscriminatorRequest, set()),
      (options.Redo, RedoRequest, {"recipe", "image"}),
      (options.Save, SaveRequest, {"name", "source"})],
 )  # fmt: skip
@@ -115,3 +119,38 @@ async def test_a_request_that_became_a_job_is_waited_for(client_with: ClientFact
     """More pictures than are answered at once: the server makes a job of them, the caller still gets pictures."""
     async with client_with(async_pictures=3) as http, await through(http) as ganymede:
         assert (await ganymede.sample(model="tiny", n=5, seed=7)).seeds == [7, 8, 9, 10, 11]
+
+
+def busy_at_first(seen: list[dict[str, Any]]) -> httpx.MockTransport:
+    """Answers 429 and 503 with Retry-After more often than a plain call is tried, then pictures."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        seen.append(body)
+        if len(seen) <= 8:
+            return httpx.Response((429, 503)[len(seen) % 2], headers={"retry-after": "0"}, json={"title": "busy"})
+        rows = [{"seed": body["seed"] + k, "b64_json": "AAAA"} for k in range(body["n"])]
+        return httpx.Response(200, json={"model": "tiny@0", "data": rows})
+
+    return httpx.MockTransport(answer)
+
+
+async def test_any_number_of_samples_is_streamed() -> None:
+    """Sync and async alike: parts of the size asked for, a full server is asked until it is not, and none is asked ahead."""
+    seen: list[dict[str, Any]] = []
+    with Client("http://test", transport=busy_at_first(seen)) as ganymede:
+        stream = ganymede.iter_samples(10, seed=2**32 - 3, part=4, model="tiny", label=None)
+        assert next(stream).seed == 2**32 - 3
+        assert len(seen) == 9
+        assert len(list(stream)) == 9
+    assert [(body["seed"], body["n"]) for body in seen[8:]] == [(2**32 - 3, 4), (1, 4), (5, 2)]
+    seen.clear()
+    async with AsyncClient("http://test", transport=busy_at_first(seen)) as ganymede_async:
+        seeds = [picture.seed async for picture in ganymede_async.iter_samples(10, seed=0, part=4)]
+    assert seeds == list(range(10))
+
+
+def test_what_the_server_asks_for_is_waited() -> None:
+    """Retry-After is not cut short by our own clock."""
+    assert wait_s(0, httpx.Response(429, headers={"retry-after": "45"})) == 45
+    assert wait_s(2000, httpx.Response(503)) <= 30

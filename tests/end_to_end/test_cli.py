@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -24,7 +25,7 @@ def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             done = cli.execute(arguments, folder, environment(folder, GANYMEDE_URL=url))
             return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
-        execute.folder = folder  # type: ignore[attr-defined]
+        execute.folder, execute.address = folder, address  # type: ignore[attr-defined]
         yield execute
 
 
@@ -71,7 +72,10 @@ def test_jobs_and_bench(run: Run) -> None:
     made = run("sample", "-m", "tiny", "-n", "600", "--seed", "1", "-o", "many/", "--json")
     assert made.returncode == 0, made.stderr
     assert len(list((folder / "many").glob("*.png"))) == 600
-    job = json.loads(run("jobs", "list", "--json").stdout)["data"][0]["id"]
+    later = {"prefer": "respond-async", "accept": "application/json"}
+    body = {"model": "tiny", "n": 600, "seed": 1}
+    job = httpx.post(f"{run.address}/sample", json=body, headers=later).json()["id"]  # type: ignore[attr-defined]
+    assert job in run("jobs", "list").stdout
     followed = run("jobs", "wait", job, "-o", "again/", "--json")
     assert len(json.loads(followed.stdout)["files"]) == 600
     measured = json.loads(run("bench", "-m", "tiny", "--seconds", "0.5", "--parallel", "2", "--json").stdout)

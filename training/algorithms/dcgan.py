@@ -8,7 +8,7 @@ from torch import nn
 
 from training.algorithms.base import Setting, plain_copy
 from training.algorithms.generators import make_generator
-from training.algorithms.two_player import Critic, TwoPlayer
+from training.algorithms.two_player import TwoPlayer
 from training.compute.randomness import StepRandom
 from training.networks import weight_norm
 from training.networks.dcgan import DcganDiscriminator
@@ -36,4 +36,4 @@ class Dcgan(TwoPlayer):
     def export_discriminator(self) -> nn.Module | None:
         """Logit and features of a picture alone; a discriminator that needs the label as planes cannot judge one."""
         discriminator = cast(DcganDiscriminator, plain_copy(self.discriminator))
-        return None if discriminator.label_planes else fold_batch_norms(Critic(discriminator))
+        return None if discriminator.label_planes else fold_batch_norms(self.critic(discriminator))

@@ -7,7 +7,7 @@ from typing import cast
 from torch import nn
 
 from training.algorithms.base import Setting, plain_copy
-from training.algorithms.two_player import Critic, TwoPlayer
+from training.algorithms.two_player import TwoPlayer
 from training.compute.randomness import StepRandom
 from training.networks.mlp import MlpDiscriminator, MlpGenerator
 from training.networks.start import initialise_linear
@@ -28,4 +28,4 @@ class Gan(TwoPlayer):
     def export_discriminator(self) -> nn.Module | None:
         """Logit and features of a picture; a conditional one cannot judge a picture without its label."""
         discriminator = cast(MlpDiscriminator, plain_copy(self.discriminator))
-        return None if discriminator.conditional else Critic(discriminator)
+        return None if discriminator.conditional else self.critic(discriminator)

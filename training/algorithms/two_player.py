@@ -32,6 +32,8 @@ from training.networks import virtual_norm, weight_norm
 from training.networks.dcgan import Judgement
 from training.networks.layers import fold_batch_norms
 
+CENTRED_ON = 256  # generated pictures whose mean logit is the middle of a relativistic judge
+
 
 class Scorer(Protocol):
     """A discriminator that can be shipped: features of a picture alone, and the logit they give."""
@@ -122,6 +124,22 @@ class TwoPlayer(Algorithm):
     def generators(self) -> list[tuple[nn.Module, nn.Module]]:
         """The one there is."""
         return [(self.generator, self.average)]
+
+    def critic(self, discriminator: Scorer) -> Critic:
+        """The discriminator as it is shipped.
+
+        Relativistic pairs fix only differences of logits, so that none of them is "undecided" by itself: there, 0 is made
+        the mean logit of generated pictures, and what is above it is more real than those.
+        """
+        if not losses.needs_pairs(self.recipe.loss.kind):
+            return Critic(discriminator)
+        prior = self.recipe.latent
+        fixed = StepRandom(self.recipe.run.seed, 0, device=self.device)
+        latents = fixed.latents("undecided", CENTRED_ON, prior.size, prior.distribution)
+        labels = self._one_hot(torch.arange(CENTRED_ON, device=self.device) % self.classes) if self.classes else None
+        with torch.no_grad():
+            logits = discriminator.score(discriminator.features(self.sample(latents, labels).cpu()))
+        return Critic(discriminator, float(logits.mean()))
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -286,14 +304,15 @@ class TwoPlayer(Algorithm):
 class Critic(nn.Module):
     """A discriminator as it is shipped: picture -> (logit [N], features [N, F]), the label left out.
 
-    The features are taken before any minibatch layer, and that layer answers with its running mean.
+    The features are taken before any minibatch layer, and that layer answers with its running mean. `undecided`: the
+    discriminator's own logit that is shipped as 0.
     """
 
-    def __init__(self, discriminator: Scorer) -> None:
+    def __init__(self, discriminator: Scorer, undecided: float = 0.0) -> None:
         super().__init__()
-        self.discriminator = discriminator
+        self.discriminator, self.undecided = discriminator, undecided
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Picture [N, C, H, W] in [-1, 1] -> unconditional logit [N] and features [N, F]."""
         features = self.discriminator.features(picture)
-        return self.discriminator.score(features), features
+        return self.discriminator.score(features) - self.undecided, features

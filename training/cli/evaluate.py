@@ -41,8 +41,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of scores.jsonl and the neighbour sheet.")] = Path("evaluation"),
     save: Annotated[bool, typer.Option("--save", help="Put the scores into the bundle's manifest and card.")] = False,
 ) -> None:
-    """Score what is served: ganymede evaluate models/exports/mnist-gan --classifier mnist.safetensors"""
-    with explained(), _opened(bundle, step, save) as opened:
+    """Score what is served. Example: ganymede evaluate models/exports/mnist-gan --classifier mnist.safetensors"""
+    with explained("scoring"), _opened(bundle, step, save) as opened:
         judge = load_classifier(classifier) if classifier else None
         extractors: list[Extractor] = []
         if judge is not None:

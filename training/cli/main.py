@@ -13,9 +13,9 @@ from training.cli import classifier as cli_classifier
 from training.cli import compare as cli_compare
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
-from training.cli.console import console, explained
+from training.cli.console import console, explained, is_quiet
 from training.cli.models import models_app
-from training.compute import memory, parallel
+from training.compute import parallel
 from training.compute.precision import with_hardware
 from training.data.check import Report
 from training.data.dataset import Dataset, load_dataset, read_all
@@ -62,7 +62,7 @@ def train(
     levels: Annotated[str, typer.Option(help="LAPGAN: all, or numbers such as 0,2 (0 is the coarsest).")] = "all",
     at_once: Annotated[bool, typer.Option("--parallel", help="LAPGAN: a process for each of the levels.")] = False,
 ) -> None:
-    """Train a recipe: ganymede train faces64 data.path=my-pictures run.steps=20000."""
+    """Train a recipe. Example: ganymede train faces64 data.path=my-pictures run.steps=20000"""
     with explained():
         wish, exact = _wish(recipe, overrides or [], run, resume)
         if levels != "all" and not at_once:
@@ -97,8 +97,8 @@ def export(
         str, typer.Option(help="How they are stored: float32, float16-discriminator or float16.")
     ] = "float32",
 ) -> None:
-    """Write a bundle from a run: ganymede export runs/000-faces64 --out models/exports."""
-    with explained():
+    """Write a bundle from a run. Example: ganymede export runs/000-faces64 --out models/exports"""
+    with explained("exporting, and checking every level"):
         folder = RunFolder(run)
         chosen = folder.latest_step() if last and step is None else step
         bundle = export_run(folder, out, name, chosen, weights=precision_of(weights))
@@ -157,12 +157,11 @@ def _recipe_in(run: Path) -> Path:
 
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
-    memory.keep_freed_memory()
     dataset, report = load_dataset(wish.data)
     if group.is_main and (report.findings or report.warning):
         console.print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
-    progress = Terminal() if group.is_main else Silent()
+    progress = Terminal() if group.is_main and not is_quiet() else Silent()
     trainer = Trainer(wish, dataset, folder, group, progress, _scorer(wish, dataset) if group.is_main else None)
     trainer.resume()
     if trainer.step == 0 and wish.run.init_from:

@@ -40,6 +40,6 @@ def features(pictures: Tensor) -> Tensor:
 def _scaled(pictures: Tensor) -> Tensor:
     """What a server would send, at the network's size; larger pictures are averaged, not skipped through."""
     bytes_ = as_bytes(pictures).float() / 127.5 - 1.0
-    larger = pictures.shape[-1] > SIDE
+    larger = max(pictures.shape[-2:]) > SIDE
     scaled = F.interpolate(bytes_, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=larger)
     return scaled.contiguous(memory_format=torch.channels_last)

@@ -17,7 +17,6 @@ from training.networks.layers import Block, Projection, make_norm, upsampling
 from training.recipes.sizes import Sides, base_of
 from training.recipes.tables import GeneratorTable
 
-GATE_SIDE = 4
 REFINED_SHARE = 2 / 3  # channels at full size, of those at half size
 
 
@@ -48,13 +47,14 @@ class Gate(nn.Module):
     (fine [N, F, H, W], coarse [N, C, h, w]) -> fine * 2 s(.), one number a channel; it begins near 1.
     """
 
-    def __init__(self, coarse: int, fine: int) -> None:
+    def __init__(self, coarse: int, fine: int, sides: Sides = (4, 4)) -> None:
         super().__init__()
-        self.look, self.decide = nn.Conv2d(coarse, fine, GATE_SIDE), nn.Conv2d(fine, fine, 1)
+        self.sides = sides  # coarser maps than these there are none: others are averaged down to them
+        self.look, self.decide = nn.Conv2d(coarse, fine, sides), nn.Conv2d(fine, fine, 1)
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """The gated fine map."""
-        step = coarse.shape[-1] // GATE_SIDE
+        step = coarse.shape[-1] // self.sides[1]
         seen = coarse if step == 1 else F.avg_pool2d(coarse, step)
         passed: Tensor = 2.0 * torch.sigmoid(self.decide(F.leaky_relu(self.look(seen), 0.2)))
         return fine * passed
@@ -97,7 +97,7 @@ class ModernGenerator(nn.Module):
         # FastGAN's pairs: 4 -> 32 and, where there is such a map, 8 -> 64
         self.gates = nn.ModuleDict()
         for low in range(len(widths) - 3) if table.gates else ():
-            self.gates[str(low + 3)] = Gate(widths[low], widths[low + 3])
+            self.gates[str(low + 3)] = Gate(widths[low], widths[low + 3], base_of(size))
 
     def begin(self, generator: torch.Generator) -> None:
         """The starts that differ from the DCGAN's, after it."""

@@ -1,159 +1,159 @@
-"""Plain requests without task, scope and framework: from the parsed head and body to the bytes of the answer.
+"""POST /sample of one picture of one seed as PNG, from the body's bytes to those of the answer.
 
-Only for a process without keys and traces, which the gate sees to, and only for POST /sample of one picture as PNG without
-further wishes; anything else is given back and takes the ordinary way. Both give the same answers (a test compares them).
+The functions are those of the ordinary way, and so are the answers (a test compares them); left out are tasks and futures.
 """
 
+import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 from pydantic import ValidationError
+from starlette.responses import Response
 
 from models.errors import ModelsError
+from models.mathematics.latents import Vector, cut, draw, truncate
+from service.engine.batcher import Ticket
+from service.engine.engine import Engine
 from service.engine.model import Model
-from service.errors import UNFORESEEN, ServiceError
-from service.http.fast.heads import KnownHeads
-from service.http.fast.lane import Drawn, Lane, Ride
-from service.http.fast.plain import headers_of, wants_png
-from service.http.gate import REQUEST_ID, SECURITY_LINES, RawHeaders, lines_of, report
+from service.errors import UNFORESEEN, DeadlineError, ServiceError
+from service.http.fast.heads import Head, Heads
+from service.http.gate import SECURITY_LINES, lines_of, report
 from service.http.hosts import HostPolicy
 from service.http.problems import problem_response
+from service.http.responses.represent import represent
+from service.http.responses.respond import INLINE_PIXELS
+from service.images.encode import Pixels, magnify
 from service.observability.logs import about
-from service.operations.sample import SampleRequest
+from service.operations.generate import Want, describe, label_index
+from service.operations.results import Pictures
+from service.operations.sample import SampleRequest, foresee
 from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
-PATH, MOST_BYTES = "/sample", 4096
-ELSEWHERE = frozenset(
-    {b"expect", b"upgrade", b"transfer-encoding", b"x-forwarded-for", b"x-forwarded-proto", b"content-encoding"}
-)
-"""Headers that uvicorn or the gate has a say in: they must see the request."""
-
-
+PATH, MOST_BODY_BYTES = "/sample", 4096
+NO_VECTOR: Vector = np.empty(0, np.float32)
+"""A seed says all of a picture's latent, which is drawn with its batch."""
+LARGER_WISHES = frozenset({"save_as", "webhook", "timeout_ms"})
 Send = Callable[[int, bytes, bytes], None]
 """Takes status, header lines and body of an answer."""
 
 
-@dataclass(eq=False, slots=True)
-class Order:
-    """The head of a request that may be plain: its id, when it came, its body's bytes, and whether the caller chose the id."""
+class SampleHandler:
+    """The fast way of one process without keys and traces, which are the gate's; all in the event loop."""
 
-    request_id: str
-    started: float
-    length: int
-    is_named: bool = False
+    def __init__(self, state: State, engine: Engine, hosts: HostPolicy) -> None:
+        self._state, self._engine = state, engine
+        self.heads = Heads(min(MOST_BODY_BYTES, state.settings.max_body_bytes), hosts)
 
-
-class Express:
-    """The plain requests of one process."""
-
-    def __init__(self, state: State, lane: Lane, hosts: HostPolicy) -> None:
-        self._state, self._lane, self._hosts = state, lane, hosts
-        self._most = min(MOST_BYTES, state.settings.max_body_bytes)
-        self._heads = KnownHeads()
-        self.is_open = state.keyring is None and not state.tracing.is_on
-
-    def order(self, method: bytes, url: bytes, headers: RawHeaders) -> Order | None:
-        """What the head asks for, if it may be plain."""
-        if not self.is_open or url != b"/sample" or method != b"POST" or not wants_png(headers):
-            return None
-        if not self._is_let_in(headers):
-            return None
-        kind, length, request_id = b"", b"", b""
-        for name, value in headers:
-            if name in ELSEWHERE or (name == b"content-type" and kind):
-                return None
-            if name == b"content-type":
-                kind = value
-            elif name == b"content-length":
-                length = value
-            elif name == b"x-request-id":
-                request_id = value
-        if kind != b"application/json" or not length.isdigit() or int(length) > self._most:
-            return None
-        asked = request_id.decode("latin-1")
-        own_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
-        return Order(own_id, time.perf_counter(), int(length), bool(request_id))
-
-    def _is_let_in(self, headers: RawHeaders) -> bool:
-        """Whether the gate would let it in and add nothing to its answer; if not, the gate says so."""
-        try:
-            return self._hosts.check("POST", "1.1", headers) is None
-        except ServiceError:
-            return False
-
-    def remember(self, order: Order, data: bytes) -> None:
-        """`data` was one whole request with that head; one with an id of its own will not come again."""
-        if not order.is_named:
-            self._heads.learn(data, order.length)
-
-    def recall(self, data: bytes) -> tuple[Order, bytes] | None:
-        """Head and body, if `data` is one whole request with a head that is remembered."""
-        body = self._heads.body_of(data)
-        return None if body is None else (Order(secrets.token_hex(16), time.perf_counter(), len(body)), body)
-
-    def take(self, order: Order, body: bytes, caller: str, send: Send) -> "Errand | None":
-        """Begin, and call `send` once, perhaps at once. None: not plain after all, nothing was done."""
+    def start(self, head: Head, body: bytes, caller: str, send: Send) -> "PictureRequest | None":
+        """Begin, and call `send` once, perhaps at once. None: the ordinary way has to answer, nothing was done."""
         try:
             request = SampleRequest.model_validate_json(body)
-            model = self._lane.model_for(request)
+            model = self._model_for(request)
         except (ValidationError, ServiceError, ModelsError):  # the ordinary way says what is wrong
             return None
         if model is None:
             return None
-        errand = Errand(self._state, order, send)
-        errand.begin(self._lane, model, request, caller)
-        return errand
+        want = Want(NO_VECTOR, request.seed, label_index(model, request.label, request.seed))
+        request_id = head.request_id or secrets.token_hex(16)
+        picture = PictureRequest(self._state, self._engine, model, request, request_id, send, want)
+        picture.start(caller)
+        return picture
+
+    def _model_for(self, request: SampleRequest) -> Model | None:
+        if request.seed is None or request.n != 1 or not LARGER_WISHES.isdisjoint(request.model_fields_set):
+            return None
+        model = foresee(self._state, request)
+        image = model.manifest.image
+        is_small = image.width * image.height * request.scale * request.scale <= INLINE_PIXELS
+        return model if is_small and len(model.manifest.levels) == 1 and model.manifest.latent.cuts else None
 
 
-class Errand:
-    """One plain request: the reply of its ride. It counts, logs and answers as the gate does."""
+@dataclass(eq=False, slots=True)
+class PictureRequest:
+    """One request; the engine tells it of its pixels as it would tell a future. Counts, logs and answers as the gate does."""
 
-    __slots__ = ("_order", "_ride", "_send", "_state")
+    state: State
+    engine: Engine
+    model: Model
+    body: SampleRequest
+    request_id: str
+    send: Send | None
+    want: Want
+    started: float = field(default_factory=time.perf_counter)
+    ticket: Ticket | None = None
+    timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, state: State, order: Order, send: Send) -> None:
-        self._state, self._order, self._send = state, order, send
-        self._ride: Ride | None = None
-
-    def begin(self, lane: Lane, model: Model, request: SampleRequest, caller: str) -> None:
-        """Start the ride; what a full queue or a stopping engine refuses is answered here and now."""
-        self._state.in_flight += 1
+    def start(self, caller: str) -> None:
+        """Queue it; what a full queue or a stopping engine refuses is answered here and now."""
+        self.state.in_flight += 1
+        rows, label, timeout_s = self.model.label_rows, self.want.label, self.state.settings.timeout_s
+        row = None if rows is None or label is None else rows[label : label + 1]
         try:
-            self._ride = lane.start(model, request, caller, self)
+            self.engine.admit(1)  # before anything is made: at overload nearly all are refused
+            deadline = time.monotonic() + timeout_s
+            self.ticket = self.engine.start(self.model, self._noise, row, self, caller=caller, deadline=deadline)
+            self.timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
         except ServiceError as error:
-            self.failed(error)
+            self.set_exception(error)
         except Exception:  # as in the gate: whatever it is, the client gets a problem and never a cut connection
-            with about(request_id=self._order.request_id):
+            with about(request_id=self.request_id):
                 log.exception("unforeseen failure on POST %s", PATH)
-            self.failed(ServiceError(UNFORESEEN))
+            self.set_exception(ServiceError(UNFORESEEN))
 
-    def drawn(self, picture: Drawn) -> None:
-        """Answer 200."""
-        self._answer(200, headers_of(picture), picture.png)
+    def done(self) -> bool:
+        """Whether it is answered, or nobody waits."""
+        return self.send is None
 
-    def failed(self, error: Exception) -> None:
+    def set_result(self, pixels: Pixels) -> None:
+        """Answer 200 with the picture, of pixels [1, h, w, c]."""
+        computed, body, model = time.perf_counter(), self.body, self.model
+        try:
+            shown = magnify(pixels, body.scale)
+            pictures = describe(model, [self.want], shown, body.truncation, body.scale, "sample")
+            timing_ms = {"compute": (computed - self.started) * 1e3}
+            response = represent(Pictures(model.reference, model.provider, pictures, timing_ms), "image/png", body)
+        except Exception:  # one picture that cannot be written must not take the others of its batch with it
+            log.exception("a picture could not be encoded")
+            self.set_exception(ServiceError("the picture could not be encoded"))
+            return
+        self.state.metrics.add("pictures", 1, model=model.bundle.name)
+        self.state.metrics.observe("encode_seconds", time.perf_counter() - computed, format="image/png")
+        self._answer(response)
+
+    def set_exception(self, error: Exception) -> None:
         """Answer with a problem."""
         known = error if isinstance(error, ServiceError) else ServiceError("the request failed")
-        self._state.metrics.refused(known)
-        response = problem_response(known, PATH)
-        self._answer(response.status_code, response.raw_headers, bytes(response.body))
+        self.state.metrics.refused(known)
+        self._answer(problem_response(known, PATH))
 
-    def hang_up(self) -> None:
-        """The client went away; nobody is answered."""
-        ride, self._ride = self._ride, None
-        if ride is not None:
-            ride.cancel()
-        self._ended(499)
+    def cancel(self) -> None:
+        """The client hung up: its place is free at once, and nobody is answered."""
+        self.engine.cancel(self.ticket)
+        self._end(499)
 
-    def _answer(self, status: int, headers: RawHeaders, body: bytes) -> None:
-        own = b"x-request-id: %b\r\n" % self._order.request_id.encode()
-        self._ride = None  # no cycle is left: what a request held is free at once, not when a collector comes by
-        self._send(status, lines_of(headers) + own + SECURITY_LINES, body)
-        self._ended(status)
+    def _expire(self) -> None:
+        self.engine.cancel(self.ticket)
+        self.set_exception(DeadlineError("the deadline passed before the answer was ready"))
 
-    def _ended(self, status: int) -> None:
-        self._state.in_flight -= 1
-        report(self._state, "POST", PATH, PATH, status, self._order.started, self._order.request_id)
+    def _noise(self) -> Vector:
+        latent = self.model.manifest.latent
+        return cut(latent, truncate(draw(latent, (self.want.seed or 0,)), self.body.truncation))[0]
+
+    def _answer(self, response: Response) -> None:
+        send = self.send
+        if send is not None:
+            self._end(response.status_code)
+            own = b"x-request-id: %b\r\n" % self.request_id.encode()
+            send(response.status_code, lines_of(response.raw_headers) + own + SECURITY_LINES, bytes(response.body))
+
+    def _end(self, status: int) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.send = self.ticket = self.timer = None  # no cycle is left that a collector would have to find
+        self.state.in_flight -= 1
+        report(self.state, "POST", PATH, PATH, status, self.started, self.request_id)

@@ -1,26 +1,82 @@
-"""Heads of requests that were parsed before: the same bytes mean the same, so they need not be parsed again."""
+"""Heads of requests, each parsed once: the same bytes mean the same."""
 
-END, MOST_HEADS, MOST_BYTES = b"\r\n\r\n", 256, 1024
-LINE = b"POST /sample HTTP/1.1\r\n"
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import httptools
+
+from service.errors import ServiceError
+from service.http.gate import REQUEST_ID, RawHeaders
+from service.http.hosts import HostPolicy
+from service.http.negotiation import PICTURE_TYPES, choose
+
+LINE, END = b"POST /sample HTTP/1.1\r\n", b"\r\n\r\n"
+MOST_HEADS, MOST_BYTES = 256, 1024
+"""Heads remembered, and the longest of them."""
+ELSEWHERE = frozenset(
+    b"connection expect transfer-encoding upgrade content-encoding x-forwarded-for x-forwarded-proto "
+    b"prefer idempotency-key x-deadline-ms".split()
+)
+"""Headers in which uvicorn or the gate has a say, and those that change what is done."""
 
 
-class KnownHeads:
-    """Heads of one process, at most MOST_HEADS of at most MOST_BYTES, each with the length of the body it announces."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a head says of its request: the bytes of its body, and the id that the caller chose, if any."""
 
-    def __init__(self) -> None:
-        self._lengths: dict[bytes, int] = {}
+    length: int
+    request_id: str | None = None
 
-    def body_of(self, data: bytes) -> bytes | None:
-        """The body, if `data` is one whole request with a known head and nothing more."""
-        start = data.find(END) + len(END)  # without an end this is no head that anybody knows
-        length = self._lengths.get(data[:start])
-        return data[start:] if length is not None and len(data) == start + length else None
 
-    def learn(self, data: bytes, length: int) -> None:
-        """Remember the head of `data`, which a parser took for one request with `length` bytes of body; forget all when full."""
-        head = data[: len(data) - length]
-        if len(head) > MOST_BYTES or not head.startswith(LINE) or head.find(END) != len(head) - len(END):
-            return
-        if len(self._lengths) >= MOST_HEADS:
-            self._lengths.clear()
-        self._lengths[head] = length
+class Heads:
+    """Reads heads; what `hosts` refuses, or answers with more than the usual headers, is left to the gate."""
+
+    def __init__(self, most_body_bytes: int, hosts: HostPolicy) -> None:
+        self._most_body_bytes, self._hosts = most_body_bytes, hosts
+        self._known: dict[bytes, Head | None] = {}
+
+    def read(self, head: bytes) -> Head | None:
+        """What a whole head, its empty line included, asks for; None where that is not one PNG of POST /sample."""
+        if not head.startswith(LINE) or head in self._known:
+            return self._known.get(head)
+        headers = headers_of(head)
+        found = None if headers is None else self._meaning(headers)
+        if len(head) <= MOST_BYTES and (found is None or found.request_id is None):  # ids do not come again
+            if len(self._known) >= MOST_HEADS:
+                self._known.clear()
+            self._known[head] = found
+        return found
+
+    def _meaning(self, headers: RawHeaders) -> Head | None:
+        named = dict(headers)
+        length, kind, asked = (named.get(name, b"") for name in (b"content-length", b"content-type", b"x-request-id"))
+        if len(named) < len(headers) or kind != b"application/json" or not ELSEWHERE.isdisjoint(named):
+            return None
+        if not length.isdigit() or int(length) > self._most_body_bytes:
+            return None
+        try:
+            media = choose(named.get(b"accept", b"*/*").decode("latin-1"), PICTURE_TYPES)
+            is_usual = media == "image/png" and self._hosts.check("POST", "1.1", headers) is None
+        except ServiceError:  # the ordinary way says so
+            return None
+        text = asked.decode("latin-1")
+        request_id = (text if REQUEST_ID.match(text) else "") if b"x-request-id" in named else None
+        return Head(int(length), request_id) if is_usual else None
+
+
+def headers_of(head: bytes) -> RawHeaders | None:
+    """The headers, names in lower case; None for what the parser refuses, or takes for more or less than one head."""
+    headers: RawHeaders = []
+    ends: list[bool] = []
+    callbacks = SimpleNamespace(
+        on_header=lambda name, value: headers.append((name.lower(), value)),
+        on_headers_complete=lambda: ends.append(True),
+    )
+    parser = httptools.HttpRequestParser(callbacks)
+    try:
+        parser.feed_data(head[:-1])
+        ended_before = bool(ends)
+        parser.feed_data(head[-1:])
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return None
+    return headers if ends and not ended_before else None

@@ -96,7 +96,7 @@ def envelope(result: Pictures, delivery: Delivery, base_url: str, encode_from: f
     """The JSON envelope of the HTTP contract."""
     if delivery.layout == "grid" and len(result.pictures) > 1:
         sheet = Picture(contact_sheet([p.pixels for p in result.pictures], result.columns), recipe=sheet_recipe(result))
-        result = dataclasses.replace(result, pictures=(sheet,), columns=None)
+        result = dataclasses.replace(result, pictures=(sheet,), columns=None, stack=None)
     data = [_entry(k, p, result.model, delivery, base_url) for k, p in enumerate(result.pictures)]
     timing = {"queue": 0.0, "compute": 0.0, **result.timing_ms}
     timing["encode"] = 0.0 if encode_from is None else (time.perf_counter() - encode_from) * 1e3
@@ -168,6 +168,8 @@ def _arrays(result: Pictures, delivery: Delivery) -> bytes:
 
 
 def _stack(result: Pictures) -> NDArray[np.uint8]:
+    if result.stack is not None:
+        return result.stack
     shapes = {p.pixels.shape for p in result.pictures}
     if len(shapes) != 1:
         raise NotAcceptableError("the pictures differ in size; ask for application/zip")

@@ -7,10 +7,10 @@ from service.http.negotiation import DOCUMENT_TYPES
 from service.http.openapi import document
 from service.http.picture_body import openapi_body, read_picture_body
 from service.http.responses.answers import answer
-from service.operations.discriminator import JudgeRequest
+from service.operations.discriminator import DiscriminatorRequest
 
 router = APIRouter(tags=["pictures"])
-BODY = openapi_body(JudgeRequest)
+BODY = openapi_body(DiscriminatorRequest)
 
 
 @router.post(
@@ -22,7 +22,7 @@ BODY = openapi_body(JudgeRequest)
 )
 async def post_classify(request: Request) -> Response:
     """Class probabilities of a semi-supervised classifier and p(real); only p(real) where the bundle has no classes."""
-    body, data = await read_picture_body(request, JudgeRequest)
+    body, data = await read_picture_body(request, DiscriminatorRequest)
     return await answer(request, "classify", body, {"image": data}, offered=("application/json", "text/event-stream"))
 
 
@@ -35,5 +35,5 @@ async def post_classify(request: Request) -> Response:
 )
 async def post_features(request: Request) -> Response:
     """The discriminator's features before any layer that looks at other pictures; also as `application/x-npy`."""
-    body, data = await read_picture_body(request, JudgeRequest)
+    body, data = await read_picture_body(request, DiscriminatorRequest)
     return await answer(request, "features", body, {"image": data}, offered=DOCUMENT_TYPES)

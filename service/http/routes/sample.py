@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from service.http.json_route import JsonRoute
 from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
 from service.operations.sample import SampleRequest
 from service.operations.sets import foresee_either
 from service.operations.state import State
 
-router = APIRouter(tags=["pictures"])
+router = APIRouter(tags=["pictures"], route_class=JsonRoute)
 
 
 @router.post("/sample", responses=PICTURES, response_class=Response, summary="Make pictures from seeds or latents")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from service.engine.batcher import GENTLE_S, Batch, Batcher, Ticket
 
 
-def ticket(count: int, caller: str = "a", lane: str = "l", **options: object) -> Ticket:
-    return Ticket(lane=lane, count=count, caller=caller, payload=None, arrived=0.0, **options)  # type: ignore[arg-type]
+def ticket(count: int, caller: str = "a", key: str = "l", **options: object) -> Ticket:
+    return Ticket(key=key, count=count, caller=caller, payload=None, arrived=0.0, **options)  # type: ignore[arg-type]
 
 
 def drain(batcher: Batcher, now: float = 0.0) -> list[Batch]:
@@ -25,16 +25,16 @@ work = st.lists(
 @given(work)
 @settings(max_examples=200)
 def test_every_picture_is_computed_exactly_once(tickets: list[tuple[int, str, str, bool]]) -> None:
-    """Pieces of all batches cover every ticket, each batch has one lane and fits."""
+    """Pieces of all batches cover every ticket, each batch has one key and fits."""
     batcher = Batcher(lambda ticket, reason: None)
-    added = [ticket(count, caller, lane, bulk=bulk) for count, caller, lane, bulk in tickets]
+    added = [ticket(count, caller, key, bulk=bulk) for count, caller, key, bulk in tickets]
     for one in added:
         batcher.add(one)
     covered: dict[int, list[int]] = {id(one): [] for one in added}
     for batch in drain(batcher):
         assert 1 <= batch.count <= 16
         for piece in batch.pieces:
-            assert piece.ticket.lane == batch.lane
+            assert piece.ticket.key == batch.key
             covered[id(piece.ticket)] += range(piece.start, piece.stop)
     assert all(sorted(covered[id(one)]) == list(range(one.count)) for one in added)
     assert batcher.waiting == 0
@@ -83,8 +83,8 @@ def test_big_pieces_are_short_while_small_requests_come() -> None:
 def test_another_bundles_big_pieces_are_short_too() -> None:
     """A single to one bundle waits for the batch in hand of another: half a batch of a request that is not huge."""
     batcher = Batcher(lambda ticket, reason: None)
-    batcher.add(ticket(100, lane="big"))
-    batcher.add(ticket(1, lane="small"))
+    batcher.add(ticket(100, key="big"))
+    batcher.add(ticket(1, key="small"))
     assert counts(batcher, 0.0) == [8]
 
 
@@ -92,7 +92,7 @@ def test_padded_batches_are_filled() -> None:
     """Where every call costs a full batch, a short one would only waste."""
     batcher = Batcher(lambda ticket, reason: None)
     batcher.add(ticket(500, padded=True))
-    batcher.add(ticket(1, lane="small"))
+    batcher.add(ticket(1, key="small"))
     assert counts(batcher, 0.0) == [16]
 
 
@@ -101,13 +101,13 @@ def counts(batcher: Batcher, now: float) -> list[int]:
     return [batch.count] if batch else []
 
 
-def test_lanes_take_turns() -> None:
+def test_queues_take_turns() -> None:
     """A big request to one bundle does not hold up another bundle."""
     batcher = Batcher(lambda ticket, reason: None)
-    batcher.add(ticket(500, lane="big"))
+    batcher.add(ticket(500, key="big"))
     batcher.next(0.0)
-    batcher.add(ticket(1, lane="small"))
-    assert "small" in [batcher.next(0.0).lane for _ in range(2)]  # type: ignore[union-attr]
+    batcher.add(ticket(1, key="small"))
+    assert "small" in [batcher.next(0.0).key for _ in range(2)]  # type: ignore[union-attr]
 
 
 def test_immediate_work_passes_bulk_work() -> None:
@@ -165,7 +165,7 @@ def test_who_hung_up_makes_no_batch_longer() -> None:
 def test_a_big_rest_is_short_too_while_small_requests_come() -> None:
     """Twelve of one request would go along whole; while singles come they still fill half a batch at most."""
     batcher = Batcher(lambda ticket, reason: None)
-    batcher.add(ticket(1, lane="small", batch=8))
+    batcher.add(ticket(1, key="small", batch=8))
     batcher.add(ticket(12, batch=8))
     assert counts(batcher, 0.0) == [1]
     assert counts(batcher, 0.0) == [4]

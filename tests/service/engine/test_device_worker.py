@@ -36,21 +36,21 @@ async def clockwork() -> AsyncIterator[tuple[Clockwork, Ask]]:
     bundle = SimpleNamespace(name="clockwork")
     model: Any = SimpleNamespace(runtime=runtime, buckets=(0,), bundle=bundle)
 
-    def ask(count: int = 1, lane: str = "lane") -> "asyncio.Future[Any]":
+    def ask(count: int = 1, key: str = "key") -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         noise = np.arange(count, dtype=np.float32)[:, None]
         work = LevelWork(model, 0, None, noise, None, loop.create_future(), loop, count)
-        worker.submit(Ticket(lane, count, "caller", work, time.monotonic()))
+        worker.submit(Ticket(key, count, "caller", work, time.monotonic()))
         return work.future
 
     yield runtime, ask
     await asyncio.to_thread(worker.stop)
 
 
-async def quick(runtime: Clockwork, ask: Ask, lane: str = "lane") -> None:
+async def quick(runtime: Clockwork, ask: Ask, key: str = "key") -> None:
     """Ask until the device is known to be quick; on a busy machine the first readings may say otherwise."""
     for _ in range(200):
-        await asyncio.gather(*(ask(lane=lane) for _ in range(16)))
+        await asyncio.gather(*(ask(key=key) for _ in range(16)))
         if runtime.threads[-1] is threading.main_thread():
             return
     raise AssertionError("never computed in the event loop")
@@ -66,11 +66,11 @@ async def test_quick_batches_need_no_thread(clockwork: tuple[Clockwork, Ask]) ->
 
 
 async def test_a_slow_bundle_never_stops_the_event_loop(clockwork: tuple[Clockwork, Ask]) -> None:
-    """Health checks and refusals are answered while a batch of 0.2 s is computed, also one of a quick lane behind it."""
+    """Health checks and refusals are answered while a batch of 0.2 s is computed, also one of a quick key behind it."""
     runtime, ask = clockwork
     await quick(runtime, ask, "quick")
     runtime.threads.clear()
-    asked = [ask(7, lane="slow"), ask(lane="quick")]
+    asked = [ask(7, key="slow"), ask(key="quick")]
     longest = 0.0
     while not all(future.done() for future in asked):
         before = time.perf_counter()

@@ -11,7 +11,7 @@ import pytest
 from service.errors import MalformedError, UnsupportedEncodingError
 from service.http.content_coding import PIECE_BYTES, Decoder, coding_of
 from tests.conftest import ClientFactory
-from tests.service.wires import Open, Wire, rides_of
+from tests.service.wires import Open, Wire, answered_fast
 
 BODY = b'{"seed": 7}'
 RAW = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -48,10 +48,10 @@ async def test_a_compressed_request_gets_the_same_picture(opened: Open, coding: 
 async def test_other_codings_are_415_and_are_told_which_are_read(opened: Open, coding: str, kind: str) -> None:
     """Not taken for JSON that cannot be read."""
     app = await opened()
-    rides = rides_of(app)
+    taken = answered_fast(app)
     status, headers, _ = await Wire(app).ask(BODY, f"Content-Encoding: {coding}", f"Content-Type: {kind}")
     assert (status, headers["accept-encoding"]) == (415, "gzip, deflate")
-    assert not rides
+    assert not taken
 
 
 @pytest.mark.parametrize(

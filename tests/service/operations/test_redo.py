@@ -119,6 +119,30 @@ async def test_a_sheet_of_the_client_is_the_servers(server: httpx.AsyncClient) -
     assert read_recipe(pictures.sheet.encoded(".webp")) is None
 
 
+async def test_every_way_out_gives_save_files(server: httpx.AsyncClient) -> None:
+    """Pure addresses, saved latents, OpenAI's images, job results, frames and levels of streams: all carry the recipe."""
+    found: dict[str, bytes] = {}
+    for kind in ("png", "webp", "jpeg"):
+        found[kind] = (await server.get(f"/images/tiny/3.{kind}")).content
+        assert read_recipe((await server.get(f"/images/tiny/3.{kind}?metadata=false")).content) is None
+    found["latent"] = (await server.get("/latents/kept", headers={"accept": "image/webp"})).content
+    wish = {"model": "tiny", "prompt": "seed:3", "response_format": "b64_json"}
+    answer = await server.post("/v1/images/generations", json=wish)
+    found["openai"] = base64.b64decode(answer.json()["data"][0]["b64_json"])
+    later = {"prefer": "respond-async, wait=30"}
+    job = await server.post("/sample", json={"seed": 3}, headers={**later, "accept": "image/jpeg"})
+    found["job"] = job.content
+    for path, body in (
+        ("/interpolate", {"stops": [1, 2], "frames": 2}),
+        ("/interpolate", {"stops": [1, 2], "frames": 3}),
+    ):
+        events = await server.post(path, json={"model": "tiny", **body}, headers={"accept": "text/event-stream"})
+        rows = [line for line in events.text.split("\n") if line.startswith("data: ") and "b64_json" in line]
+        found[f"event {body['frames']}"] = base64.b64decode(json.loads(rows[0][6:])["b64_json"])
+    for name, data in found.items():
+        assert (read_recipe(data) or {}).get("model", "").startswith("tiny@"), name
+
+
 async def test_what_is_missing_is_named(server: httpx.AsyncClient, client_with: ClientFactory, tmp_path: Path) -> None:
     """The bundle's digest where the server has another, the source's digest for sharpened pictures."""
     recipe = read_recipe(await make(server, "upsample", "image/webp"))

@@ -216,3 +216,16 @@ def test_averages_move_when_the_recipe_says_and_at_the_end() -> None:
     assert not any(map(torch.equal, first, third))
     move(algorithm, pictures, range(19, 20))  # the last of 20
     assert not any(map(torch.equal, third, averages()))
+
+
+def test_the_judge_of_a_relativistic_pair_is_undecided_about_generated_pictures() -> None:
+    """Only differences of its logits were learned, so zero is set: the mean over generated pictures."""
+    algorithm, pictures = make("mlp relativistic")
+    move(algorithm, pictures, range(3))
+    with torch.no_grad():
+        algorithm.discriminator.head.bias.add_(7.0)  # type: ignore[attr-defined]
+    judge = algorithm.export_discriminator()
+    assert judge is not None
+    latents = StepRandom(1, 0).latents("any", 500, algorithm.latent_size, "uniform")
+    logits, _ = judge(algorithm.sample(latents))
+    assert abs(float(logits.mean())) < 0.5

@@ -41,6 +41,13 @@ def test_gates_join_maps_eight_times_as_fine() -> None:
     assert torch.equal(gate(fine, torch.randn(2, 6, 8, 8)), fine)
 
 
+def test_pictures_of_other_shapes_have_gates_too() -> None:
+    """96x192 begins with a map of 6x12: the gate looks at all of it, whatever its shape."""
+    network = ModernGenerator(GeneratorTable(width=4, gates=True), (96, 192), 3, 8)
+    assert network.gates
+    assert network(torch.randn(2, 8)).shape == (2, 3, 96, 192)
+
+
 def test_a_mapping_does_not_see_the_length_of_the_latent() -> None:
     """Normed first: twice the latent is the same picture; another direction is another one."""
     mapping = Mapping(16, 2)

@@ -1,5 +1,7 @@
 """The short way of POST /sample against the framework's own route, which any other spelling of the content type takes."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -64,9 +66,10 @@ async def test_a_deadline_ends_a_single_picture(client_with: ClientFactory) -> N
     async with client_with(timeout_s=0.3) as client:
         engine = client.app.state.ganymede.engine  # type: ignore[attr-defined]
 
-        def never(*_: object, **__: object) -> None:
-            """Takes the request and never comes back."""
+        async def never(*_: object, **__: object) -> None:
+            """Takes the request and does not come back in time."""
+            await asyncio.sleep(60)
 
-        engine.start = never
+        engine.pixels = never
         answer = await client.post("/sample", content=b'{"seed": 7}', headers=SHORT)
         assert answer.status_code == 504

@@ -1,0 +1,69 @@
+"""Progress of long work: a bar on a terminal, plain lines in a pipe, nothing when quiet."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from service.cli.output import is_quiet
+
+FIRST_LINE_S, LINE_EVERY_S = 1.0, 5.0
+
+
+class Pace(ProgressColumn):
+    """How many a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        """For example `12.3 pictures/s`."""
+        return Text("" if not task.speed else f"{task.speed:.1f} {self._unit}/s")
+
+
+class Bar:
+    """Progress of one piece of work; `total` may be unknown, and be corrected on the way."""
+
+    def __init__(self, what: str, total: int | None, unit: str, shown: Progress | None) -> None:
+        self.what, self.total, self.unit, self.done = what, total, unit, 0
+        self._shown = shown
+        self._task = None if shown is None else shown.add_task(what, total=total)
+        self._begun = time.monotonic()
+        self._said = self._begun + FIRST_LINE_S - LINE_EVERY_S
+
+    def advance(self, count: int = 1) -> None:
+        """So many more are done."""
+        self.reach(self.done + count)
+
+    def reach(self, done: int, total: int | None = None) -> None:
+        """So many are done by now."""
+        self.done, self.total = done, total or self.total
+        if self._shown is not None and self._task is not None:
+            self._shown.update(self._task, completed=done, total=self.total)
+        elif not is_quiet() and time.monotonic() - self._said >= LINE_EVERY_S:
+            self._said = time.monotonic()
+            typer.echo(self._line(), err=True)
+
+    def _line(self) -> str:
+        seconds = time.monotonic() - self._begun
+        pace = self.done / seconds
+        of = f" of {self.total}" if self.total else ""
+        left = f", {(self.total - self.done) / pace:.0f} s left" if self.total and pace else ""
+        return f"{self.what}: {self.done}{of} {self.unit}, {pace:.1f}/s{left}"
+
+
+@contextmanager
+def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
+    """A bar on a terminal; in a pipe a line after a second and then every five; nothing when quiet."""
+    console = Console(stderr=True)
+    if is_quiet() or not console.is_terminal:
+        yield Bar(what, total, unit, None)
+        return
+    text = TextColumn("{task.description} {task.completed:.0f}/{task.total}" if total else "{task.description}")
+    with Progress(text, BarColumn(), Pace(unit), TimeRemainingColumn(), console=console, transient=True) as shown:
+        yield Bar(what, total, unit, shown)

@@ -1,0 +1,60 @@
+"""What `service.http.fast.connection` takes for granted of uvicorn; each sentence says what an update has changed."""
+
+import asyncio
+import inspect
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service.http.expectations import UvicornProtocol
+from service.http.fast.connection import Connection
+from tests.service.wires import Open, Wire
+
+
+async def test_a_protocol_is_made_of_these_arguments() -> None:
+    """uvicorn's server calls the class of `Config(http=...)` with keywords, which its own takes."""
+    makes = inspect.getsource(uvicorn.Server.startup)
+    for name in ("config", "server_state", "app_state", "_loop"):
+        assert f"{name}=" in makes, f"uvicorn no longer gives a protocol {name!r}"
+        assert name in inspect.signature(HttpToolsProtocol).parameters, f"uvicorn's protocol no longer takes {name!r}"
+
+
+def test_a_server_state_has_these_fields() -> None:
+    """Connections that are drained, headers of every answer, and the number of requests."""
+    state = ServerState()
+    assert isinstance(state.connections, set), "uvicorn no longer keeps its connections in a set"
+    assert isinstance(state.default_headers, list), "uvicorn no longer keeps default headers as a list of pairs"
+    assert state.total_requests == 0, "uvicorn no longer counts requests in total_requests"
+
+
+def test_a_drain_is_told_to_every_connection() -> None:
+    """`Server.shutdown` calls `shutdown()` of each member of `server_state.connections`."""
+    source = inspect.getsource(uvicorn.Server.shutdown)
+    assert "connection.shutdown()" in source, "uvicorn no longer calls shutdown() of its connections"
+
+
+def test_a_protocol_knows_version_and_expectation() -> None:
+    """What `service.http.expectations` looks at and sets."""
+    source = inspect.getsource(HttpToolsProtocol)
+    for name in ("self.parser.get_http_version()", "self.expect_100_continue", "def on_headers_complete"):
+        assert name in source, f"uvicorn's protocol no longer has {name}"
+
+
+def test_a_config_says_how_long_a_kept_connection_may_wait() -> None:
+    """`timeout_keep_alive`, in seconds."""
+    config = uvicorn.Config("tests:app", timeout_keep_alive=7)
+    assert config.timeout_keep_alive == 7, "uvicorn's Config no longer has timeout_keep_alive"
+
+
+async def test_a_connection_is_handed_over_by_calling_its_protocol(opened: Open) -> None:
+    """Made, fed and drained by the methods of asyncio.Protocol and `shutdown`; it enters itself into the connections."""
+    app = await opened()
+    wire = Wire(app)
+    assert [type(one) for one in wire.server_state.connections] == [Connection]
+    wire.tell(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert [type(one) for one in wire.server_state.connections] == [UvicornProtocol]
+    assert (await wire.hear())[0] == 200
+    await asyncio.sleep(0)
+    wire.shutdown()
+    assert wire.closed, "uvicorn's protocol no longer closes an idle connection at shutdown()"
