@@ -158,8 +158,9 @@ def _dressed(model: ModelProto, name: str, output: str, channels: int, low: floa
 
 def _name_ends(graph: GraphProto, channels: int) -> None:
     del graph.input[:], graph.output[:], graph.value_info[:]
-    for word, sides in (("previous", ["n", channels, "h", "w"]), ("noise", ["n", 1, "H", "W"])):
-        graph.input.append(helper.make_tensor_value_info(word, TensorProto.FLOAT, sides))
+    small: list[str | int | None] = ["n", channels, "h", "w"]
+    graph.input.append(helper.make_tensor_value_info("previous", TensorProto.FLOAT, small))
+    graph.input.append(helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", 1, "H", "W"]))
     graph.output.append(helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", channels, "H", "W"]))
 
 
