@@ -61,6 +61,7 @@ async def test_one_server_with_every_kind(server: httpx.AsyncClient) -> None:
         await _latents(server, name)
         await _directions(server, name)
         await _protocols(server, name)
+        await _projects(server, name)
     await _upsamples(server)
 
 
@@ -100,7 +101,8 @@ async def _latents(server: httpx.AsyncClient, name: str) -> None:
 
 async def _directions(server: httpx.AsyncClient, name: str) -> None:
     """A direction from latents that somebody labelled."""
-    body = {"name": f"{name}_way", "model": name, "positive": [f"{name}_0"], "negative": [f"{name}_1"]}
+    difference = {"positive": [f"{name}_0"], "negative": [f"{name}_1"]}
+    body = {"name": f"{name}_way", "model": name, "from": {"difference": difference}}
     answer = await server.post("/directions", json=body)
     assert answer.status_code in (200, 201), answer.text[:500]
 
@@ -115,6 +117,16 @@ async def _protocols(server: httpx.AsyncClient, name: str) -> None:
     assert answer.status_code == 200, answer.text[:500]
     png = base64.b64decode(answer.json()["data"][0]["b64_json"])
     assert Image.open(io.BytesIO(png)).width > 1
+
+
+async def _projects(server: httpx.AsyncClient, name: str) -> None:
+    """A picture of the generator's own is found again by gradient through its graph."""
+    png = (await _post(server, "/sample", {"model": name, "seed": 9})).content
+    form = {"model": name, "steps": "30", "restarts": "2", "response_format": "b64_json"}
+    files = {"image": ("own.png", png, "image/png")}
+    answer = await server.post("/project", files=files, data=form, headers={"accept": "application/json"})
+    assert answer.status_code == 200, answer.text[:500]
+    assert answer.json()["distance"]["psnr_db"] > 22
 
 
 async def _upsamples(server: httpx.AsyncClient) -> None:
