@@ -6,12 +6,9 @@ ARG FLAVOUR=cpu
 WORKDIR /src
 RUN python -m venv /opt/ganymede
 # Dependencies first: they change seldom, and this layer is the long one.
+COPY requirements ./requirements
+RUN /opt/ganymede/bin/pip install --no-cache-dir --require-hashes -r requirements/${FLAVOUR}.txt
 COPY pyproject.toml README.md* ./
-RUN mkdir service training models ganymede_client save_files \
- && touch README.md service/__init__.py training/__init__.py models/__init__.py ganymede_client/__init__.py save_files/__init__.py \
- && /opt/ganymede/bin/pip install --no-cache-dir ".[${FLAVOUR}]" \
- && /opt/ganymede/bin/pip uninstall -q -y ganymede \
- && rm -rf build ./*.egg-info  # else the empty packages in there would look newer than the real ones
 COPY models ./models
 COPY ganymede_client ./ganymede_client
 COPY save_files ./save_files

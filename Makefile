@@ -3,37 +3,48 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help serve test chromium check train bench evidence clean evidence-arithmetic bench-latents
+.PHONY: help serve test chromium check lock gpu-evidence train bench evidence clean evidence-arithmetic bench-latents
 help:            ## Show this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 22
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 
-$(VENV)/.serve: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install -q -e '.[cpu]'
+$(VENV)/.serve: pyproject.toml requirements/cpu.txt | $(VENV)/bin/python
+	$(BIN)/pip install -q --require-hashes -r requirements/cpu.txt
+	$(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/pip install -q torch==2.13.0 -e '.[cpu,train,dev]'
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install -q -c constraints.txt torch==2.13.0 -e '.[cpu,train,dev]'
 	@touch $@ $(VENV)/.serve
 
 serve: $(VENV)/.serve ## Serve the shipped bundles on http://127.0.0.1:8000
 	$(BIN)/ganymede serve
 
-check: $(VENV)/.test ## ruff, mypy --strict, import contracts, known vulnerabilities
+check: $(VENV)/.test ## ruff, mypy --strict, import contracts, locks, wheels, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.sync_client --check
+	$(BIN)/python -m scripts.lock --check
+	$(BIN)/python -m scripts.check_wheels
 	$(BIN)/python -m deploy.audit
 
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the studio's tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
+TESTS_AT_ONCE ?= 2
 test: $(VENV)/.test chromium ## Install what tests need and run them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --durations=25
+
+lock: $(VENV)/bin/python ## Write the locks anew after a change of pyproject.toml
+	$(BIN)/pip install -q uv
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m scripts.lock
+
+gpu-evidence: ## All that a GPU can show, in nine minutes: make gpu-evidence DATA=faces.npz
+	scripts/gpu_evidence.sh $(DATA)
 
 RECIPE ?= faces64
 train: $(VENV)/.test ## Train a recipe: make train RECIPE=faces64 SET="run.steps=20000 data.path=my-pictures"

@@ -1,6 +1,6 @@
 """Forward passes on a GPU beside its roofline: `python -m bench.gpu BUNDLE`. Without a GPU it is a dry run on the CPU.
 
-For batches 1 to 1024: TorchScript eager in float32, float16 and bfloat16 (channels_last), the same replayed as a CUDA graph, and
+For batches 1 to 1024: torch eager in float32, float16 and bfloat16 (channels_last), the same replayed as a CUDA graph, and
 ONNX Runtime with its inputs and outputs bound on the device. The roofline is a large matrix product in the same number format;
 a picture's operations are counted from its convolutions. Ends with the largest difference to float32 in levels of 255
 and the memory after each size.
@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from models.bundle import Bundle, read_bundle
 from models.mathematics.latents import cut, draw
 from models.runtimes.base import one_hot, to_pixels
+from models.runtimes.graph_module import graph_module
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 Step = Callable[[], object]
@@ -67,10 +68,8 @@ def inputs(bundle: Bundle, batch: int) -> list[np.ndarray]:
 
 
 def module_of(bundle: Bundle, device: str, kind: torch.dtype) -> nn.Module:
-    """The first level's TorchScript in a number format, channels last."""
-    files = bundle.manifest.levels[0].files
-    assert files.torchscript is not None
-    module = torch.jit.load(str(bundle.path(files.torchscript)), map_location=device).eval().to(kind)
+    """The first level in torch in a number format, channels last."""
+    module: nn.Module = graph_module(bundle.path(bundle.manifest.levels[0].files.onnx)).to(device, kind)
     return module.to(memory_format=torch.channels_last)
 
 

@@ -98,6 +98,16 @@ class Settings(BaseSettings):
     job_slots: int = Field(16, ge=1, le=1024, description="Jobs one worker runs side by side.")
     timeout_s: float = Field(60.0, gt=0, description="Deadline of a request that names none.")
     drain_s: float = Field(20.0, gt=0, description="Seconds SIGTERM waits for work in flight.")
+    request_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds a request may take to arrive, and one more for every 32 KiB that came."
+    )
+    unread_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds in which a client must take 32 KiB of an answer that waits for it."
+    )
+    max_held_bytes: int = Field(
+        512 << 20, ge=1 << 20, description="Bytes of answers and bodies kept for slow clients; beyond, the slowest go."
+    )
+    max_connections: int = Field(4096, ge=1, description="Connections of a process; more get 503.")
     webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Hosts webhooks may call, separated by commas; empty: no webhooks."
     )

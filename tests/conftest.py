@@ -1,5 +1,6 @@
 """Fixtures that many tests share: tiny bundles, and a server's state or client over them."""
 
+import fcntl
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,14 +33,30 @@ def nothing_outside() -> Iterator[None]:
         pytest.fail(f"opened outside the repository: {', '.join(seen[:5])}")
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], None]) -> Path:
+    """A folder that `fill(folder)` fills once for all processes that run these tests; nobody may change it."""
+    base = factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, unfinished = root / name, root / f"{name}-unfinished"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished.mkdir()
+            fill(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three tiny bundles: unconditional, conditional, pyramid."""
-    folder = tmp_path_factory.mktemp("bundles")
-    make_tiny(folder, "tiny")
-    make_tiny(folder, "tiny-labels", LABELS, seed=1)
-    make_tiny_pyramid(folder)
-    return folder
+
+    def fill(folder: Path) -> None:
+        make_tiny(folder, "tiny")
+        make_tiny(folder, "tiny-labels", LABELS, seed=1)
+        make_tiny_pyramid(folder)
+
+    return made_once(tmp_path_factory, "bundles", fill)
 
 
 @pytest.fixture(scope="session")

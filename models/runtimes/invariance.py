@@ -1,7 +1,7 @@
-"""Proof at load that a picture does not depend on its company, level by level.
+"""Proof at load that a picture does not depend on the rest of its batch, level by level.
 
 A matrix product may take another path for one row than for many, and then the last bit of a picture would depend on who
-else was asking. The probe runs the same latents alone, in every slot and with other neighbours, and compares bytes.
+else was asking. The probe runs the same latents alone, in every slot and with other pictures beside them, and compares bytes.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""One level computed by a candidate beside the reference: the same picture, in any company, and faster?
+"""One level computed by a candidate beside the reference: the same picture, in any batch, and faster?
 
-The order is from the cheapest refusal to the dearest: difference, time, independence of company.
+The order is from the cheapest refusal to the dearest: difference, time, independence of the batch.
 """
 
 import time

@@ -39,7 +39,7 @@ def save(
     name: LatentName,
     seed: Annotated[int | None, typer.Option(help="From a seed.")] = None,
     expression: Annotated[str | None, typer.Option(help="From an expression.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="From a Ganymede PNG.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="From a save file: PNG, WebP, JPEG or GIF.")] = None,
     model: Model = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given again.")] = None,
     url: Url = None,

@@ -1,4 +1,4 @@
-"""A bundle that is being served: verified, opened where an engine is, and proved independent of company."""
+"""A bundle that is being served: verified, opened where an engine is, its pictures proved independent of their batch."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

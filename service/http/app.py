@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http import problems
@@ -75,6 +76,11 @@ class Application(FastAPI):
         else:
             scope["app"] = self
             await self.entrance(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without the framework's answer to what nobody foresaw, which is text: the gate has a problem for it."""
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
     async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The framework's routes."""

@@ -72,48 +72,48 @@ class Gate:
             await self._app(scope, receive, send)
             return
         state: State = self._state_of()
-        visit = _Visit(scope, send)
+        exchange = _Exchange(scope, send)
         parent = header_of(scope, b"traceparent").decode("latin-1")
         traced = state.tracing.request(scope["method"], scope["path"], parent)
-        with about(request_id=visit.request_id), traced as span:
-            visit.traceparent = state.tracing.traceparent()
-            await self._pass_on(scope, receive, visit, state)
-            span.answered(visit.route, visit.status or 499)
+        with about(request_id=exchange.request_id), traced as span:
+            exchange.traceparent = state.tracing.traceparent()
+            await self._pass_on(scope, receive, exchange, state)
+            span.answered(exchange.route, exchange.status or 499)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, visit: "_Visit", state: State) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, exchange: "_Exchange", state: State) -> None:
         state.in_flight += 1
         try:
-            visit.origin = self._hosts.check(scope["method"], scope["http_version"], scope["headers"])
-            visit.varies = self._hosts.names_origins and scope["method"] in SAFE
+            exchange.origin = self._hosts.check(scope["method"], scope["http_version"], scope["headers"])
+            exchange.varies = self._hosts.names_origins and scope["method"] in SAFE
             if is_preflight(scope["method"], scope["headers"]):
-                await visit.allow()
+                await exchange.allow()
                 return
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
             await admit(scope, state)
-            await self._answer(scope, _limited(receive, limit), visit, limit)
+            await self._answer(scope, _limited(receive, limit), exchange, limit)
         except ServiceError as error:
             state.metrics.refused(error)
-            await visit.fail(error, scope, receive)
+            await exchange.fail(error, scope, receive)
         except Exception:
             log.exception("unforeseen failure on %s %s", scope["method"], scope["path"])
-            if visit.status:  # half an answer cannot be taken back: the server cuts the connection
+            if exchange.status:  # half an answer cannot be taken back: the server cuts the connection
                 raise
-            await visit.fail(ServiceError(UNFORESEEN), scope, receive)
+            await exchange.fail(ServiceError(UNFORESEEN), scope, receive)
         finally:
             state.in_flight -= 1
-            visit.report(state)
+            exchange.report(state)
 
-    async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit", limit: int) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange", limit: int) -> None:
         """The application's answer, to a body that is plain and a method it has."""
         coding = coding_of(scope["headers"])
         if coding is not None:
             scope["headers"] = without_coding(scope["headers"])
             receive = decoded(receive, coding, limit)
         if scope["method"] == "HEAD":
-            await answer_head(self._app, scope, receive, visit.send)
+            await answer_head(self._app, scope, receive, exchange.send)
         else:
-            await self._app(scope, receive, visit.send)
+            await self._app(scope, receive, exchange.send)
 
     def _refuse(self, scope: Scope, state: State, limit: int) -> None:
         length = header_of(scope, b"content-length") or b"0"
@@ -132,7 +132,7 @@ def header_of(scope: Scope, name: bytes) -> bytes:
     return found
 
 
-class _Visit:
+class _Exchange:
     """One request on its way: remembers the status and adds headers to the answer."""
 
     def __init__(self, scope: Scope, send: Send) -> None:

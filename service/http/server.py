@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -13,11 +14,15 @@ from fastapi import FastAPI
 
 from service.http.app import build_app, handler_of, state_of
 from service.http.fast.connection import Connection
+from service.http.slow_clients import Patience, WatchedProtocol
 from service.operations.state import resolve_device
 from service.processes.connection_sharing import ConnectionShare
 from service.processes.group import children_of, process_count
 from service.processes.supervisor import ChildFailedError, Supervisor
 from service.settings import Settings
+
+SPARE_FILES = 512
+"""Open files beside those of clients: bundles, Redis, logs, child processes."""
 
 
 class RefusedToStartError(Exception):
@@ -122,9 +127,11 @@ def run(
 ) -> None:
     """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
     app = build_app(settings)
+    allow_many_files(settings.max_connections)
+    connections = partial(Connection, handler_of=lambda: handler_of(app), share=share)
     config = uvicorn.Config(
         app,
-        http=cast(type[asyncio.Protocol], partial(Connection, handler_of=lambda: handler_of(app), share=share)),
+        http=cast(type[asyncio.Protocol], WatchedProtocol(connections, Patience.of(settings))),
         ws="none",
         access_log=False,
         log_config=None,
@@ -135,6 +142,15 @@ def run(
     )
     server = Server(config, app, ready, share)
     server.run(sockets=[listener])
+
+
+def allow_many_files(connections: int) -> None:
+    """A connection is an open file: raise this process's own limit as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def announce(listener: socket.socket) -> None:

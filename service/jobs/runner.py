@@ -195,10 +195,10 @@ class JobRunner:
         if int(tries or 0) < 2:
             return await self._restart_now(entry)
         self._suspects += 1
-        self._left.set()  # one neighbour less to wait for
+        self._left.set()  # one job less to wait for
         try:
             async with self._solo:
-                while len(self.running) > self._suspects:  # the neighbours finish first
+                while len(self.running) > self._suspects:  # the other jobs finish first
                     self._left.clear()
                     await self._left.wait()
                 await self._restart_now(entry)

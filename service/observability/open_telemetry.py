@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service.observability.tracing import Arrival, Tracing, Visit
+from service.observability.tracing import Arrival, TracedRequest, Tracing
 
 Attributes = dict[str, str | int]
 UNTRACED = frozenset({"/livez", "/readyz", "/metrics"})
@@ -38,10 +38,10 @@ class OpenTelemetry(Tracing):
         self._tracer = self._provider.get_tracer("ganymede")
 
     @contextmanager
-    def request(self, method: str, path: str, traceparent: str) -> Iterator[Visit]:
+    def request(self, method: str, path: str, traceparent: str) -> Iterator[TracedRequest]:
         """A server span; health and metrics have none."""
         if path in UNTRACED:
-            yield Visit()
+            yield TracedRequest()
             return
         about = {"http.request.method": method, "url.path": path}
         parent = _context_of(traceparent)
@@ -96,7 +96,7 @@ class OpenTelemetry(Tracing):
         self._provider.shutdown()
 
 
-class _Answered(Visit):
+class _Answered(TracedRequest):
     def __init__(self, span: Span, method: str) -> None:
         self._span, self._method = span, method
 

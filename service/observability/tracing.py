@@ -11,14 +11,14 @@ Trace = Any  # where in which trace something belongs; opaque to everybody else
 Arrival = tuple[Trace, float | None]
 
 
-class Visit:
+class TracedRequest:
     """A request being traced."""
 
     def answered(self, route: str, status: int) -> None:
         """How it ended."""
 
 
-_VISIT = nullcontext(Visit())
+_REQUEST = nullcontext(TracedRequest())
 _SPAN = nullcontext()
 
 
@@ -27,9 +27,9 @@ class Tracing:
 
     is_on = False
 
-    def request(self, method: str, path: str, traceparent: str) -> AbstractContextManager[Visit]:
+    def request(self, method: str, path: str, traceparent: str) -> AbstractContextManager[TracedRequest]:
         """A request from its first byte to its last; continues the caller's trace when `traceparent` is valid."""
-        return _VISIT
+        return _REQUEST
 
     def job(
         self, op: str, job_id: str, attempt: int, traceparent: str, created_at: float

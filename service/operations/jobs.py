@@ -26,7 +26,7 @@ from service.operations.base import Attachments, Context
 from service.operations.parts import cut_up, merged, part_of
 from service.operations.results import Result
 from service.operations.sample import SampleRequest
-from service.operations.sets import StoredSet, is_set, joined, opened, packed, part_size, sweep
+from service.operations.sets import StoredSet, is_set, joined, made_before, opened, packed, part_size, sweep
 from service.operations.state import State
 from service.operations.table import OPERATIONS
 from service.redis.failures import AWAY
@@ -82,8 +82,10 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
         state.catalogue.accepted(),
         state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at),
     ):
-        result = await row.run(context, body, job.attachments)
         of_set = job.parent is not None and isinstance(body, SampleRequest) and is_set(state, body)
+        if of_set and (made := await asyncio.to_thread(made_before, state, job)) is not None:
+            return made
+        result = await row.run(context, body, job.attachments)
         return await asyncio.to_thread(packed, state, job, result, part=of_set)
 
 

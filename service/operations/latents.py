@@ -32,7 +32,7 @@ class Origin(Strict):
     values: list[float] | None = Field(None, min_length=1, max_length=1_000_000)
     expression: Expression | None = None
     normalize: bool = Field(True, description="Bring an expression's result back to the prior.")
-    image: str | None = Field(None, max_length=22_000_000, description="A PNG of ours, base64 or a data: URL.")
+    image: str | None = Field(None, max_length=22_000_000, description="A picture of ours, base64 or a data: URL.")
 
     @model_validator(mode="after")
     def _one(self) -> "Origin":

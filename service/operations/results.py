@@ -30,8 +30,8 @@ class Pictures:
     """Pictures of one model. `extra` is merged into the JSON envelope; `columns` shapes the contact sheet.
 
     `recipe` makes all of them again, where that is shorter than all their recipes. `animation` {fps, loop}: they are
-    the frames of a walk, and WebP and GIF show it moving. `stack`: the pixels of all of them [n, h, w, c], where they
-    already lie so.
+    the frames of a walk, and WebP and GIF show it moving. `stack`: the pixels of all of them, where they already
+    lie in one array.
     """
 
     model: str
@@ -44,6 +44,10 @@ class Pictures:
     recipe: Mapping[str, Any] | None = None
     animation: Mapping[str, Any] | None = None
     stack: Pixels | None = None
+
+    def array(self) -> Pixels:
+        """The pixels of all pictures [n, h, w, c]. Raises ValueError where their sizes differ."""
+        return np.stack([picture.pixels for picture in self.pictures]) if self.stack is None else self.stack
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import math
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -118,24 +119,36 @@ async def _entries(state: State) -> dict[str, dict[str, Any]]:
 
 def packed(state: State, job: Job, result: Result, *, part: bool) -> bytes:
     """What the queue keeps of a result: itself, or a mark when it is large or `part` of a set. Blocks while it writes."""
+    if part and isinstance(result, Pictures):
+        result = replace(result, timing_ms={})  # how long it took is no part of the bytes
     data = pack(result)
     if state.results is None or not (part or (job.bulk and len(data) > state.settings.result_inline_bytes)):
         return data
-    stored = _put(state.results, job, data)
-    if part and isinstance(result, Pictures):
-        first = result.pictures[0].pixels
-        stored = replace(
-            stored, count=len(result.pictures), shape=first.shape, model=result.model, provider=result.provider
-        )
-    return _mark({"whole": asdict(stored)})
+    state.results.put(_name(job), data)
+    return _mark({"whole": asdict(_described(job, data, result, part=part))})
 
 
-def _put(store: Results, job: Job, data: bytes) -> Stored:
-    """The name says job and part, so that an attempt that is made again writes the same bytes to the same place."""
+def made_before(state: State, job: Job) -> bytes | None:
+    """The mark of a part that an attempt wrote whole before it was killed; None when it is to be made. Blocks."""
+    try:
+        data = _need(state.results).read(_name(job))
+        return _mark({"whole": asdict(_described(job, data, unpack(data), part=True))})
+    except (ServiceError, ValueError, struct.error, KeyError, TypeError):
+        return None
+
+
+def _name(job: Job) -> str:
+    """Job and part, so that an attempt that is made again writes the same bytes to the same place."""
     folder, _, index = job.id.partition(".")
-    stored = Stored(f"{folder}/{index or 'result'}", len(data), hashlib.sha256(data).hexdigest())
-    store.put(stored.name, data)
-    return stored
+    return f"{folder}/{index or 'result'}"
+
+
+def _described(job: Job, data: bytes, result: Result, *, part: bool) -> Stored:
+    stored = Stored(_name(job), len(data), hashlib.sha256(data).hexdigest())
+    if not part or not isinstance(result, Pictures):
+        return stored
+    count, shape = len(result.pictures), result.pictures[0].pixels.shape
+    return replace(stored, count=count, shape=shape, model=result.model, provider=result.provider)
 
 
 def joined(store: Results | None, parts: Sequence[bytes]) -> bytes | list[Result]:

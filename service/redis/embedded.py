@@ -97,7 +97,7 @@ class EmbeddedRedis:
             self._wait_for_socket()
 
     def _wait_for_socket(self) -> None:
-        """Hold the lock until the socket answers anything, so that a neighbour adopts and does not start another."""
+        """Hold the lock until the socket answers anything, so that another process adopts it and starts none."""
         end = time.monotonic() + BOOT_TIMEOUT_S
         while not answer(self.socket):
             if self.child is not None and self.child.poll() is not None:

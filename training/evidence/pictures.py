@@ -16,6 +16,8 @@ import typer
 
 from models.bundle import MANIFEST_NAME, Bundle, read_bundle
 from training.classifiers.classifier import Classifier, load_classifier
+from training.evaluate import distances
+from training.evaluate.extractors import from_classifier
 from training.evaluate.lite2_scores import COUNT, Reference, lite2_scores, reference
 from training.evaluate.material import Material, Plan, draw, gather
 from training.evidence.facts import Fact, Facts
@@ -26,6 +28,7 @@ from training.recipes.tables import DataTable
 PAGE = Path("docs/evidence/pictures.md")
 EXPORTS = Path("models/exports")
 AGREEMENT_SAMPLES = 5000
+ROWS = 2000  # of precision and recall by a classifier, as `ganymede evaluate` takes them
 
 
 def data_of(bundle: Bundle, root: Path | None) -> DataTable:
@@ -54,7 +57,7 @@ class Judge:
             "images_seen": facts.images_seen,
             "protocol": found[0].protocol,
             **{score.name: score.value for score in found},
-            **self._agreement(bundle, table),
+            **self._by_classifier(material, table),
         }
 
     def _reference(self, material: Material, table: DataTable) -> Reference:
@@ -64,19 +67,25 @@ class Judge:
             self._of, self._real = key, reference(material)
         return self._real
 
-    def _agreement(self, bundle: Bundle, table: DataTable) -> Fact:
-        """Share of samples a classifier names as asked; nothing without labels or without a classifier of that set."""
-        judge = self._classifier(table)
-        if judge is None or not bundle.manifest.conditional or judge.classes != bundle.manifest.labels:
+    def _by_classifier(self, material: Material, table: DataTable) -> Fact:
+        """What a classifier of the real set says; nothing where there is none. Agreement only of labelled bundles."""
+        judge, file = self._classifier(table)
+        if judge is None:
             return {}
-        pictures, asked = draw(bundle, AGREEMENT_SAMPLES, 0)
-        assert asked is not None
-        agreed = float((judge.predict(pictures) == asked).float().mean())
-        return {"label_agreement": agreed, "classifier_accuracy": judge.accuracy}
+        extract = from_classifier(judge, file).extract
+        real, fake = extract(material.real(COUNT)).features, extract(material.fake).features
+        precision, recall = distances.precision_recall(real[:ROWS], fake[:ROWS])
+        found: Fact = {"classifier_accuracy": judge.accuracy, "cls_frechet": distances.frechet(real, fake)}
+        found |= {"cls_precision": precision, "cls_recall": recall}
+        if material.asked is not None and judge.classes == material.bundle.manifest.labels:
+            pictures, asked = draw(material.bundle, AGREEMENT_SAMPLES, 0)
+            assert asked is not None
+            found["label_agreement"] = float((judge.predict(pictures) == asked).float().mean())
+        return found
 
-    def _classifier(self, table: DataTable) -> Classifier | None:
+    def _classifier(self, table: DataTable) -> tuple[Classifier | None, Path | None]:
         file = None if self.classifiers is None else self.classifiers / f"{Path(table.path).stem}.safetensors"
-        return load_classifier(file) if file is not None and file.is_file() else None
+        return (load_classifier(file), file) if file is not None and file.is_file() else (None, None)
 
 
 def bundles_in(folders: list[Path]) -> Iterator[Bundle]:
@@ -91,7 +100,10 @@ def main(
     stage: Annotated[str, typer.Option(help="'before' or 'now': which column of the goals it fills.")] = "now",
     only: Annotated[list[str] | None, typer.Option(help="Names of bundles to measure now.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the data sets, where recipes name another.")] = None,
-    classifiers: Annotated[Path | None, typer.Option(help="Folder of DATASET.safetensors: label agreement.")] = None,
+    classifiers: Annotated[
+        Path | None,
+        typer.Option(help="Folder of DATASET.safetensors that `classifier train` wrote: cls_ scores, label agreement."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="The page; facts are kept beside it.")] = PAGE,
 ) -> None:
     """Measure what is missing and write the page."""

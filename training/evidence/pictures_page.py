@@ -19,6 +19,8 @@ COLUMNS = {
     "lite2_coverage": "coverage",
     "lite2_neighbour_ratio": "neighbour ratio",
     "lite2_copies": "copies",
+    "cls_frechet": "cls_frechet",
+    "cls_recall": "cls_recall",
     "label_agreement": "label agreement",
 }
 # (bundle, score, what is wanted of it): a number, or a share of what it was before
@@ -28,8 +30,8 @@ GOALS: tuple[tuple[str, str, float, str], ...] = (
     ("cifar32-lapgan", "lite2_frechet", 1 / 3, "≤ a third of before"),
     ("cifar32", "lite2_frechet", 1 / 3, "≤ a third of cifar32-lapgan before"),
     ("mnist-cgan", "label_agreement", 0.97, "≥ 97 %"),
-    ("mnist-cgan", "lite2_recall", 0.7, "≥ 0.7"),
-    ("mnist-gan", "lite2_recall", 0.7, "≥ 0.7"),
+    ("mnist-cgan", "cls_recall", 0.7, "≥ 0.7"),
+    ("mnist-gan", "cls_recall", 0.7, "≥ 0.7"),
 )
 HEAD = """# What the pictures are worth, measured
 
@@ -87,7 +89,7 @@ def _how(facts: Facts) -> Iterator[str]:
     accuracies = sorted({fact["classifier_accuracy"] for fact in facts.known.values() if "classifier_accuracy" in fact})
     if accuracies:
         right = ", ".join(f"{value:.2%}" for value in accuracies)
-        yield f"\nLabel agreement: 5,000 samples; classifiers trained on real pictures, right on {right} of the real test set."
+        yield f"\n`cls_` scores and label agreement: classifiers trained on real pictures, right on {right} of the real test set."
 
 
 def _value(facts: Facts, stage: str, name: str, score: str) -> float | None:

@@ -33,12 +33,10 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._make_uvicorns = partial(UvicornProtocol, **uvicorns)
         self._server_state, self._keep_alive_s = uvicorns["server_state"], uvicorns["config"].timeout_keep_alive
-        self._handler = handler_of()
-        self._share, self._settled, self._is_gone = share, settled, False
+        self._handler, self._share, self._settled, self._is_gone = handler_of(), share, settled, False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until there is one
         self._uvicorn: UvicornProtocol | None = None
-        self._data = b""
-        self._is_busy = self._is_closing = False
+        self._data, self._is_busy, self._is_closing = b"", False, False
         self._request: PictureRequest | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -55,6 +53,14 @@ class Connection(asyncio.Protocol):
         self._server_state.connections.add(self)
         if self._handler is None:
             self._pass_on()
+
+    @property
+    def awaits_client(self) -> bool:
+        """Whether the next thing is up to the client: a request has not begun, or not arrived whole."""
+        if self._uvicorn is None:
+            return not self._is_busy
+        cycle = self._uvicorn.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
 
     def data_received(self, data: bytes) -> None:
         """Answer, keep until the answer before it is sent, or pass on."""
@@ -132,8 +138,8 @@ class Connection(asyncio.Protocol):
         """Send; then close, serve what has arrived meanwhile, or wait as long as a kept connection may."""
         self._request, self._is_busy = None, False
         first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
-        closing = b"connection: close\r\n" if self._is_closing else b""
         common = lines_of(self._server_state.default_headers)
+        closing = b"connection: close\r\n" if self._is_closing else b""
         self._transport.write(b"".join((first, common, head, closing, b"\r\n", body)))
         self._server_state.total_requests += 1
         if self._is_closing:

@@ -30,7 +30,7 @@ from service.images.encode import Pixels, magnify
 from service.observability.logs import about
 from service.operations.generate import Want, describe, label_index
 from service.operations.results import Pictures
-from service.operations.sample import SampleRequest, foresee
+from service.operations.sample import SampleRequest, foresee, pixels_of
 from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
@@ -59,8 +59,8 @@ class SampleHandler:
         if model is None:
             return None
         want = Want(NO_VECTOR, request.seed, label_index(model, request.label, request.seed))
-        request_id = head.request_id or secrets.token_hex(16)
-        picture = PictureRequest(self._state, self._engine, model, request, request_id, send, want)
+        named = head.request_id or secrets.token_hex(16)
+        picture = PictureRequest(self._state, self._engine, model, request, named, send, want)
         picture.start(caller)
         return picture
 
@@ -68,8 +68,7 @@ class SampleHandler:
         if request.seed is None or request.n != 1 or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
         model = foresee(self._state, request)
-        image = model.manifest.image
-        is_small = image.width * image.height * request.scale * request.scale <= INLINE_PIXELS
+        is_small = pixels_of(model, 1, request.scale) <= INLINE_PIXELS
         return model if is_small and len(model.manifest.levels) == 1 and model.manifest.latent.cuts else None
 
 

@@ -168,12 +168,10 @@ def _arrays(result: Pictures, delivery: Delivery) -> bytes:
 
 
 def _stack(result: Pictures) -> NDArray[np.uint8]:
-    if result.stack is not None:
-        return result.stack
     shapes = {p.pixels.shape for p in result.pictures}
     if len(shapes) != 1:
         raise NotAcceptableError("the pictures differ in size; ask for application/zip")
-    return np.stack([p.pixels for p in result.pictures])
+    return result.array()
 
 
 def _document(result: Document, media: str) -> bytes:

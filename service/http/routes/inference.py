@@ -150,7 +150,7 @@ async def _pictures(request: Request, model: Model, tensors: dict[str, NDArray[A
     for label in dict.fromkeys(labels):
         where = [k for k, other in enumerate(labels) if other == label]
         parts.append((where, await _run(request, _request_of(model, rows[where], label, "latent" in tensors))))
-    stack = np.concatenate([np.stack([p.pixels for p in part.pictures]) for _, part in parts])
+    stack = np.concatenate([part.array() for _, part in parts])
     order = np.argsort(np.concatenate([where for where, _ in parts]))
     return stack[order], parts[0][1].provider
 

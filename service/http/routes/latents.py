@@ -39,7 +39,7 @@ def _state(request: Request) -> State:
 
 @router.post("/latents", status_code=201, responses=document("Latent", status=201), summary="Save a latent")
 async def post_latent(request: Request, body: SaveRequest) -> Response:
-    """From a seed, numbers, an expression, or one of our PNGs (base64 or a data: URL), whose recipe is read back."""
+    """From a seed, numbers, an expression, or a picture of ours (base64 or a data: URL), whose recipe is read back."""
     saved = await save(context_of(request, Delivery()), body)
     return JSONResponse(describe(saved), 201, {"Location": f"/latents/{saved.name}"})
 

@@ -52,7 +52,7 @@ const act = (job, what) => async () => {
 const show = (job) => async () => {
   if (mine().open === job.id) return update("jobs", { open: null });
   try {
-    const result = await getJson(`/jobs/${job.id}/result`);
+    const result = await getJson(`/jobs/${job.id}/result?count=64`);
     update("jobs", { open: job.id, result });
   } catch (error) { report(error); }
 };
