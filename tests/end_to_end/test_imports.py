@@ -112,7 +112,7 @@ async def _protocols(server: httpx.AsyncClient, name: str) -> None:
     answer = await server.post(f"/v2/models/{name}/infer", json={"inputs": inputs})
     assert answer.status_code == 200, answer.text[:500]
     answer = await server.post(
-        "/v1/images/generations", json={"model": name, "prompt": "", "response_format": "b64_json"}
+        "/v1/images/generations", json={"model": name, "prompt": "seed(2)", "response_format": "b64_json"}
     )
     assert answer.status_code == 200, answer.text[:500]
     png = base64.b64decode(answer.json()["data"][0]["b64_json"])
