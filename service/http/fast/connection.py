@@ -10,10 +10,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from service.http.expectations import UvicornProtocol
 from service.http.fast.handler import PictureRequest, SampleHandler
 from service.http.fast.heads import END, LINE, Head
 from service.http.gate import lines_of
+from service.http.uvicorn_protocol import UvicornProtocol
 from service.processes.connection_sharing import ConnectionShare
 
 MOST_HEAD_BYTES = 16 << 10
@@ -32,13 +32,12 @@ class Connection(asyncio.Protocol):
         **uvicorns: Any,  # what its server makes its own protocol of
     ) -> None:
         self._make_uvicorns = partial(UvicornProtocol, **uvicorns)
-        self._server_state, self._keep_alive_s = uvicorns["server_state"], uvicorns["config"].timeout_keep_alive
+        self._server_state = uvicorns["server_state"]
         self._handler, self._share, self._settled, self._is_gone = handler_of(), share, settled, False
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until there is one
         self._uvicorn: UvicornProtocol | None = None
         self._data, self._is_busy, self._is_closing = b"", False, False
         self._request: PictureRequest | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep the connection, or give it to a process that has fewer: then nothing of it happens here."""
@@ -57,10 +56,7 @@ class Connection(asyncio.Protocol):
     @property
     def awaits_client(self) -> bool:
         """Whether the next thing is up to the client: a request has not begun, or not arrived whole."""
-        if self._uvicorn is None:
-            return not self._is_busy
-        cycle = self._uvicorn.cycle
-        return cycle is None or cycle.response_complete or cycle.more_body
+        return not self._is_busy if self._uvicorn is None else self._uvicorn.awaits_client
 
     def data_received(self, data: bytes) -> None:
         """Answer, keep until the answer before it is sent, or pass on."""
@@ -68,8 +64,6 @@ class Connection(asyncio.Protocol):
             self._uvicorn.data_received(data)
             return
         self._data += data
-        if self._timer is not None:
-            self._timer.cancel()
         if not self._is_busy:
             self._serve()
         elif len(self._data) > MOST_HEAD_BYTES:
@@ -98,8 +92,6 @@ class Connection(asyncio.Protocol):
         if self._uvicorn is not None:
             self._uvicorn.connection_lost(exc)
         self._server_state.connections.discard(self)
-        if self._timer is not None:
-            self._timer.cancel()
         if self._request is not None:
             self._request.cancel()
 
@@ -135,7 +127,7 @@ class Connection(asyncio.Protocol):
             self._request = request
 
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
-        """Send; then close, serve what has arrived meanwhile, or wait as long as a kept connection may."""
+        """Send; then close, or serve what has arrived meanwhile."""
         self._request, self._is_busy = None, False
         first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         common = lines_of(self._server_state.default_headers)
@@ -147,8 +139,6 @@ class Connection(asyncio.Protocol):
         elif self._data:
             self._transport.resume_reading()
             self._serve()
-        else:
-            self._timer = asyncio.get_running_loop().call_later(self._keep_alive_s, self._transport.close)
 
     def _pass_on(self) -> None:
         """From here on the connection is uvicorn's."""

@@ -4,11 +4,11 @@ import asyncio
 import inspect
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from service.http.expectations import UvicornProtocol
 from service.http.fast.connection import Connection
+from service.http.uvicorn_protocol import UvicornProtocol
 from tests.service.wires import Open, Wire
 
 
@@ -34,17 +34,13 @@ def test_a_drain_is_told_to_every_connection() -> None:
     assert "connection.shutdown()" in source, "uvicorn no longer calls shutdown() of its connections"
 
 
-def test_a_protocol_knows_version_and_expectation() -> None:
-    """What `service.http.expectations` looks at and sets."""
+def test_a_protocol_has_what_is_looked_at() -> None:
+    """What `service.http.uvicorn_protocol` looks at and sets of a protocol and its cycle."""
     source = inspect.getsource(HttpToolsProtocol)
-    for name in ("self.parser.get_http_version()", "self.expect_100_continue", "def on_headers_complete"):
+    for name in ("self.parser.get_http_version()", "self.expect_100_continue", "def on_headers_complete", "self.cycle"):
         assert name in source, f"uvicorn's protocol no longer has {name}"
-
-
-def test_a_config_says_how_long_a_kept_connection_may_wait() -> None:
-    """`timeout_keep_alive`, in seconds."""
-    config = uvicorn.Config("tests:app", timeout_keep_alive=7)
-    assert config.timeout_keep_alive == 7, "uvicorn's Config no longer has timeout_keep_alive"
+    for name in ("response_complete", "more_body"):
+        assert f"self.{name} = " in inspect.getsource(RequestResponseCycle), f"uvicorn's cycle no longer has {name}"
 
 
 async def test_a_connection_is_handed_over_by_calling_its_protocol(opened: Open) -> None:
