@@ -90,7 +90,7 @@ class Differences:
         for _ in range(STEPS):
             slopes, rest = self._slopes(vector, picture)
             for _ in range(TRIES):
-                tried = self._inside(vector + _step(slopes, rest, damping))
+                tried = self._inside(np.asarray(vector + _step(slopes, rest, damping), np.float32))
                 made = self._pictures(tried[None])
                 if self._error(made) < error:
                     break
@@ -119,8 +119,7 @@ class Differences:
         return side
 
     def _inside(self, vector: Vector) -> Vector:
-        plain = vector.astype(np.float32)
-        return np.clip(plain, -1, 1) if self._manifest.latent.distribution == "uniform" else plain
+        return np.clip(vector, -1, 1) if self._manifest.latent.distribution == "uniform" else vector
 
     def _pictures(self, vectors: Vector) -> Array:
         if self._cancelled():
