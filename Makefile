@@ -65,6 +65,9 @@ container-test: ## Build the image, run the fleet, kill a worker, recreate every
 evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minutes (docs/evidence/faults.md)
 	$(BIN)/python -m bench.faults $(FAULTS)
 
+evidence-fuzz: $(VENV)/.test ## Broken requests, pictures, expressions and files with fresh seeds for about an hour
+	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-520} $(BIN)/python -m pytest tests/service/fuzz -p no:xdist --timeout 7200
+
 evidence-arithmetic: $(VENV)/.test ## Latent arithmetic, directions, walks (docs/evidence/arithmetic.md)
 	$(BIN)/python -m bench.arithmetic_evidence
 

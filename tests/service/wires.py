@@ -17,13 +17,13 @@ Open = Callable[..., Any]
 
 
 class Wire(asyncio.Transport):
-    """A client's end of a connection to an application in this process."""
+    """A client's end of a connection to an application in this process; without `fast` nothing is answered below ASGI."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, fast: bool = True) -> None:
         super().__init__()
         config = uvicorn.Config(
             app,
-            http=partial(Connection, handler_of=lambda: handler_of(app)),
+            http=partial(Connection, handler_of=lambda: handler_of(app) if fast else None),
             ws="none",
             access_log=False,
             log_config=None,
