@@ -18,7 +18,7 @@ from tests.end_to_end.processes import environment, running
 
 BUNDLES = {"faces64": "tiny", "mnist-ssl": "tiny", "dir(smiling)": "seed(4)", "photo.jpg --factor 4": "photo.jpg"}
 """What stands for a shipped bundle, and for what only it has."""
-SHORTER = {"--seconds 10": "--seconds 0.2", "project me.jpg": "project me.jpg --steps 10 --restarts 1"}
+SHORTER = {"--seconds 10": "--seconds 2", "project me.jpg": "project me.jpg --steps 10 --restarts 1"}
 ELSEWHERE = {
     "serve": "tests/end_to_end/test_server.py and test_imports start it",
     "worker": "tests/end_to_end/test_processes.py starts it",
@@ -26,6 +26,7 @@ ELSEWHERE = {
     "train": "tests/end_to_end/test_training.py",
     "export": "tests/end_to_end/test_training.py",
     "evaluate": "tests/training/evaluate/test_command.py",
+    "compare": "tests/training/evaluate/test_compare.py",
     "preview": "tests/end_to_end/test_training.py",
     "open": "would open a browser: --print in test_many_files.py",
 }

@@ -18,7 +18,7 @@ def compare(
     out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("compare.html"),
     seed: Annotated[int, typer.Option(min=0, help="First of the 64 seeds shown.")] = 0,
 ) -> None:
-    """Show bundles side by side: ganymede compare models/exports/faces64 models/exports/faces64-lapgan"""
+    """Show bundles side by side. Example: ganymede compare models/exports/faces64 models/exports/faces64-lapgan"""
     with explained():
         if len(bundles) < 2:
             raise EvaluationError("compare takes two or more bundles")

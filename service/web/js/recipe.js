@@ -8,7 +8,7 @@ const MARK = "ganymede ";
 export async function recipeOf(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const head = latin.decode(bytes.subarray(0, 12));
-  const texts = head.startsWith("\x89PNG") ? png : head.startsWith("\xff\xd8") ? jpeg : head.startsWith("GIF8") ? gif : head.startsWith("RIFF") && head.endsWith("WEBP") ? webp : () => [];
+  const texts = head.startsWith("PNG", 1) ? png : head.startsWith("\xff\xd8") ? jpeg : head.startsWith("GIF8") ? gif : head.startsWith("RIFF") && head.endsWith("WEBP") ? webp : () => [];
   try {
     for (const text of texts(bytes, new DataView(bytes.buffer))) {
       const found = text instanceof Promise ? await text : text;
