@@ -22,6 +22,7 @@ from models.imports.prove import prove
 from models.imports.recognise import Source, recognise
 from models.imports.report import Report
 from models.imports.sheet import write_sheet
+from models.imports.upsampler import understand_upsampler, write_upsampler
 
 CODE = "import-1"
 
@@ -41,10 +42,10 @@ def import_file(path: Path, out: Path | None, options: Options, report: Report) 
 
     Raises ImportRefusedError with a sentence; then nothing is left behind. `report` has what was found until then.
     """
+    if options.kind == "upsample":
+        return _import_upsampler(path, out, options, report)
     understood = understand(path, options, report)
-    name = options.name or bundle_name(path)
-    report.add("name", name, "said" if options.name else "assumed")
-    report.add("licence", options.licence, "said" if "licence" in options.model_fields_set else "assumed")
+    name = _named(path, options, report)
     if out is None:
         return None
     staging = staging_folder(out / name)
@@ -55,6 +56,34 @@ def import_file(path: Path, out: Path | None, options: Options, report: Report) 
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def _named(path: Path, options: Options, report: Report) -> str:
+    name = options.name or bundle_name(path)
+    report.add("name", name, "said" if options.name else "assumed")
+    report.add("licence", options.licence, "said" if "licence" in options.model_fields_set else "assumed")
+    return name
+
+
+def _import_upsampler(path: Path, out: Path | None, options: Options, report: Report) -> Bundle | None:
+    source = _recognised(path, options, report)
+    upsampler = understand_upsampler(source, options, report)
+    name = _named(path, options, report)
+    if out is None:
+        return None
+    staging = staging_folder(out / name)
+    try:
+        write_upsampler(upsampler, staging, name, options, _provenance(source, options, report), report)
+        return publish(staging, out / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _recognised(path: Path, options: Options, report: Report) -> Source:
+    source = recognise(path, trusted_class=options.class_ is not None)
+    report.add("file", f"{source.path.name}, {source.path.stat().st_size:,} bytes", "file")
+    report.add("kind", source.kind, "file")
+    return source
+
+
 def bundle_name(path: Path) -> str:
     """The file's name as a bundle's: letters, digits, `_`, `.` and `-`."""
     stem = path.name if path.is_dir() else path.stem
@@ -63,9 +92,7 @@ def bundle_name(path: Path) -> str:
 
 def understand(path: Path, options: Options, report: Report) -> Understood:
     """Recognise, open, mend and run a file. Raises ImportRefusedError."""
-    source = recognise(path, trusted_class=options.class_ is not None)
-    report.add("file", f"{source.path.name}, {source.path.stat().st_size:,} bytes", "file")
-    report.add("kind", source.kind, "file")
+    source = _recognised(path, options, report)
     foreign = open_source(source, options, report)
     model = foreign.model
     batch = next((one.shape[0] or 0 for one in inputs_of(model) if len(one.shape) > 1), 0)

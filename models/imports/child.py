@@ -6,6 +6,7 @@ Imports neither onnx nor torch: a server or a command line may use it without ca
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -93,12 +94,12 @@ def _answer(path: Path, out: Path | None, options: Options, timeout_s: float) ->
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "models.imports"],
+            [sys.executable, "-P", "-m", "models.imports"],  # -P: no module is taken from the folder the user is in
             input=json.dumps(orders).encode(),
             capture_output=True,
             timeout=timeout_s,
             check=False,
-            cwd=Path.cwd(),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
         )
     except subprocess.TimeoutExpired:
         raise ImportFailedError(f"{path.name} took longer than {timeout_s:.0f} s", ()) from None

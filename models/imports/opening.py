@@ -13,13 +13,14 @@ from safetensors.numpy import load_file
 from models.errors import ImportRefusedError
 from models.imports.checkpoints.emit import emit
 from models.imports.checkpoints.network import network_of
-from models.imports.checkpoints.weights import generator_weights, modules_of
-from models.imports.graphs.file import checked, read_onnx
+from models.imports.checkpoints.weights import Tensors, generator_state, generator_weights, modules_of
+from models.imports.graphs.file import checked, parse_onnx, read_onnx
 from models.imports.options import Options
 from models.imports.probes import Original
 from models.imports.recognise import Source
 from models.imports.report import Report
-from models.imports.torch_files import TorchNetwork, read_checkpoint
+from models.imports.torch_files import TorchNetwork, layers_named, read_checkpoint
+from models.imports.torch_modules import TorchModule, named_class, open_class, open_script
 from models.runtimes.torchscript import has_torch
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -44,7 +45,11 @@ def open_source(source: Source, options: Options, report: Report) -> Foreign:
     """Raises ImportRefusedError or RuntimeUnavailableError with a sentence."""
     if source.kind == "onnx":
         return Foreign(read_onnx(source.path))
+    if source.kind == "torchscript":
+        return _exported(open_script(source.path, options), report)
     options = with_config(source, options, report)
+    if options.class_ is not None:
+        return _exported(open_class(_state(source, options, report), options), report)
     if source.kind == "safetensors":
         return _from_weights(_safetensors(source.path), options, report, in_order=False)
     return _from_weights(read_checkpoint(source.path), options, report, in_order=True)
@@ -55,6 +60,21 @@ def _from_weights(tree: Mapping[str, Any], options: Options, report: Report, *, 
     network = network_of(modules, options, report)
     original = TorchNetwork(network) if has_torch() else None
     return Foreign(checked(emit(network), "the checkpoint"), original)
+
+
+def _exported(module: TorchModule, report: Report) -> Foreign:
+    model = checked(parse_onnx(module.to_onnx(), "the exported graph"), "the exported graph")
+    report.add("exported", "to ONNX, compared with the original on 64 latents", "measured")
+    return Foreign(model, module)
+
+
+def _state(source: Source, options: Options, report: Report) -> Tensors:
+    """The weights for a class that the user named; a whole pickled model of that class gives its own."""
+    report.add("class", f"{options.class_} with {options.init or 'no arguments'}; your own code was run", "said")
+    if source.kind == "safetensors":
+        return generator_state(_safetensors(source.path), report)
+    trusted = [named_class(options), *layers_named(source.path)]
+    return generator_state(read_checkpoint(source.path, trusted), report)
 
 
 def _safetensors(path: Path) -> dict[str, Any]:

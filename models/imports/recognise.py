@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import ImportRefusedError
-from models.imports.guards import check_archive, check_pickle, check_size
+from models.imports.guards import check_archive, check_pickle, check_script, check_size
 
 Kind = Literal["onnx", "torchscript", "checkpoint", "safetensors"]
 WEIGHTS = ("*.onnx", "*.safetensors", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.ts")
@@ -74,6 +74,7 @@ def _kind_of_zip(path: Path, trusted_class: bool) -> Kind:
     if "model.weights.h5" in last or ("config.json" in last and "data.pkl" not in last):
         raise ImportRefusedError(KERAS.format(name=path.name))
     if "constants.pkl" in last:
+        check_script(path, names)
         return "torchscript"
     if "data.pkl" not in last:
         raise ImportRefusedError(f"{path.name} is a zip archive but holds no PyTorch weights (no data.pkl)")

@@ -3,7 +3,7 @@
 Torch is imported when it is first needed; it comes with ganymede[train].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from models.imports.checkpoints.layers import (
     Reshape,
     Upsample,
 )
+from models.imports.guards import pickled_globals
 from models.runtimes.torchscript import import_torch
 
 DEEPEST = 6
@@ -47,20 +48,34 @@ def require_torch(what: str) -> Any:
         ) from None
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, trusted: Sequence[Any] = ()) -> dict[str, Any]:
     """Nested dictionaries of arrays, loaded with `weights_only`: nothing in the file is run.
+
+    `trusted`: classes the user vouches for; a whole model of one gives its state dictionary.
 
     Raises ImportRefusedError for a file that holds anything else or is damaged.
     """
     torch = require_torch("a PyTorch checkpoint")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(trusted)):
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ImportRefusedError(f"{path.name} cannot be opened as weights: {_first_line(error)}") from None
-    tree = _arrays(torch, loaded, 0)
+        raise ImportRefusedError(f"{path.name} cannot be opened as weights: {first_line(error)}") from None
+    tree = _arrays(torch, loaded.state_dict() if isinstance(loaded, torch.nn.Module) else loaded, 0)
     if not isinstance(tree, dict):
         raise ImportRefusedError(f"{path.name} holds no dictionary of weights but a {type(loaded).__name__}")
     return tree
+
+
+def layers_named(path: Path) -> list[Any]:
+    """PyTorch's own layer classes that a pickled model names: they hold weights and run nothing when they are loaded."""
+    torch = require_torch("a whole model")
+    found: list[Any] = [set]
+    for name in pickled_globals(path):
+        module, _, attribute = name.partition(" ")
+        if module.startswith("torch.nn.modules."):
+            found.append(getattr(torch.nn, attribute, None))
+    return [one for one in found if one is not None]
 
 
 def _arrays(torch: Any, value: Any, depth: int) -> Any:
@@ -73,7 +88,8 @@ def _arrays(torch: Any, value: Any, depth: int) -> Any:
     return None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of a library's error."""
     lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[0][:200]
 

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from models.errors import RuntimeUnavailableError
 from models.runtimes.base import Array, from_pixels, to_pixels
-from models.runtimes.projection import Projection, Search, project
+from models.runtimes.projection import Projection, Search
+from models.runtimes.projection_by_differences import project_somehow
 from service.engine.model import Model
 from service.errors import NotInstalledError
 from service.images.encode import encode
@@ -96,7 +97,7 @@ async def _search(context: Context, model: Model, target: Array, search: Search,
     async with context.state.searching:
         try:
             return await asyncio.to_thread(
-                project,
+                project_somehow,
                 model.bundle,
                 target,
                 search,

@@ -49,6 +49,11 @@ class Module:
 
 
 def generator_weights(tree: Mapping[str, Any], report: Report) -> Tensors:
+    """The generator's weights as plain layers have them: see `generator_state`, with norms of weights worked in."""
+    return _plain(generator_state(tree, report))
+
+
+def generator_state(tree: Mapping[str, Any], report: Report) -> Tensors:
     """The state dictionary of the generator inside nested dictionaries of arrays: the averaged one before the newest.
 
     Raises ImportRefusedError when there is none, or several and no name tells which.
@@ -64,7 +69,7 @@ def generator_weights(tree: Mapping[str, Any], report: Report) -> Tensors:
     kept, prefix = _of_generator(_unwrapped(tensors))
     report.add("weights", ".".join(part for part in (path, prefix) if part) or "the whole file", "file")
     _check_finite(kept)
-    return _plain(kept)
+    return kept
 
 
 def _dictionaries(tree: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Tensors]]:

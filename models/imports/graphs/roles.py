@@ -116,7 +116,7 @@ def _latents(inputs: list[Input], options: Options) -> list[Input]:
     if said:
         return said
     open_ = [one for one in inputs if one.name not in options.input and _may_be_latent(one)]
-    named = [one for one in open_ if not _sounds_like_label(one.name)]
+    named = [one for one in open_ if not sounds_like_label(one.name)]
     if not (named or open_):
         raise ImportRefusedError(
             f"no input can be the latent (a float [n, z] or [n, z, 1, 1]); there are {_names(inputs)}; "
@@ -133,7 +133,8 @@ def _may_be_latent(one: Input) -> bool:
     )
 
 
-def _sounds_like_label(name: str) -> bool:
+def sounds_like_label(name: str) -> bool:
+    """Whether an input's name is one that labels have."""
     last = name.lower().rsplit("/", 1)[-1].split(":")[0]
     return any(last == word or (len(word) > 1 and word in last) for word in LABEL_WORDS)
 
@@ -141,9 +142,9 @@ def _sounds_like_label(name: str) -> bool:
 def _label(rest: list[Input], options: Options) -> Input | None:
     said = [one for one in rest if options.input.get(one.name) in ("one-hot", "index")]
     open_ = [one for one in rest if one.name not in options.input]
-    whole = [one for one in open_ if one.type in INTEGERS and len(one.shape) in (1, 2) and _sounds_like_label(one.name)]
+    whole = [one for one in open_ if one.type in INTEGERS and len(one.shape) in (1, 2) and sounds_like_label(one.name)]
     rows = [one for one in open_ if one.type in FLOATS and len(one.shape) == 2 and one.shape[1] != 1]
-    rows = [one for one in rows if _sounds_like_label(one.name) or one.shape[1]]
+    rows = [one for one in rows if sounds_like_label(one.name) or one.shape[1]]
     lone = [one for one in open_ if one.type in INTEGERS and len(one.shape) == 1 and one.shape != (1,)]
     return next(iter([*said, *whole, *rows, *lone]), None)
 

@@ -53,7 +53,7 @@ def wrap(model: ModelProto, roles: Roles, picture: Picture, low: float, high: fl
     _give_constants(graph, dressing, roles)
     _take_picture(graph, dressing, picture, low, high)
     _assemble(graph, dressing, roles, picture)
-    _forget_origin(wrapped)
+    forget_origin(wrapped)
     return wrapped
 
 
@@ -126,7 +126,7 @@ def _assemble(graph: GraphProto, dressing: Dressing, roles: Roles, picture: Pict
     graph.output.append(helper.make_tensor_value_info("picture", TensorProto.FLOAT, sides))
 
 
-def _forget_origin(model: ModelProto) -> None:
+def forget_origin(model: ModelProto) -> None:
     """Exporters note source paths of the machine that wrote the file; a bundle carries none."""
     for node in model.graph.node:
         del node.metadata_props[:]
