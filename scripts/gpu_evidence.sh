@@ -8,7 +8,7 @@
 # --device cpu is a dry run of the same steps: its figures are of the CPU and say so.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-device=cuda out=gpu-evidence data="" recipe=faces64-2016 budget=540 bundle=models/exports/faces64 largest=1024 block=0.5 only=test
+device=cuda out=gpu-evidence data="" recipe=faces64-2016 budget=540 bundle=models/exports/faces64 largest=1024 block=0.5 only=test patience=1
 while [ $# -gt 0 ]; do
   case $1 in
     --device) device=$2; shift 2 ;;
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     *) data=$1; shift ;;
   esac
 done
-[ "$device" = cpu ] && { largest=4; block=0.02; only="fashion32 or half or tensorrt"; export CUDA_VISIBLE_DEVICES=; }
+[ "$device" = cpu ] && { largest=4; block=0.02; only="fashion32 or half or tensorrt" patience=3; export CUDA_VISIBLE_DEVICES=; }
 mkdir -p "$out"
 export PYTHONPATH=$PWD GANYMEDE_GPU_DEVICE=$device
 began=$SECONDS
@@ -29,7 +29,7 @@ left() { echo $((budget - (SECONDS - began))); }
 
 # step NAME LIMIT COMMAND…: output to NAME.txt, a line in summary.txt. INT lets a training write its checkpoint.
 step() {
-  local name=$1 limit=$2 code=0 start=$SECONDS; shift 2
+  local name=$1 limit=$(($2 * patience)) code=0 start=$SECONDS; shift 2 # a dry run may share its machine
   [ "$(left)" -lt "$limit" ] && limit=$(left)
   if [ "$limit" -lt 5 ]; then echo "$name: no time left" | tee -a "$out/summary.txt"; return; fi
   timeout -s INT -k 15 "$limit" "$@" > "$out/$name.txt" 2>&1 || code=$?

@@ -7,7 +7,6 @@ The file is untrusted when it comes back: every line is checked before the first
 """
 
 import base64
-import binascii
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -113,7 +112,7 @@ def _record(value: dict[str, Any], number: int) -> Saved:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidValueError(f"line {number}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or a character that is not ASCII
         raise InvalidValueError(f"line {number}: data is not base64") from None
     vector = from_bytes(data[: len(data) // 4 * 4])
     if sha256_of(vector) != line.sha256:

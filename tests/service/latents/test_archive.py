@@ -67,6 +67,11 @@ async def test_a_damaged_file_is_refused_before_anything_is_saved(store: LatentS
         (_file([lines[0], {**lines[1], "data": lines[2]["data"]}, lines[2]]), InvalidValueError, "sha256"),
         (_file([lines[0], {**lines[1], "name": "../x"}, lines[2]]), InvalidValueError, "line 2: name"),
         (_file([lines[0], {**lines[1], "oops": 1}, lines[2]]), InvalidValueError, "oops"),
+        (
+            _file([lines[0], {**lines[1], "data": "\u0293AAA"}, lines[2]]),
+            InvalidValueError,
+            "line 2: data is not base64",
+        ),
         (_file([{**lines[0], "what": "direction"}]), InvalidValueError, "directions"),
         (b"[" * 100_000, MalformedError, "JSON"),
     ]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from models.bundle import Bundle, read_bundle
 from tests.training.algorithms.test_two_player import make, move
+from tests.training.conftest import TrainerFactory
 from tests.training.evaluate.test_suite import StandIn
 from training.cli.main import app
 from training.compute.randomness import StepRandom
@@ -58,3 +59,20 @@ def test_scores_are_printed_stored_and_carried_by_the_bundle(bundle: Bundle, dat
     assert "custom_frechet" in after.path("README.md").read_text()
     assert after.manifest.files["level-0.onnx"] == bundle.manifest.files["level-0.onnx"]
     assert (tmp_path / "out" / "small-neighbours.png").is_file()
+
+
+def test_a_run_folder_is_scored_as_what_it_exports_to(
+    trainer: TrainerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint's step is in the reference's bundle, nothing is left in the run folder, and --save is refused."""
+    monkeypatch.setattr("training.evaluate.lite2.available", lambda: False)
+    run = trainer(run__steps=1, data__labels="none")
+    run.run()
+    before = sorted(path.name for path in run.folder.path.iterdir())
+    wish = ["evaluate", str(run.folder.path), "--samples", "10", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, wish)
+    assert result.exit_code == 0, result.output
+    stored = [json.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()]
+    assert {score["bundle"].split("@")[0] for score in stored} == {"dcgan-modern"}
+    assert sorted(path.name for path in run.folder.path.iterdir()) == before
+    assert CliRunner().invoke(app, [*wish, "--save"]).exit_code == 1
