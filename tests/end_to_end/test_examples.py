@@ -26,6 +26,8 @@ ELSEWHERE = {
     "train": "tests/end_to_end/test_training.py",
     "export": "tests/end_to_end/test_training.py",
     "evaluate": "tests/training/evaluate/test_command.py",
+    "models compact": "tests/training/export/test_sharing.py",
+    "models torchscript": "tests/training/export/test_sharing.py",
     "compare": "tests/training/evaluate/test_compare.py",
     "preview": "tests/end_to_end/test_training.py",
     "open": "would open a browser: --print in test_many_files.py",
