@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import UNFORESEEN, ClientClosedError, CrossSiteError, ServiceError, TooLargeError
@@ -92,6 +93,8 @@ class Gate:
             self._refuse(scope, state, limit)
             await admit(scope, state)
             await self._answer(scope, _limited(receive, limit), exchange, limit)
+        except ClientDisconnect:  # it went in the middle of its body: nobody is answered, and nothing failed
+            visit.status = visit.status or ClientClosedError.status
         except ServiceError as error:
             state.metrics.refused(error)
             await exchange.fail(error, scope, receive)

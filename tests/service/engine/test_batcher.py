@@ -181,3 +181,23 @@ def test_requests_of_one_caller_take_turns() -> None:
     for _ in range(2):
         batcher.next(0.0)
     assert (first.taken, second.taken) == (16, 16)
+
+
+def test_a_caller_that_left_does_not_end_the_batch() -> None:
+    """Who comes after it in turn is still in the same batch."""
+    batcher = Batcher(lambda ticket, reason: None)
+    waiting = [ticket(1, caller) for caller in ("first", "gone", "last")]
+    for one in waiting:
+        batcher.add(one)
+    batcher.cancel(waiting[1])
+    assert [piece.ticket.caller for batch in drain(batcher)[:1] for piece in batch.pieces] == ["first", "last"]
+
+
+def test_what_waits_is_known_by_its_key() -> None:
+    """Immediate and bulk work alike; nothing of what is done."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(1, "a", "x"))
+    batcher.add(ticket(1, "a", "y", bulk=True))
+    assert sorted(map(str, batcher.waiting_keys())) == ["x", "y"]
+    drain(batcher)
+    assert list(batcher.waiting_keys()) == []

@@ -142,3 +142,19 @@ async def test_head_of_an_event_stream_ends_at_once(client_with: ClientFactory) 
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"].startswith("text/event-stream")
         assert client.app.state.ganymede.in_flight == 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", ["/sample", "/latents", "/upsample"])
+async def test_who_vanishes_in_the_middle_of_a_body_is_no_failure(
+    opened: Open, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Counted as 499; no traceback in the log, which anybody could fill that way."""
+    app = await opened()
+    wire = Wire(app)
+    wire.tell(wire.say(b"{" + b" " * 99, path=path)[:-50])
+    await asyncio.sleep(0.05)
+    wire.protocol.connection_lost(None)
+    async with asyncio.timeout(10):
+        while app.state.ganymede.in_flight:
+            await asyncio.sleep(0.001)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
