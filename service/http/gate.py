@@ -94,7 +94,7 @@ class Gate:
             await admit(scope, state)
             await self._answer(scope, _limited(receive, limit), exchange, limit)
         except ClientDisconnect:  # it went in the middle of its body: nobody is answered, and nothing failed
-            visit.status = visit.status or ClientClosedError.status
+            exchange.status = exchange.status or ClientClosedError.status
         except ServiceError as error:
             state.metrics.refused(error)
             await exchange.fail(error, scope, receive)

@@ -151,7 +151,8 @@ async def test_who_vanishes_in_the_middle_of_a_body_is_no_failure(
     """Counted as 499; no traceback in the log, which anybody could fill that way."""
     app = await opened()
     wire = Wire(app)
-    wire.tell(wire.say(b"{" + b" " * 99, path=path)[:-50])
+    kind = "image/png" if path == "/upsample" else "application/json; charset=utf-8"
+    wire.tell(wire.say(b"{" + b" " * 99, f"Content-Type: {kind}", path=path)[:-50])
     await asyncio.sleep(0.05)
     wire.protocol.connection_lost(None)
     async with asyncio.timeout(10):
