@@ -13,7 +13,7 @@ from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.mathematics.latents import Vector, draw
 from models.runtimes.base import Array, Runtime
-from models.runtimes.chain import pictures_of
+from models.runtimes.chain import BATCH, pictures_of
 from models.runtimes.onnx_runtime import OnnxRuntime
 from models.runtimes.projection import CancelledError, Progress, Projection, Search, decibels, project
 
@@ -80,7 +80,8 @@ class Differences:
     def _starts(self) -> Vector:
         seeds = [(self._search.seed + k) % (1 << 32) for k in range(self._search.candidates)]
         drawn = draw(self._manifest.latent, seeds)
-        errors = [self._error(self._pictures(row[None])) for row in drawn]
+        groups = (self._pictures(drawn[k : k + BATCH]) for k in range(0, len(drawn), BATCH))
+        errors = [self._error(picture[None]) for group in groups for picture in group]
         return drawn[np.argsort(errors, kind="stable")[: min(STARTS, self._search.restarts)]]
 
     def _descend(self, vector: Vector) -> None:

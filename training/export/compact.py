@@ -37,12 +37,11 @@ def compact(folder: Path, precision: Precision = "float32") -> Compacted:
     """Replaces the bundle in `folder`; the same bundle and precision give the same bytes.
 
     Preview, card, directions, provenance and scores stay; `export_checks` says how far each graph is from the old one.
-    Raises ExportError, and changes nothing, when the bundle has no weights file, is compact already, or when float32
-    weights give other pictures.
+    Raises ExportError, and changes nothing, when the bundle has no weights file, is compact already (from float32 weights it
+    may be rounded later), or when float32 weights give other pictures.
     """
     old = read_bundle(folder)
-    if WEIGHTS not in old.manifest.files or old.manifest.weights is not None:
-        raise ExportError(f"'{old.name}' has no {WEIGHTS}, or its graphs read from it already")
+    _refuse_finished(old, precision)
     staging = staging_folder(folder)
     try:
         new = _written(old, staging, precision)
@@ -55,6 +54,14 @@ def compact(folder: Path, precision: Precision = "float32") -> Compacted:
         return Compacted(publish(staging, folder), before, after, found.pixel_steps, found.judgement)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _refuse_finished(old: Bundle, precision: Precision) -> None:
+    if WEIGHTS not in old.manifest.files:
+        raise ExportError(f"'{old.name}' has no {WEIGHTS}")
+    stored, scripts = old.manifest.weights, any(files.torchscript for files in old.manifest.graphs)
+    if stored and (stored.precision != "float32" or (precision == "float32" and not scripts)):
+        raise ExportError(f"'{old.name}' is compact already, with {stored.precision} weights")
 
 
 def size_of(bundle: Bundle) -> int:

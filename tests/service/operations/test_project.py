@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from models.errors import RuntimeUnavailableError
-from service.operations import project as operation
+from models.runtimes import projection_by_differences
 
 JSON = {"accept": "application/json", "prefer": "wait=120"}
 PNG = {"accept": "image/png"}
@@ -101,13 +101,21 @@ async def test_bad_uploads(client: httpx.AsyncClient) -> None:
     assert {row["pointer"] for row in wrong.json()["errors"]} == {"/steps", "/stepz"}
 
 
-async def test_without_torch_it_is_501(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A serving installation without torch says which extra to install."""
+@pytest.mark.parametrize("longest", [1024, 4])
+async def test_without_torch_it_goes_by_differences(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, longest: int
+) -> None:
+    """A serving installation without torch finds latents too; for very long ones it says which extra to install."""
 
     def absent(*_: object, **__: object) -> None:
         raise RuntimeUnavailableError("torch is not installed; install ganymede[train]")
 
-    monkeypatch.setattr(operation, "project", absent)
-    files = {"image": ("x.png", png(np.zeros((8, 8, 3), np.uint8)))}
+    monkeypatch.setattr(projection_by_differences, "project", absent)
+    monkeypatch.setattr(projection_by_differences, "LARGEST_LATENT", longest)
+    files = {"image": ("x.png", png(await sample(client, {"seed": 100_004})))}
     answer = await client.post("/project", files=files, data=QUICK, headers=JSON)
-    assert (answer.status_code, "ganymede[train]" in answer.json()["detail"]) == (501, True)
+    if longest == 4:
+        assert (answer.status_code, "ganymede[train]" in answer.json()["detail"]) == (501, True)
+        return
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["distance"]["psnr_db"] >= 30
