@@ -68,6 +68,7 @@ def furnish(folder: Path, settings: dict[str, str]) -> str:
     run("sample", "-m", "tiny", "-n", "4", "--seed", "7", "-o", "faces.png")
     run("latents", "save", "woman_1", "--seed", "1", "-m", "tiny")
     run("latents", "export", "all.ndjson")
+    run("latents", "delete", "woman_1")  # an example saves it
     run("keys", "add", "bob", "--file", "keys.toml")
     later = {"prefer": "respond-async, wait=60", "accept": "application/json"}
     httpx.post(f"{settings['GANYMEDE_URL']}/sample", json={"model": "tiny", "n": 3}, headers=later, timeout=90)
