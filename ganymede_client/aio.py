@@ -198,6 +198,10 @@ class AsyncClient:
         """GET /models/{name}/preview.png: the sheet that was drawn at export."""
         return await self.run(calls.raw(f"/models/{name}/preview.png", "*/*"))
 
+    async def set_default(self, name: str, digest: str) -> dict[str, Any]:
+        """PUT /models/{name}/default: which version the name alone stands for from now on (scope admin)."""
+        return await self.run(calls.change("PUT", f"/models/{name}/default", {"digest": digest}))
+
     async def image(self, model: str, seed: int, format: str = "png", **query: Any) -> bytes:
         """GET /images/{model}/{file}: label, truncation, scale; format is png, webp, jpeg or npy."""
         return await self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **query))

@@ -137,7 +137,7 @@ def raw(path: str, accept: str, **params: Any) -> Call[bytes]:
 
 
 def change(method: str, path: str, body: Any = None) -> Call[dict[str, Any]]:
-    """PATCH, POST or DELETE with a JSON answer, or none."""
+    """PATCH, PUT, POST or DELETE with a JSON answer, or none."""
     return Call(method, path, lambda r: document(r) if r.content else {}, json=body)
 
 

@@ -195,6 +195,10 @@ class Client:
         """GET /models/{name}/preview.png: the sheet that was drawn at export."""
         return self.run(calls.raw(f"/models/{name}/preview.png", "*/*"))
 
+    def set_default(self, name: str, digest: str) -> dict[str, Any]:
+        """PUT /models/{name}/default: which version the name alone stands for from now on (scope admin)."""
+        return self.run(calls.change("PUT", f"/models/{name}/default", {"digest": digest}))
+
     def image(self, model: str, seed: int, format: str = "png", **query: Any) -> bytes:
         """GET /images/{model}/{file}: label, truncation, scale; format is png, webp, jpeg or npy."""
         return self.run(calls.raw(f"/images/{model}/{seed}.{format}", "*/*", **query))

@@ -28,7 +28,7 @@ def _quietly(callback: Callable[..., Any]) -> Callable[..., Any]:
         be_quiet(quiet)
         return callback(*args, **options)
 
-    plain = inspect.signature(callback)
+    plain = inspect.signature(callback, eval_str=True)  # typer reads options from the annotations, not from their text
     own = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
     command.__signature__ = plain.replace(parameters=[*plain.parameters.values(), own])  # type: ignore[attr-defined]
     command.__annotations__ = {**get_type_hints(callback, include_extras=True), "quiet": Quiet}

@@ -39,7 +39,8 @@ async def test_pictures_are_at_hand(client_with: ClientFactory) -> None:
         assert np.array_equal(again[0].array, pictures[2].array)
         assert "image/png" in pictures._repr_mimebundle_()
         assert (await ganymede.image("tiny", 9))[:4] == b"\x89PNG"
-        assert (await ganymede.models())["data"]
+        row = next(row for row in (await ganymede.models())["data"] if row["name"] == "tiny")
+        assert (await ganymede.set_default("tiny", row["digest"]))["is_default"]
 
 
 async def test_latents_through_the_client(client_with: ClientFactory) -> None:
