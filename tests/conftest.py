@@ -20,6 +20,8 @@ from service.settings import Settings
 from tests.bundles import LABELS, make_tiny, make_tiny_pyramid
 from tests.standing_alone import ROOT as ROOT
 from tests.standing_alone import Watch
+from tests.stores import s3 as s3  # one store for all who ask: its buckets are the process's
+from tests.stores import web as web
 
 WATCH = Watch()
 WATCH.start()

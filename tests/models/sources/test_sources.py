@@ -11,7 +11,7 @@ import pytest
 
 from models.bundle import Bundle, read_bundle
 from models.sources import Sources
-from tests.models.sources.conftest import BUCKET
+from tests.stores import BUCKET
 
 
 def zipped(folder: Path, target: Path, inside: str = "") -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from service.operations import sets
 from tests.conftest import ClientFactory
-from tests.models.sources.conftest import BUCKET, s3  # noqa: F401
+from tests.stores import BUCKET
 
 NPY, NPZ, ZIP = ({"accept": f"application/{kind}"} for kind in ("x-npy", "x-npz", "zip"))
 SMALL = {"max_pictures": 20, "async_pictures": 10}
@@ -84,7 +84,7 @@ async def test_a_set_is_what_single_answers_are(client_with: ClientFactory, tmp_
         assert (await client.get(url)).headers["content-type"] == "application/zip"
 
 
-async def test_an_object_store(client_with: ClientFactory, s3: Any) -> None:  # noqa: F811
+async def test_an_object_store(client_with: ClientFactory, s3: Any) -> None:
     """GANYMEDE_RESULTS names a bucket: the same set from there; a removed part is 410."""
     async with client_with(**SMALL, results=f"s3://{BUCKET}/results") as client:
         job = await ordered(client)

@@ -10,7 +10,6 @@ from typing import Any
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 BUCKET = "bundles"
 ACCESS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -19,6 +18,8 @@ ACCESS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEF
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Any]:
     """A file system over a bucket of a local S3 server; everybody in this process finds it by its environment."""
+    from moto.server import ThreadedMotoServer  # takes a second to import, and few tests ask for it
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     address = "http://{}:{}".format(*server.get_host_and_port())
