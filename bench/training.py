@@ -21,7 +21,7 @@ from training.algorithms.projected import Projected
 from training.compute.precision import with_hardware
 from training.compute.randomness import StepRandom
 from training.data.dataset import Sampler, load_dataset
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 
 Step = Callable[[int], object]
 

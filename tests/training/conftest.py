@@ -8,7 +8,7 @@ import torch
 
 from tests.training.pictures import make_pictures, tiny_overrides
 from training.data.dataset import load_dataset
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.run import run_folder
 from training.run.loop import Trainer
 

@@ -31,7 +31,7 @@ from training.compute import precision
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from training.methods import ema, losses
 from training.methods.augment import augment
 from training.networks.dcgan import Judgement
 from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual, free_weight
-from training.recipes.tables import Recipe, SgdTable
+from training.recipes.recipe import Recipe
+from training.recipes.tables import SgdTable
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from training.classifiers.classifier import train_classifier as fit
 from training.cli.console import explained
 from training.data.dataset import load_dataset
 from training.export.rescore import rescore
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 
 app = typer.Typer(no_args_is_help=True, help="Train a classifier on real pictures and let it judge samples.")
 

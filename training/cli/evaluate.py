@@ -21,7 +21,7 @@ from training.evaluate.suite import Plan, append, gather, neighbour_sheet
 from training.evaluate.suite import evaluate as scores_of
 from training.export.bundle import export_run
 from training.export.rescore import rescore
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run.run_folder import RunFolder
 

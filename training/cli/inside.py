@@ -21,7 +21,7 @@ from training.inside import forget as forgetting
 from training.inside import guided as looking
 from training.inside import representation
 from training.inside.shipped import networks
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import samples
 

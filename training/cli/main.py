@@ -24,8 +24,9 @@ from training.evaluate.watch import Lite2Watch
 from training.export.bundle import export_run, open_run
 from training.export.preview import write_preview
 from training.export.sharing import precision_of
-from training.recipes.recipe import names, resolve, to_toml
-from training.recipes.tables import DataTable, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.resolve import names, resolve, to_toml
+from training.recipes.tables import DataTable
 from training.run import run_folder, samples
 from training.run.begin_from import begin_from
 from training.run.loop import Trainer

@@ -8,7 +8,7 @@ import time
 import torch
 
 from training.errors import RecipeError
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 
 
 def resolve_device(wish: str) -> torch.device:

@@ -16,7 +16,7 @@ from training.data.dataset import Dataset
 from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
 from training.evidence import quick
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.run import samples
 
 COUNT = 2000

@@ -20,8 +20,9 @@ from training.data.dataset import Dataset, Sampler, load_dataset
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import from_classifier
 from training.export.preview import draw_pictures
-from training.recipes.recipe import resolve
-from training.recipes.tables import DataTable, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.resolve import resolve
+from training.recipes.tables import DataTable
 from training.run import samples
 
 DATA = "../shared/data/cifar10"

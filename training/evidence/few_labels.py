@@ -10,8 +10,8 @@ from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
 from training.evidence import quick
-from training.recipes.recipe import resolve
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.resolve import resolve
 
 ROWS = (
     ("mnist-ssl", 100), ("mnist-ssl", 20), ("mnist-ssl", 50), ("mnist-ssl", 200), ("fashion-ssl", 100),

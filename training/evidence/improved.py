@@ -30,7 +30,7 @@ from training.export.rescore import rescore
 from training.inside import guided
 from training.inside.forget import before_and_after, forget, shown_by
 from training.inside.shipped import networks
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import samples
 

@@ -22,7 +22,7 @@ from training.evaluate.lite2_scores import COUNT, Reference, lite2_scores, refer
 from training.evaluate.material import Material, Plan, draw, gather
 from training.evidence.facts import Fact, Facts
 from training.evidence.pictures_page import write_page
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 
 PAGE = Path("docs/evidence/pictures.md")

@@ -18,7 +18,7 @@ from training.evidence import quick
 from training.inside import representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator
-from training.recipes.recipe import from_tree, resolve
+from training.recipes.resolve import from_tree, resolve
 from training.recipes.tables import DataTable
 
 FEW = 1000

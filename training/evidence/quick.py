@@ -6,7 +6,7 @@ from training import algorithms
 from training.algorithms.base import Algorithm, Setting
 from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 
 
 def train(recipe: Recipe, data: Dataset) -> Algorithm:

@@ -34,7 +34,7 @@ from training.export.graphs import Graph, JudgeGraph, level_graph, write_graph
 from training.export.preview import draw_pictures, preview_order, write_preview
 from training.export.provenance import Trained, provenance
 from training.export.sharing import DISCRIMINATOR, WEIGHTS, Precision, is_half, round_network, share_weights
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
 

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from models.manifest import Provenance
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

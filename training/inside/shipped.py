@@ -14,7 +14,7 @@ from training.algorithms.two_player import Critic
 from training.data.batch import DataSpec
 from training.errors import EvaluationError
 from training.networks.dcgan import DcganDiscriminator, DcganGenerator
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 
 WEIGHTS = "weights.safetensors"
 

@@ -1,132 +1,101 @@
-"""Resolves a recipe: TOML in, `extends` followed, `key=value` overrides checked, one complete Recipe out."""
+"""A complete recipe: every table, and what must hold between them."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from pydantic import model_validator
 
-from pydantic import BaseModel, ValidationError
-
-from training.errors import RecipeError
-from training.recipes.tables import Recipe
-
-SHIPPED = Path(__file__).parent
-
-
-def resolve(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of that name (shipped) or path, with `extends` followed and overrides applied."""
-    tree = _read_chain(find(name_or_path))
-    for override in overrides:
-        _apply(tree, override)
-    return from_tree(tree)
-
-
-def find(name_or_path: str) -> Path:
-    """Path of a recipe file; RecipeError lists the shipped ones when there is none."""
-    path = Path(name_or_path)
-    if path.suffix == ".toml" and path.is_file():
-        return path
-    shipped = SHIPPED / f"{name_or_path}.toml"
-    if shipped.is_file():
-        return shipped
-    raise RecipeError(f"no recipe '{name_or_path}'; shipped ones: {', '.join(names())}")
+from training.recipes.sizes import SQUARES_ONLY, refusal, works
+from training.recipes.tables import (
+    AugmentTable,
+    DataTable,
+    DiscriminatorTable,
+    EmaTable,
+    GeneratorTable,
+    LatentTable,
+    LossTable,
+    MlpTable,
+    PlayersTable,
+    PyramidTable,
+    RunTable,
+    SemiSupervisedTable,
+    Table,
+    TechniqueTable,
+)
+from training.recipes.techniques import unknown_to
 
 
-def names() -> list[str]:
-    """Names of the shipped recipes."""
-    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+class Recipe(Table):
+    """One training wish, complete: what `recipe.toml` in the run folder holds."""
 
+    name: str
+    algorithm: str = "dcgan"
+    description: str = ""
+    data: DataTable = DataTable()
+    latent: LatentTable = LatentTable()
+    generator: GeneratorTable = GeneratorTable()
+    discriminator: DiscriminatorTable = DiscriminatorTable()
+    mlp: MlpTable = MlpTable()
+    technique: TechniqueTable = TechniqueTable()
+    semi_supervised: SemiSupervisedTable = SemiSupervisedTable()
+    loss: LossTable = LossTable()
+    optimizer: PlayersTable = PlayersTable()
+    augment: AugmentTable = AugmentTable()
+    ema: EmaTable = EmaTable()
+    pyramid: PyramidTable = PyramidTable()
+    run: RunTable = RunTable()
 
-def from_tree(tree: Mapping[str, Any]) -> Recipe:
-    """Validates a nested mapping; every wrong key is named together with the nearest known one."""
-    try:
-        return Recipe.model_validate(tree)
-    except ValidationError as error:
-        lines = [_explain(list(item["loc"]), item["type"], item["msg"]) for item in error.errors()]
-        raise RecipeError("\n".join(lines)) from error
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Recipe:
+        height, width = self.data.sides
+        if self.algorithm == "dcgan" and not works(self.data.sides):
+            raise ValueError(refusal(self.data.sides))
+        if self.algorithm == "projected" and height not in SQUARES_ONLY:
+            raise ValueError(f"data.size must be one of {', '.join(map(str, SQUARES_ONLY))}")
+        if height != width and (self.algorithm not in ("dcgan", "gan") or self.data.cutouts):
+            raise ValueError(f"{self.algorithm} and cut-outs take square pictures; dcgan and gan take {height}x{width}")
+        if self.algorithm == "lapgan" and (len(self.pyramid.sizes) < 2 or self.pyramid.sizes[-1] != self.data.size):
+            raise ValueError("pyramid.sizes must hold at least two sizes and end with data.size")
+        if self.data.cutouts and self.data.labels != "none":
+            raise ValueError("cut-outs carry no labels: set data.labels = 'none'")
+        return self
 
+    @model_validator(mode="after")
+    def _techniques_are_heard(self) -> Recipe:
+        for technique in unknown_to(self):
+            known = ", ".join(technique.algorithms)
+            raise ValueError(f"{technique.key} ({technique.name}) works in {known}, not in {self.algorithm}")
+        return self
 
-def to_toml(recipe: Recipe) -> str:
-    """The complete recipe as TOML, every default spelt out."""
-    return "\n".join(_toml_lines(recipe.model_dump(mode="json"), ())) + "\n"
+    @model_validator(mode="after")
+    def _later_parts_are_heard(self) -> Recipe:
+        """What came after 2016 is refused, too, where nobody would hear of it."""
+        pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.judge == "projected"
+        deaf = {
+            "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
+            "augment.adaptive": self.augment.adaptive and not pairs,
+            "generator.build": self.generator.build != "dcgan"
+            and self.algorithm not in ("dcgan", "projected")
+            and self.pyramid.base != "modern",
+            "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
+        }
+        for key in (name for name, unheard in deaf.items() if unheard):
+            raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")
+        return self
 
+    @model_validator(mode="after")
+    def _labels_for_semi_supervised(self) -> Recipe:
+        if self.data.labelled and self.data.labels == "none":
+            raise ValueError("data.labelled keeps some labels: set data.labels")
+        if (self.algorithm == "improved_gan") != bool(self.data.labelled):
+            raise ValueError("algorithm improved_gan and data.labelled belong together")
+        if self.technique.feature_matching != "none" and self.loss.auxiliary:
+            raise ValueError("technique.feature_matching replaces the generator's cost; set loss.auxiliary=0")
+        return self
 
-def known_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
-    """All dotted keys a recipe may hold."""
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from known_keys(inner, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
-def _read_chain(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    if path in seen:
-        raise RecipeError(f"recipes extend each other in a circle: {' -> '.join(p.stem for p in (*seen, path))}")
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path.name} is not TOML: {error}") from error
-    parent = tree.pop("extends", None)
-    tree.setdefault("name", path.stem)
-    return tree if parent is None else _merge(_read_chain(find(parent), (*seen, path)), tree)
-
-
-def _merge(base: dict[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        both_tables = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both_tables else value
-    return merged
-
-
-def _apply(tree: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    if not equals:
-        raise RecipeError(f"'{override}' is not of the form key=value")
-    if key not in set(known_keys()):
-        raise RecipeError(f"unknown key '{key}'{_nearest(key)}")
-    *tables, leaf = key.split(".")
-    for table in tables:
-        tree = tree.setdefault(table, {})
-    tree[leaf] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    """A TOML value; anything that is none is a plain string, so that quotes are optional."""
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _explain(location: list[int | str], kind: str, message: str) -> str:
-    key = ".".join(map(str, location))
-    if kind == "extra_forbidden":
-        return f"unknown key '{key}'{_nearest(key)}"
-    return f"{key}: {message}" if key else message
-
-
-def _nearest(key: str) -> str:
-    known = list(known_keys())
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    same_leaf = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-    guess = same_leaf[:1] or close
-    return f"; did you mean '{guess[0]}'?" if guess else ""
-
-
-def _toml_lines(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    if path:
-        yield f"\n[{'.'.join(path)}]"
-    for key, value in tree.items():
-        if not isinstance(value, dict):
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _toml_lines(value, (*path, key))
+    @model_validator(mode="after")
+    def _labels_where_needed(self) -> Recipe:
+        if self.loss.auxiliary and self.data.labels == "none":
+            raise ValueError("loss.auxiliary predicts labels: set data.labels")
+        if self.loss.kind != "nonsaturating" and self.loss.real_target != 1.0:
+            raise ValueError("loss.real_target (label smoothing) belongs to the nonsaturating loss")
+        return self

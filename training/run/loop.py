@@ -16,7 +16,7 @@ from training.algorithms.base import Setting
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 from training.run import checkpoint
 from training.run.progress import Progress, Silent
 from training.run.run_folder import RunFolder

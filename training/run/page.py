@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from training.methods.losses import needs_pairs
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 from training.run.run_folder import RunFolder
 
 TEMPLATE = Path(__file__).with_name("run.html")

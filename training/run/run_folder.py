@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import RunFolderError
-from training.recipes.recipe import resolve, to_toml
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.resolve import resolve, to_toml
 from training.run import checkpoint
 from training.run.scoring import read_best
 

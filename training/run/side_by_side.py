@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training.errors import RecipeError, RunFolderError
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from training.algorithms.base import Algorithm
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
 from training.run import checkpoint, samples, scoring
 from training.run.page import RunPage
 from training.run.progress import Progress

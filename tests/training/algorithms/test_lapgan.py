@@ -17,7 +17,7 @@ from training.data.batch import Batch, DataSpec
 from training.data.dataset import load_dataset
 from training.errors import RecipeError
 from training.networks.lapgan import ResidualLevel
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.recipes.tables import DataTable, SgdTable
 
 SMALL = [

@@ -13,7 +13,7 @@ from training.data.batch import Batch, DataSpec
 from training.data.dataset import Dataset, balanced_subset
 from training.errors import DataError, RecipeError
 from training.methods.adaptive import AdaptiveProbability
-from training.recipes.recipe import from_tree
+from training.recipes.resolve import from_tree
 from training.recipes.tables import AugmentTable
 
 RUN = {"batch": 8, "precision": "float32", "channels_last": False, "steps": 20}

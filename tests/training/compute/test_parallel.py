@@ -17,7 +17,7 @@ from training.compute import parallel
 from training.run import run_folder
 from training.data.dataset import load_dataset
 from training.run.loop import Trainer
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 
 torch.set_num_threads(1)
 out, *overrides = sys.argv[1:]

@@ -25,7 +25,7 @@ from training.errors import ExportError
 from training.export import bundle as exporting
 from training.export.bundle import export_run, open_run
 from training.export.rescore import rescore
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.run import run_folder
 from training.run.loop import Trainer
 from training.run.run_folder import RunFolder

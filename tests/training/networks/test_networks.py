@@ -7,7 +7,7 @@ from torch import nn
 from training.networks.dcgan import DcganDiscriminator, DcganGenerator, stage_widths
 from training.networks.layers import NORMS, fold_batch_norms, make_norm
 from training.networks.lenet import LeNet
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.recipes.sizes import Sides, base_of, refusal, sides_of, works
 from training.recipes.tables import DiscriminatorTable, GeneratorTable
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import ROOT
 from training.errors import RecipeError
-from training.recipes.recipe import resolve
+from training.recipes.resolve import resolve
 from training.recipes.techniques import TECHNIQUES, Technique
 
 RECIPES = {"dcgan": "dcgan-modern", "gan": "mnist-gan-logistic", "improved_gan": "mnist-ssl", "lapgan": "lapgan-modern"}

@@ -8,8 +8,8 @@ from PIL import Image
 
 from training.data.dataset import load_dataset
 from training.errors import RecipeError, RunFolderError
-from training.recipes.recipe import resolve
-from training.recipes.tables import Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.resolve import resolve
 from training.run import run_folder
 from training.run.loop import Trainer
 from training.run.run_folder import RunFolder

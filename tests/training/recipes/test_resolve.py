@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.errors import RecipeError
-from training.recipes.recipe import from_tree, known_keys, names, resolve, to_toml
+from training.recipes.resolve import from_tree, known_keys, names, resolve, to_toml
 
 
 @pytest.mark.parametrize("name", names())
