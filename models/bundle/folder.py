@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from models.bundle.graph_file import ExternalTensor, external_tensors
 from models.errors import BundleError, ChecksumError, ManifestError, UnsafePathError
-from models.graph_file import ExternalTensor, external_tensors
 from models.manifest import FileRecord, Manifest, digest_of, manifest_to_bytes, parse_manifest
 
 MANIFEST_NAME = "manifest.json"
