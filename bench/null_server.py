@@ -6,7 +6,7 @@ import numpy as np
 
 from models import runtimes
 from models.bundle import Bundle
-from models.runtimes.base import Array, Judgement
+from models.runtimes.base import Array, DiscriminatorOutput
 from service.cli.main import app
 
 
@@ -25,9 +25,9 @@ class NullRuntime:
         count = len(next(x for x in (noise, previous) if x is not None))
         return np.broadcast_to(self._picture, (count, *self._picture.shape[1:]))
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
         """Zeros."""
-        return Judgement(np.zeros((len(images), 1), np.float32), np.zeros((len(images), 1), np.float32))
+        return DiscriminatorOutput(np.zeros((len(images), 1), np.float32), np.zeros((len(images), 1), np.float32))
 
     def close(self) -> None:
         """Nothing is held."""

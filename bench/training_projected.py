@@ -44,10 +44,11 @@ class ProjectedExample:
     def __init__(self, ours: Projected, batches: Callable[[int], Tensor]) -> None:
         self.recipe, self.batches = ours.recipe, batches
         plain = (
-            copy.deepcopy(part).to(memory_format=torch.contiguous_format) for part in (ours.generator, ours.judge.heads)
+            copy.deepcopy(part).to(memory_format=torch.contiguous_format)
+            for part in (ours.generator, ours.feature_discriminator.heads)
         )
         self.g, self.d = (part.requires_grad_(True) for part in plain)
-        self.features = copy.deepcopy(ours.judge.features).to(memory_format=torch.contiguous_format)
+        self.features = copy.deepcopy(ours.feature_discriminator.features).to(memory_format=torch.contiguous_format)
         self.features.network = PublishedNetwork()  # the same random mixing behind it
         self.opt_g = torch.optim.Adam(self.g.parameters(), 2e-4, (0.0, 0.99))
         self.opt_d = torch.optim.Adam(self.d.parameters(), 2e-4, (0.0, 0.99))

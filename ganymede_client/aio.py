@@ -125,13 +125,13 @@ class AsyncClient:
         """POST /project: the latent whose picture is nearest; slow, so prefer `submit`."""
         return await self.run(calls.picture("/project", image, request))
 
-    async def classify(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
+    async def classify(self, image: bytes, **request: Unpack[options.Classify]) -> dict[str, Any]:
         """POST /classify: label probabilities and p(real)."""
-        return await self.run(calls.judge("/classify", image, request))
+        return await self.run(calls.classify("/classify", image, request))
 
-    async def features(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
+    async def features(self, image: bytes, **request: Unpack[options.Classify]) -> dict[str, Any]:
         """POST /features: the discriminator's features."""
-        return await self.run(calls.judge("/features", image, request))
+        return await self.run(calls.classify("/features", image, request))
 
     async def save_latent(
         self, name: str, source: Mapping[str, Any], **request: Unpack[options.Save]

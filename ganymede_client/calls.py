@@ -113,7 +113,7 @@ def picture(path: str, image: bytes, options: Mapping[str, Any]) -> Call[Picture
     return Call("POST", path, _pictures, params=_query(params), headers=headers, content=image)
 
 
-def judge(path: str, image: bytes, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
+def classify(path: str, image: bytes, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
     """POST of a picture that gives numbers: /classify, /features."""
     headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
     return Call("POST", path, document, params=_query(_body(options)), headers=headers, content=image)

@@ -124,13 +124,13 @@ class Client:
         """POST /project: the latent whose picture is nearest; slow, so prefer `submit`."""
         return self.run(calls.picture("/project", image, request))
 
-    def classify(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
+    def classify(self, image: bytes, **request: Unpack[options.Classify]) -> dict[str, Any]:
         """POST /classify: label probabilities and p(real)."""
-        return self.run(calls.judge("/classify", image, request))
+        return self.run(calls.classify("/classify", image, request))
 
-    def features(self, image: bytes, **request: Unpack[options.Judge]) -> dict[str, Any]:
+    def features(self, image: bytes, **request: Unpack[options.Classify]) -> dict[str, Any]:
         """POST /features: the discriminator's features."""
-        return self.run(calls.judge("/features", image, request))
+        return self.run(calls.classify("/features", image, request))
 
     def save_latent(self, name: str, source: Mapping[str, Any], **request: Unpack[options.Save]) -> dict[str, Any]:
         """POST /latents: source is {"seed": 7}, {"values": […]}, {"expression": "…"} or {"image": …}."""

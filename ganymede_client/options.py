@@ -92,7 +92,7 @@ class Redo(Delivery, total=False):
     source: bytes | None
 
 
-class Judge(TypedDict, total=False):
+class Classify(TypedDict, total=False):
     """POST /classify and /features, besides the picture."""
 
     model: str | None

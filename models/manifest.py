@@ -114,7 +114,7 @@ class Upsampling(Part):
 
 
 class Discriminator(Part):
-    """The exported judge: `(image[, label]) -> logits, features`; image float32 [n, c, h, w] in -1..1.
+    """The exported discriminator: `(image[, label]) -> logits, features`; image float32 [n, c, h, w] in -1..1.
 
     `real`: one logit, sigmoid gives p(real). `classes`: K logits of a K+1 classifier with l_{K+1} = 0;
     softmax gives class probabilities and p(real) = Z / (Z + 1), Z = sum exp l (Improved Techniques, section 5).
@@ -206,8 +206,8 @@ class Manifest(Part):
     @property
     def graphs(self) -> tuple[Files, ...]:
         """The files of every level, and of the discriminator where there is one."""
-        judge = (self.discriminator.files,) if self.discriminator else ()
-        return (*(level.files for level in self.levels), *judge)
+        discriminator = (self.discriminator.files,) if self.discriminator else ()
+        return (*(level.files for level in self.levels), *discriminator)
 
     @property
     def samples(self) -> bool:

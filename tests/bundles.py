@@ -58,7 +58,7 @@ class TinyLevel(nn.Module):
         return low + 0.2 * self.residual(torch.cat([low, noise], 1))
 
 
-class TinyJudge(nn.Module):
+class TinyDiscriminator(nn.Module):
     """A picture to one logit and 8 features."""
 
     def __init__(self, channels: int = 3) -> None:
@@ -113,9 +113,11 @@ def make_tiny(folder: Path, name: str = "tiny", labels: tuple[str, ...] | None =
     stage = staging_folder(folder / name)
     inputs = {"noise": torch.randn(2, 8)} | ({"label": torch.eye(len(labels))[:2]} if labels else {})
     files = export_graph(TinyGenerator(len(labels or ())), inputs, ["picture"], stage / "level-0")
-    judge = export_graph(TinyJudge(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "judge")
+    graph = export_graph(
+        TinyDiscriminator(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "discriminator"
+    )
     level = {"previous": None, "output": [16, 16], "label": labels is not None, "files": files}
-    discriminator = {"kind": "real", "feature_size": 8, "files": judge}
+    discriminator = {"kind": "real", "feature_size": 8, "files": graph}
     cuts = [{"name": "z", "shape": [8]}]
     (stage / "README.md").write_text(f"---\nname: {name}\n---\n# {name}\n\nRandom weights.\n")
     write_manifest(stage, fields(name, 16, cuts, [level], labels=labels, discriminator=discriminator))
@@ -132,8 +134,8 @@ def make_shaped(folder: Path, name: str, height: int, width: int, channels: int)
     own: dict[str, object] = {"image": {"width": width, "height": height, "channels": channels}}
     if channels == 4:
         picture = {"image": torch.randn(2, channels, height, width)}
-        judge = export_graph(TinyJudge(channels), picture, ["logits", "features"], stage / "judge")
-        own["discriminator"] = {"kind": "real", "feature_size": 8, "files": judge}
+        graph = export_graph(TinyDiscriminator(channels), picture, ["logits", "features"], stage / "discriminator")
+        own["discriminator"] = {"kind": "real", "feature_size": 8, "files": graph}
     write_manifest(stage, fields(name, width, [{"name": "z", "shape": [8]}], [level]) | own)
     return publish(stage, folder / name)
 

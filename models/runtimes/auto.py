@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from models.bundle import Bundle
-from models.runtimes.base import Array, Judgement, Runtime
+from models.runtimes.base import Array, DiscriminatorOutput, Runtime
 from models.runtimes.candidates import CANDIDATES, REFERENCE, Candidate
 from models.runtimes.choice import KIND, Choice, choice_of
 from models.runtimes.invariance import probe_inputs
@@ -30,9 +30,9 @@ class ComposedRuntime:
         """See `Runtime.run_level`."""
         return self._levels[level].run_level(level, previous, noise, label)
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        """See `Runtime.judge`."""
-        return self._reference.judge(images, label)
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        """See `Runtime.discriminate`."""
+        return self._reference.discriminate(images, label)
 
     def close(self) -> None:
         """Close them all."""

@@ -14,7 +14,7 @@ CACHED_VALUES = 1 << 18
 
 
 @dataclass(frozen=True)
-class Judgement:
+class DiscriminatorOutput:
     """What a discriminator says of a batch: raw logits [n, 1 or K] and features [n, feature_size]."""
 
     logits: Array
@@ -30,7 +30,7 @@ class Runtime(Protocol):
     def run_level(self, level: int, previous: Array | None, noise: Array | None, label: Array | None) -> Array:
         """One level: previous [n, c, h, w] or None, noise [n, *cut], one-hot label [n, k] or None -> [n, c, H, W]."""
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
         """The discriminator on images float32 [n, c, h, w] in -1..1. Raises RuntimeUnavailableError without one."""
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.mathematics.pyramid import enlarge
-from models.runtimes.base import Array, Judgement
+from models.runtimes.base import Array, DiscriminatorOutput
 
 
 class FakeRuntime:
@@ -34,15 +34,15 @@ class FakeRuntime:
             squares[:, :, : max(1, height // 8)] = shade[:, None, None, None]
         return squares if previous is None else np.clip(enlarge(previous, height, width) + 0.1 * squares, -1, 1)
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        """See `Runtime.judge`."""
-        judge = self._manifest.discriminator
-        if judge is None:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        """See `Runtime.discriminate`."""
+        discriminator = self._manifest.discriminator
+        if discriminator is None:
             raise RuntimeUnavailableError(f"{self._manifest.name} has no discriminator")
         means = images.reshape(len(images), -1).mean(1, keepdims=True)
-        ramp = np.arange(1, judge.feature_size + 1, dtype=np.float32)
-        classes = np.arange(1, len(judge.classes or ("",)) + 1, dtype=np.float32)
-        return Judgement(np.sin(means * classes), np.cos(means * ramp))
+        ramp = np.arange(1, discriminator.feature_size + 1, dtype=np.float32)
+        classes = np.arange(1, len(discriminator.classes or ("",)) + 1, dtype=np.float32)
+        return DiscriminatorOutput(np.sin(means * classes), np.cos(means * ramp))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -7,7 +7,7 @@ import numpy as np
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.manifest import Files
-from models.runtimes.base import Array, Judgement
+from models.runtimes.base import Array, DiscriminatorOutput
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -39,14 +39,14 @@ class OnnxRuntime:
         session = self._session(self._bundle.manifest.levels[level].files)
         return np.asarray(session.run(None, {k: v for k, v in feed.items() if v is not None})[0], np.float32)
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        """See `Runtime.judge`."""
-        judge = self._bundle.manifest.discriminator
-        if judge is None:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        """See `Runtime.discriminate`."""
+        discriminator = self._bundle.manifest.discriminator
+        if discriminator is None:
             raise RuntimeUnavailableError(f"{self._bundle.name} has no discriminator")
         feed = {"image": images} if label is None else {"image": images, "label": label}
-        logits, features = self._session(judge.files).run(["logits", "features"], feed)
-        return Judgement(np.asarray(logits, np.float32), np.asarray(features, np.float32))
+        logits, features = self._session(discriminator.files).run(["logits", "features"], feed)
+        return DiscriminatorOutput(np.asarray(logits, np.float32), np.asarray(features, np.float32))
 
     def close(self) -> None:
         """Drop every session."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
-from models.runtimes.base import Array, Judgement
+from models.runtimes.base import Array, DiscriminatorOutput
 
 Precision = Literal["f32", "bf16"]
 KEPT_KERNELS = "128"
@@ -67,16 +67,16 @@ class OpenVinoRuntime:
             picture += part
         return picture
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        """See `Runtime.judge`; always in float32."""
-        judge = self._bundle.manifest.discriminator
-        if judge is None:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        """See `Runtime.discriminate`; always in float32."""
+        discriminator = self._bundle.manifest.discriminator
+        if discriminator is None:
             raise RuntimeUnavailableError(f"{self._bundle.name} has no discriminator")
-        if judge.files.onnx not in self._graphs:
-            self._graphs[judge.files.onnx] = self._open(judge.files.onnx, "f32")
-        (graph,) = self._graphs[judge.files.onnx]
+        if discriminator.files.onnx not in self._graphs:
+            self._graphs[discriminator.files.onnx] = self._open(discriminator.files.onnx, "f32")
+        (graph,) = self._graphs[discriminator.files.onnx]
         answer = _infer(graph, {"image": images, "label": label})
-        return Judgement(answer["logits"], answer["features"])
+        return DiscriminatorOutput(answer["logits"], answer["features"])
 
     def close(self) -> None:
         """Drop every compiled graph."""

@@ -242,11 +242,11 @@ class Graph:
 
     def features(self, pictures: Any) -> Any:
         """The discriminator's features [n, f]; None for a bundle without a discriminator."""
-        judge = self._bundle.manifest.discriminator
-        if judge is None:
+        discriminator = self._bundle.manifest.discriminator
+        if discriminator is None:
             return None
-        inputs = [pictures, self._one_hot(len(pictures))] if judge.label else [pictures]
-        return self._runtime.module(judge.files)(*inputs)[1].flatten(1)
+        inputs = [pictures, self._one_hot(len(pictures))] if discriminator.label else [pictures]
+        return self._runtime.module(discriminator.files)(*inputs)[1].flatten(1)
 
     def _one_hot(self, count: int) -> Any:
         labels: Sequence[int | None] = [self._label] * count

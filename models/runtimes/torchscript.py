@@ -9,7 +9,7 @@ import numpy as np
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.manifest import Files
-from models.runtimes.base import Array, Judgement
+from models.runtimes.base import Array, DiscriminatorOutput
 from models.runtimes.graph_module import graph_module
 
 
@@ -45,13 +45,13 @@ class TorchScriptRuntime:
         module = self.module(self._bundle.manifest.levels[level].files)
         return self._call(module, [previous, noise, label])[0]
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        """See `Runtime.judge`."""
-        judge = self._bundle.manifest.discriminator
-        if judge is None:
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        """See `Runtime.discriminate`."""
+        discriminator = self._bundle.manifest.discriminator
+        if discriminator is None:
             raise RuntimeUnavailableError(f"{self._bundle.name} has no discriminator")
-        logits, features = self._call(self.module(judge.files), [images, label])
-        return Judgement(logits, features)
+        logits, features = self._call(self.module(discriminator.files), [images, label])
+        return DiscriminatorOutput(logits, features)
 
     def module(self, files: Files) -> Any:
         """The module of a graph in eval mode, parameters frozen; for gradients with respect to inputs.

@@ -15,7 +15,7 @@ from service.cli.quiet import add_quiet
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 OTHERS = (
-    *("sample", "upsample", "pictures", "project", "redo", "info", "judge", "latents", "jobs", "login"),
+    *("sample", "upsample", "pictures", "project", "redo", "info", "classify", "latents", "jobs", "login"),
     *("admin", "imports", "doctor", "runtimes", "bench"),
 )
 COMPLETING = "_GANYMEDE_COMPLETE"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Job, calls
+from service.cli.classify import Fit
 from service.cli.folders import plan, run
-from service.cli.judge import Fit
 from service.cli.many import PICTURES, Item
 from service.cli.pictures import Format
 from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Model, Out, Recursive, Url, client

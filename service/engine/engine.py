@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from models.mathematics.latents import cut
-from models.runtimes.base import Array, Judgement, Pixels, one_hot, to_pixels
+from models.runtimes.base import Array, DiscriminatorOutput, Pixels, one_hot, to_pixels
 from service.engine.batcher import Ticket
 from service.engine.device_worker import DeviceWorker, LevelWork, Receiver
 from service.engine.model import FREE, Model
@@ -171,7 +171,7 @@ class Engine:
             padded=model.buckets[level] != FREE,
         )
 
-    async def discriminate(self, model: Model, images: Array, label: Array | None = None) -> Judgement:
+    async def discriminate(self, model: Model, images: Array, label: Array | None = None) -> DiscriminatorOutput:
         """The discriminator's answer for images [n, c, h, w] in -1..1, one picture a call: no other picture can matter."""
         runtime = model.runtime
         if runtime is None:
@@ -180,8 +180,12 @@ class Engine:
             self._discriminating
         ):  # runtimes are not thread-safe; the discriminator's session is used by this lock's holder only
             rows = [None if label is None else label[k : k + 1] for k in range(len(images))]
-            answers = [await asyncio.to_thread(runtime.judge, images[k : k + 1], rows[k]) for k in range(len(images))]
-        return Judgement(np.concatenate([a.logits for a in answers]), np.concatenate([a.features for a in answers]))
+            answers = [
+                await asyncio.to_thread(runtime.discriminate, images[k : k + 1], rows[k]) for k in range(len(images))
+            ]
+        return DiscriminatorOutput(
+            np.concatenate([a.logits for a in answers]), np.concatenate([a.features for a in answers])
+        )
 
     def close(self) -> None:
         """Stop the device's thread."""

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from models.manifest import Discriminator
-from models.runtimes.base import Array, Judgement, one_hot
+from models.runtimes.base import Array, DiscriminatorOutput, one_hot
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.operations.base import Attachments, Context
@@ -91,7 +91,7 @@ async def _discriminate(
     attachments: Attachments,
     model: Model,
     discriminator: Discriminator,
-) -> tuple[Judgement, float]:
+) -> tuple[DiscriminatorOutput, float]:
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
     picture: Array = await asyncio.to_thread(fitted, decoded, model, request.fit)
     picture = -picture if request.invert else picture

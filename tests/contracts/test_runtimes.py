@@ -63,12 +63,12 @@ def test_runtimes_agree(bundle_folder: Path, name: str, other: RuntimeKind) -> N
 
 
 @KINDS
-def test_judges(bundle_folder: Path, kind: RuntimeKind) -> None:
+def test_discriminators(bundle_folder: Path, kind: RuntimeKind) -> None:
     """The discriminator's logits and features of one picture are the same whoever stands beside it."""
     bundle = read_bundle(bundle_folder / "tiny")
     runtime = open_runtime(bundle, kind)
     images = pictures(runtime, bundle_folder / "tiny", [1, 2, 3])
-    together, alone = runtime.judge(images), runtime.judge(images[1:2])
+    together, alone = runtime.discriminate(images), runtime.discriminate(images[1:2])
     assert together.logits.shape == (3, 1)
     assert together.features.shape == (3, 8)
     assert np.allclose(together.features[1], alone.features[0], atol=1e-6)

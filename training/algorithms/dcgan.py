@@ -34,6 +34,6 @@ class Dcgan(TwoPlayer):
         super().__init__(setting, make_generator(setting), discriminator)
 
     def export_discriminator(self) -> nn.Module | None:
-        """Logit and features of a picture alone; a discriminator that needs the label as planes cannot judge one."""
+        """Logit and features of a picture alone; a discriminator that needs the label as planes cannot take one."""
         discriminator = cast(DcganDiscriminator, plain_copy(self.discriminator))
         return None if discriminator.label_planes else fold_batch_norms(self.critic(discriminator))

@@ -26,6 +26,6 @@ class Gan(TwoPlayer):
         super().__init__(setting, generator, discriminator)
 
     def export_discriminator(self) -> nn.Module | None:
-        """Logit and features of a picture; a conditional one cannot judge a picture without its label."""
+        """Logit and features of a picture; a conditional one cannot take a picture without its label."""
         discriminator = cast(MlpDiscriminator, plain_copy(self.discriminator))
         return None if discriminator.conditional else self.critic(discriminator)

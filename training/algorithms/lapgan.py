@@ -20,7 +20,7 @@ from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.methods.pyramid import Pyramid, enlarger
 from training.methods.standing import recompute_batch_norms
-from training.networks.dcgan import Judgement
+from training.networks.dcgan import DiscriminatorOutput
 from training.networks.efficientnet import pretrained_lite0
 from training.networks.lapgan import (
     ConvolutionalBaseGenerator,
@@ -120,7 +120,7 @@ class Lapgan(Algorithm):
         return [self._export(level) for level in self.levels]
 
     def export_discriminator(self) -> nn.Module | None:
-        """The finest level's judge of whole pictures, label hidden; none for a judge of patches or of pretrained features."""
+        """The finest level's discriminator, label hidden; none where it scores patches or pretrained features."""
         if self.recipe.pyramid.patches or self.features is not None:
             return None
         return FinestCritic(plain_copy(self.levels[-1].discriminator), len(self.data.classes))
@@ -167,10 +167,10 @@ class Lapgan(Algorithm):
             generator = ConvolutionalBaseGenerator(table, size, data.channels, latent.size, labels)
         if self.features is not None:
             return ProjectedLevel(self.setting, size, (latent.size,), generator, self.features, self._every(0))
-        judge = self._base_judge(size)
-        return TrainedLevel(self.setting, size, (latent.size,), generator, judge, self._every(0))
+        discriminator = self._base_discriminator(size)
+        return TrainedLevel(self.setting, size, (latent.size,), generator, discriminator, self._every(0))
 
-    def _base_judge(self, size: int) -> nn.Module:
+    def _base_discriminator(self, size: int) -> nn.Module:
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
         if table.base == "full":
             return FullDiscriminator(table, size, channels, labels)
@@ -180,15 +180,15 @@ class Lapgan(Algorithm):
         table, channels, labels = self.recipe.pyramid, self.data.channels, len(self.data.classes)
         size = self.sizes[index]
         residual_of = PlainResidual if table.residual == "plain" else SubpixelResidual
-        judge_of = PlainDiscriminator if table.discriminator == "plain" else StridedDiscriminator
+        discriminator_of = PlainDiscriminator if table.discriminator == "plain" else StridedDiscriminator
         enlarge = enlarger(table.operator, self.sizes[index - 1], size, channels)
         shape = table.model_copy(update=_shape_of(table, index - 1))
         generator = ResidualLevel(enlarge, residual_of(shape, size, channels, labels))
         every = self._every(index - self.any_size)
         if self.features is not None:
             return ProjectedLevel(self.setting, size, (1, size, size), generator, self.features, every)
-        judge = judge_of(table, size, channels, labels)
-        return TrainedLevel(self.setting, size, (1, size, size), generator, judge, every)
+        discriminator = discriminator_of(table, size, channels, labels)
+        return TrainedLevel(self.setting, size, (1, size, size), generator, discriminator, every)
 
     def _pretrained(self) -> ProjectedFeatures:
         """One frozen network for all levels."""
@@ -265,8 +265,8 @@ class FinestCritic(nn.Module):
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Picture [N, C, H, W] in [-1, 1] -> logit [N] and features [N, F]."""
         hidden = picture.new_zeros(picture.shape[0], self.labels) if self.labels else None
-        judgement: Judgement = self.discriminator(picture, hidden)
-        return judgement.logit, judgement.features
+        output: DiscriminatorOutput = self.discriminator(picture, hidden)
+        return output.logit, output.features
 
 
 def _shape_of(table: PyramidTable, residual: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from training.compute.precision import autocast
 from training.compute.randomness import StepRandom, stream_seed
 from training.methods import ema, losses
 from training.methods.augment import augment
-from training.networks.dcgan import Judgement
+from training.networks.dcgan import DiscriminatorOutput
 from training.networks.lapgan import ResidualLevel, StridedDiscriminator, SubpixelResidual, free_weight
 from training.recipes.recipe import Recipe
 from training.recipes.tables import SgdTable
@@ -135,19 +135,19 @@ class TrainedLevel:
     def _autocast(self) -> Any:
         return autocast(self.recipe.run.precision, self.setting.device)
 
-    def _judge(self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str) -> Tensor:
+    def _discriminate(self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str) -> Tensor:
         seen = augment(pictures, self.recipe.augment.policy, random, f"{self.size}.{purpose}")
         if self.recipe.run.channels_last:
             seen = seen.contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            judgement: Judgement = self.discriminator(seen, labels)
-        return judgement.logit.float()
+            output: DiscriminatorOutput = self.discriminator(seen, labels)
+        return output.logit.float()
 
     def _move_discriminator(self, batch: LevelBatch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
         table = self.recipe.loss
         self.discriminator.requires_grad_(True)
-        real_says = self._judge(batch.real, batch.labels, random, "augment.real")
-        fake_says = self._judge(fake.detach(), batch.labels, random, "augment.fake")
+        real_says = self._discriminate(batch.real, batch.labels, random, "augment.real")
+        fake_says = self._discriminate(fake.detach(), batch.labels, random, "augment.fake")
         loss = losses.DISCRIMINATOR_LOSSES[table.kind](real_says, fake_says, table.real_target)
         stats = {
             "discriminator_loss": loss.detach(),
@@ -162,12 +162,12 @@ class TrainedLevel:
 
     def _r1(self, batch: LevelBatch) -> Tensor:
         pictures = batch.real.detach().requires_grad_(True)
-        judgement: Judgement = self.discriminator(pictures, batch.labels)
-        return losses.zero_centred_penalty(judgement.logit, pictures)
+        output: DiscriminatorOutput = self.discriminator(pictures, batch.labels)
+        return losses.zero_centred_penalty(output.logit, pictures)
 
     def _move_generator(self, batch: LevelBatch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)  # its gradients would be computed for nothing
-        says = self._judge(fake, batch.labels, random, "augment.generator")
+        says = self._discriminate(fake, batch.labels, random, "augment.generator")
         cost = losses.generator_loss(self.recipe.loss.kind, says, self._pairs(batch, random))
         stats = {"generator_loss": cost.detach()}
         loss = self.recipe.pyramid.adversarial * cost
@@ -181,7 +181,7 @@ class TrainedLevel:
         if not losses.needs_pairs(self.recipe.loss.kind):
             return None
         with torch.no_grad():
-            return self._judge(batch.real, batch.labels, random, "augment.pairs")
+            return self._discriminate(batch.real, batch.labels, random, "augment.pairs")
 
     def _anchors(self, batch: LevelBatch, fake: Tensor) -> list[tuple[str, float, Tensor]]:
         """Costs that tie a residual level to what it was given: (name, weight, value) of those switched on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from training.algorithms.base import Setting
-from training.algorithms.feature_judge import FeatureJudge
+from training.algorithms.feature_discriminator import FeatureDiscriminator
 from training.algorithms.generators import make_generator
 from training.algorithms.two_player import TwoPlayer
 from training.compute.randomness import StepRandom
@@ -18,7 +18,7 @@ from training.networks.projected import Heads, ProjectedFeatures
 
 
 class Projected(TwoPlayer):
-    """A generator whose pictures heads on pretrained features judge; the judge is not exported."""
+    """A generator whose pictures heads on pretrained features score; the discriminator is not exported."""
 
     def __init__(self, setting: Setting) -> None:
         recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
@@ -26,7 +26,7 @@ class Projected(TwoPlayer):
         super().__init__(setting, make_generator(setting), heads)
         features = ProjectedFeatures(pretrained_lite0(), StepRandom(recipe.run.seed, 0).generator("projection"))
         self.prepare(features)
-        self.judge = FeatureJudge(setting, features, heads)
+        self.feature_discriminator = FeatureDiscriminator(setting, features, heads)
 
     def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
         """The heads `discriminator_steps` times, then the generator on the last look; see `Algorithm.step`."""
@@ -34,12 +34,12 @@ class Projected(TwoPlayer):
         stats: dict[str, Tensor] = {}
         for index, part in enumerate(batch.chunks(self.recipe.optimizer.discriminator_steps)):
             fake = self._generate(part, random, f"latents.{index}")
-            looks = self.judge.look(
+            looks = self.feature_discriminator.look(
                 part.pictures, fake, part.labels, random, f"augment.{index}", self.augment_probability
             )
-            loss, stats = self.judge.heads_cost(looks, random.step)
+            loss, stats = self.feature_discriminator.heads_cost(looks, random.step)
             self._descend(loss, self.discriminator_optimizer, self.discriminator)
-        cost = self.judge.generator_cost(looks)
+        cost = self.feature_discriminator.generator_cost(looks)
         self._descend(cost, self.generator_optimizer, self.generator)
         self._average(random.step)
         return stats | {"generator_loss": cost.detach()} | self._adapt(stats)

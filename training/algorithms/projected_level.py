@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from training.algorithms.base import Setting
-from training.algorithms.feature_judge import FeatureJudge
+from training.algorithms.feature_discriminator import FeatureDiscriminator
 from training.algorithms.lapgan_level import LevelBatch, TrainedLevel
 from training.compute.randomness import StepRandom, stream_seed
 from training.networks.lapgan import ResidualLevel
@@ -22,7 +22,7 @@ from training.networks.projected import Heads, ProjectedFeatures
 
 
 class ProjectedLevel(TrainedLevel):
-    """`TrainedLevel` with a projected judge; the frozen features are shared by all levels."""
+    """`TrainedLevel` with a projected discriminator; the frozen features are shared by all levels."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class ProjectedLevel(TrainedLevel):
     ) -> None:
         heads = Heads(size, len(setting.data.classes))
         super().__init__(setting, size, noise_shape, generator, heads, every)
-        self.judge = FeatureJudge(setting, features, heads)
+        self.feature_discriminator = FeatureDiscriminator(setting, features, heads)
 
     def begin_generator(self, generator: nn.Module, stream: torch.Generator) -> None:
         """The base begins as a DCGAN does: from fan-in scaled weights its tanh would be saturated at once."""
@@ -56,10 +56,10 @@ class ProjectedLevel(TrainedLevel):
         noise = self.noise(random, "noise", len(batch.real))
         shown = self.disturbed(batch, random)
         fake = self.picture(self.generator, shown.previous, noise, batch.labels)
-        looks = self.judge.look(batch.real, fake, batch.labels, random, f"{self.size}.augment")
-        loss, stats = self.judge.heads_cost(looks, random.step // self.every)
+        looks = self.feature_discriminator.look(batch.real, fake, batch.labels, random, f"{self.size}.augment")
+        loss, stats = self.feature_discriminator.heads_cost(looks, random.step // self.every)
         self._descend(loss, self.discriminator_optimizer, self.discriminator)
-        cost = self.judge.generator_cost(looks)
+        cost = self.feature_discriminator.generator_cost(looks)
         loss, stats["generator_loss"] = self.recipe.pyramid.adversarial * cost, cost.detach()
         for name, weight, value in self._anchors(batch, fake):
             loss, stats[name] = loss + weight * value, value.detach()

@@ -29,10 +29,10 @@ from training.methods.augment import augment
 from training.methods.history import HistoricalAverage
 from training.methods.standing import recompute_batch_norms
 from training.networks import virtual_norm, weight_norm
-from training.networks.dcgan import Judgement
+from training.networks.dcgan import DiscriminatorOutput
 from training.networks.layers import fold_batch_norms
 
-CENTRED_ON = 256  # generated pictures whose mean logit is the middle of a relativistic judge
+CENTRED_ON = 256  # generated pictures whose mean logit is the middle of a relativistic discriminator
 
 
 class Scorer(Protocol):
@@ -46,7 +46,7 @@ class Scorer(Protocol):
 
 
 class TwoPlayer(Algorithm):
-    """A generator (noise[, label]) -> picture against a discriminator (picture[, label]) -> Judgement."""
+    """A generator (noise[, label]) -> picture against a discriminator (picture[, label]) -> DiscriminatorOutput."""
 
     def __init__(self, setting: Setting, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__(setting)
@@ -158,7 +158,7 @@ class TwoPlayer(Algorithm):
         return None if self.adaptive is None else self.adaptive.value
 
     def _adapt(self, stats: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Adaptive augmentation after a move of the judge: steers by its accuracy on real pictures or pairs."""
+        """Adaptive augmentation after a move of the discriminator: steers by its accuracy on real pictures or pairs."""
         if self.adaptive is None:
             return {}
         accuracy = stats["pair_accuracy"] if "pair_accuracy" in stats else stats["real_accuracy"]
@@ -209,20 +209,22 @@ class TwoPlayer(Algorithm):
 
         virtual_norm.measure(network, run_reference)
 
-    def _judge(self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str) -> Judgement:
+    def _discriminate(
+        self, pictures: Tensor, labels: Tensor | None, random: StepRandom, purpose: str
+    ) -> DiscriminatorOutput:
         seen = augment(pictures, self.recipe.augment.policy, random, purpose, self.augment_probability)
         if self.recipe.run.channels_last:
             seen = seen.contiguous(memory_format=torch.channels_last)
         with self.autocast():
-            judgement: Judgement = self.discriminator(seen, labels)
-        classes = None if judgement.classes is None else judgement.classes.float()
-        return Judgement(judgement.logit.float(), judgement.features, classes)
+            output: DiscriminatorOutput = self.discriminator(seen, labels)
+        classes = None if output.classes is None else output.classes.float()
+        return DiscriminatorOutput(output.logit.float(), output.features, classes)
 
     def _move_discriminator(self, batch: Batch, fake: Tensor, random: StepRandom, purpose: str) -> dict[str, Tensor]:
         table, labels = self.recipe.loss, batch.labels
         self.discriminator.requires_grad_(True)
-        real_says = self._judge(batch.pictures, labels, random, f"{purpose}.real")
-        fake_says = self._judge(fake.detach(), labels, random, f"{purpose}.fake")
+        real_says = self._discriminate(batch.pictures, labels, random, f"{purpose}.real")
+        fake_says = self._discriminate(fake.detach(), labels, random, f"{purpose}.fake")
         loss = losses.DISCRIMINATOR_LOSSES[table.kind](real_says.logit, fake_says.logit, table.real_target)
         stats = {
             "discriminator_loss": loss.detach(),
@@ -248,31 +250,31 @@ class TwoPlayer(Algorithm):
     def _penalty(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
         """In float32: the second derivative loses too much in bf16."""
         pictures = pictures.detach().requires_grad_(True)
-        judgement: Judgement = self.discriminator(pictures, labels)
-        return losses.zero_centred_penalty(judgement.logit, pictures)
+        output: DiscriminatorOutput = self.discriminator(pictures, labels)
+        return losses.zero_centred_penalty(output.logit, pictures)
 
     def _move_generator(self, batch: Batch, fake: Tensor, random: StepRandom) -> dict[str, Tensor]:
         table, labels = self.recipe.loss, batch.labels
         self.discriminator.requires_grad_(False)  # its gradients would be computed for nothing
-        judgement = self._judge(fake, labels, random, "augment.generator")
-        loss = self._generator_loss(judgement, batch, random)
+        output = self._discriminate(fake, labels, random, "augment.generator")
+        loss = self._generator_loss(output, batch, random)
         stats = {"generator_loss": loss.detach()}
-        if judgement.classes is not None and labels is not None:
-            cost = losses.auxiliary_loss(judgement.classes, labels)
+        if output.classes is not None and labels is not None:
+            cost = losses.auxiliary_loss(output.classes, labels)
             loss, stats["class_loss_fake"] = loss + table.auxiliary * cost, cost.detach()
         self._descend(loss, self.generator_optimizer, self.generator)
         return stats
 
-    def _generator_loss(self, judgement: Judgement, batch: Batch, random: StepRandom) -> Tensor:
+    def _generator_loss(self, output: DiscriminatorOutput, batch: Batch, random: StepRandom) -> Tensor:
         """The recipe's cost, or feature matching in its place."""
         matching = self.recipe.technique.feature_matching
         kind, real = self.recipe.loss.kind, None
         if matching != "none" or losses.needs_pairs(kind):
             with torch.no_grad():
-                real = self._judge(batch.pictures, batch.labels, random, "augment.matched")
+                real = self._discriminate(batch.pictures, batch.labels, random, "augment.matched")
         if matching == "none" or real is None:
-            return losses.generator_loss(kind, judgement.logit, None if real is None else real.logit)
-        return losses.feature_matching(real.features.float(), judgement.features.float(), matching)
+            return losses.generator_loss(kind, output.logit, None if real is None else real.logit)
+        return losses.feature_matching(real.features.float(), output.features.float(), matching)
 
     def _descend(self, loss: Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
         history = self.histories.get("generator_history" if network is self.generator else "discriminator_history")

@@ -39,7 +39,7 @@ def compact_command(
             done = compact(folder, precision_of(weights))
             typer.echo(
                 f"{done.bundle.reference}: {done.bytes_before / MB:.1f} MB are {done.bytes_after / MB:.1f} MB; over 64 seeds no "
-                f"pixel differs by more than {done.pixel_steps} of 255, judgements by {done.judgement:.1e}"
+                f"pixel differs by more than {done.pixel_steps} of 255, logits by {done.logits:.1e}"
             )
 
 

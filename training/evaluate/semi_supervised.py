@@ -16,13 +16,18 @@ BATCH = 500
 
 def errors_of_bundle(bundle: Bundle, test: Dataset) -> int:
     """Wrong answers on every picture of the set, through ONNX Runtime; EvaluationError for a bundle without classes."""
-    judge = bundle.manifest.discriminator
-    if judge is None or judge.kind != "classes" or judge.classes != test.classes or test.labels is None:
+    discriminator = bundle.manifest.discriminator
+    if (
+        discriminator is None
+        or discriminator.kind != "classes"
+        or discriminator.classes != test.classes
+        or test.labels is None
+    ):
         raise EvaluationError(f"'{bundle.name}' has no classifier of these classes")
     runtime = open_runtime(bundle, "onnx")
     wrong = 0
     for indices in torch.split(torch.arange(len(test)), BATCH):
-        answers = runtime.judge(test.batch(indices).pictures.numpy()).logits.argmax(1)
+        answers = runtime.discriminate(test.batch(indices).pictures.numpy()).logits.argmax(1)
         wrong += int(np.sum(answers != test.labels[indices].numpy()))
     runtime.close()
     return wrong

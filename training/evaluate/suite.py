@@ -39,8 +39,8 @@ def evaluate(
         yield from _by_classes(material, classifier)
     if material.asked is not None and material.train.labels is not None:
         yield from _by_learning(material)
-    judge = material.bundle.manifest.discriminator
-    if judge is not None and judge.kind == "classes" and judge.classes == material.test.classes:
+    discriminator = material.bundle.manifest.discriminator
+    if discriminator is not None and discriminator.kind == "classes" and discriminator.classes == material.test.classes:
         yield error_score(material.bundle, material.test)
 
 

@@ -30,7 +30,7 @@ from training.data.batch import DataSpec
 from training.errors import ExportError
 from training.export.card import write_card
 from training.export.check import compare
-from training.export.graphs import Graph, JudgeGraph, level_graph, write_graph
+from training.export.graphs import DiscriminatorGraph, Graph, level_graph, write_graph
 from training.export.preview import draw_pictures, preview_order, write_preview
 from training.export.provenance import Trained, provenance
 from training.export.sharing import DISCRIMINATOR, WEIGHTS, Precision, is_half, round_network, share_weights
@@ -95,19 +95,19 @@ def export(
 
 def _build(source: Source, folder: Path, name: str, scores: Sequence[Score], precision: Precision) -> None:
     levels = source.algorithm.export_levels()
-    judge = source.algorithm.export_discriminator()
-    for part, module in _parts(levels, judge).items():
+    discriminator = source.algorithm.export_discriminator()
+    for part, module in _parts(levels, discriminator).items():
         if is_half(part, precision):
             round_network(module)
     graphs = _level_graphs(levels, len(source.algorithm.data.classes))
-    judge_graph = None if judge is None else _judge_graph(judge, source.algorithm)
-    _write_weights(folder, levels, judge)
-    fields = _fields(source, name, levels, graphs, judge_graph, folder) | {"scores": tuple(scores)}
-    stems = [graph.stem for graph in (*graphs, *([judge_graph] if judge_graph else []))]
+    discriminator_graph = None if discriminator is None else _discriminator_graph(discriminator, source.algorithm)
+    _write_weights(folder, levels, discriminator)
+    fields = _fields(source, name, levels, graphs, discriminator_graph, folder) | {"scores": tuple(scores)}
+    stems = [graph.stem for graph in (*graphs, *([discriminator_graph] if discriminator_graph else []))]
     shared = share_weights(folder, [f"{stem}.onnx" for stem in stems], precision)
     fields |= {"format_version": 2, "weights": shared}
     bundle = write_manifest(folder, fields)
-    checks = compare(bundle, graphs, judge_graph)
+    checks = compare(bundle, graphs, discriminator_graph)
     samples = _compare_samples(bundle, source.algorithm)
     _refuse_differences(checks, TOLERANCE)
     _refuse_differences(samples, HALF_TOLERANCE if precision == "float16" else TOLERANCE)
@@ -152,14 +152,19 @@ def _sides(levels: Sequence[Level]) -> list[int]:
     return [entry, *(lower.size for lower, _ in pairwise(levels))]
 
 
-def _judge_graph(judge: nn.Module, algorithm: Algorithm) -> Graph:
+def _discriminator_graph(discriminator: nn.Module, algorithm: Algorithm) -> Graph:
     data = algorithm.data
     example = torch.rand(2, data.channels, *data.sides, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    return Graph(JudgeGraph(judge).eval(), {"image": example}, ("logits", "features"), "discriminator")
+    return Graph(DiscriminatorGraph(discriminator).eval(), {"image": example}, ("logits", "features"), "discriminator")
 
 
 def _fields(
-    source: Source, name: str, levels: Sequence[Level], graphs: Sequence[Graph], judge: Graph | None, folder: Path
+    source: Source,
+    name: str,
+    levels: Sequence[Level],
+    graphs: Sequence[Graph],
+    discriminator: Graph | None,
+    folder: Path,
 ) -> dict[str, Any]:
     algorithm, recipe = source.algorithm, source.trained.recipe
     (height, width), data = levels[-1].sides, algorithm.data
@@ -176,7 +181,7 @@ def _fields(
             for level, side, graph in zip(levels, _sides(levels), graphs, strict=True)
         ),
         "upsampling": algorithm.upsampling(),
-        "discriminator": None if judge is None else _discriminator(judge, algorithm, folder),
+        "discriminator": None if discriminator is None else _discriminator(discriminator, algorithm, folder),
         "provenance": provenance(source.trained),
     }
 
@@ -204,16 +209,16 @@ def _discriminator(graph: Graph, algorithm: Algorithm, folder: Path) -> Discrimi
     return Discriminator(kind=kind, feature_size=features.shape[1], classes=classes, files=write_graph(graph, folder))
 
 
-def _parts(levels: Sequence[Level], judge: nn.Module | None) -> dict[str, nn.Module]:
+def _parts(levels: Sequence[Level], discriminator: nn.Module | None) -> dict[str, nn.Module]:
     """The networks by the stems of their graphs."""
     parts = {f"level-{k}": level.module for k, level in enumerate(levels)}
-    return parts if judge is None else parts | {DISCRIMINATOR: judge}
+    return parts if discriminator is None else parts | {DISCRIMINATOR: discriminator}
 
 
-def _write_weights(folder: Path, levels: Sequence[Level], judge: nn.Module | None) -> None:
+def _write_weights(folder: Path, levels: Sequence[Level], discriminator: nn.Module | None) -> None:
     tensors: dict[str, Tensor] = {
         f"{part}.{name}": tensor.detach().clone().contiguous()
-        for part, module in _parts(levels, judge).items()
+        for part, module in _parts(levels, discriminator).items()
         for name, tensor in module.state_dict().items()
     }
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})

@@ -21,7 +21,7 @@ FORMATS: tuple[RuntimeKind, ...] = ("onnx", "torchscript")
 Arrays = dict[str, NDArray[np.float32]]
 
 
-def compare(bundle: Bundle, levels: Sequence[Graph], judge: Graph | None) -> list[ExportCheck]:
+def compare(bundle: Bundle, levels: Sequence[Graph], discriminator: Graph | None) -> list[ExportCheck]:
     """One check a file: the largest absolute difference over 16 fixed inputs, in a batch and alone."""
     checks: list[ExportCheck] = []
     for kind in FORMATS:
@@ -29,8 +29,10 @@ def compare(bundle: Bundle, levels: Sequence[Graph], judge: Graph | None) -> lis
         for index, graph in enumerate(levels):
             difference = _level_difference(runtime, index, graph)
             checks.append(_check(bundle.manifest.levels[index].files, kind, difference))
-        if judge is not None and bundle.manifest.discriminator is not None:
-            checks.append(_check(bundle.manifest.discriminator.files, kind, _judge_difference(runtime, judge)))
+        if discriminator is not None and bundle.manifest.discriminator is not None:
+            checks.append(
+                _check(bundle.manifest.discriminator.files, kind, _discriminator_difference(runtime, discriminator))
+            )
         runtime.close()
     return checks
 
@@ -50,12 +52,12 @@ def _level_difference(runtime: Runtime, index: int, graph: Graph) -> float:
     return max(_distance(together, expected), _distance(np.concatenate(alone), expected))
 
 
-def _judge_difference(runtime: Runtime, graph: Graph) -> float:
+def _discriminator_difference(runtime: Runtime, graph: Graph) -> float:
     """Relative to the largest expected magnitude: logits and features have no fixed range as pictures have."""
     inputs = _inputs(graph)
     logits, features = _eager(graph, inputs)
-    together = runtime.judge(inputs["image"])
-    alone = [runtime.judge(inputs["image"][k : k + 1]) for k in range(COUNT)]
+    together = runtime.discriminate(inputs["image"])
+    alone = [runtime.discriminate(inputs["image"][k : k + 1]) for k in range(COUNT)]
     answers = [
         (together.logits, logits),
         (together.features, features),

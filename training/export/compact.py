@@ -17,20 +17,20 @@ from models.runtimes.base import Array, Runtime, to_pixels
 from models.runtimes.trial import picture_chains
 from training.errors import ExportError
 from training.export.sharing import WEIGHTS, Precision, share_weights
-from training.export.torchscript import JUDGED, pictures_to_judge
+from training.export.torchscript import PICTURES, pictures_to_discriminate
 
 EXACT = 1e-5  # of the range -1 … 1; a runtime may lay tensors out differently when they come from another file
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """The new bundle beside the old one: bytes, largest difference of a pixel over 64 seeds (steps of 255), of a judgement."""
+    """The new bundle beside the old one: bytes, largest difference of a pixel over 64 seeds (steps of 255), of a logit."""
 
     bundle: Bundle
     bytes_before: int
     bytes_after: int
     pixel_steps: int
-    judgement: float
+    logits: float
 
 
 def compact(folder: Path, precision: Precision = "float32") -> Compacted:
@@ -51,7 +51,7 @@ def compact(folder: Path, precision: Precision = "float32") -> Compacted:
             raise ExportError(f"not written: '{old.name}' would give other pictures: {found.checks}")
         write_manifest(staging, dict(new.manifest) | {"export_checks": checks})
         before, after = size_of(old), size_of(read_bundle(staging))
-        return Compacted(publish(staging, folder), before, after, found.pixel_steps, found.judgement)
+        return Compacted(publish(staging, folder), before, after, found.pixel_steps, found.logits)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -83,10 +83,10 @@ def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
 
 def _without_scripts(manifest: Manifest) -> Manifest:
     levels = tuple(level.model_copy(update={"files": Files(onnx=level.files.onnx)}) for level in manifest.levels)
-    judge = manifest.discriminator
-    if judge is not None:
-        judge = judge.model_copy(update={"files": Files(onnx=judge.files.onnx)})
-    return manifest.model_copy(update={"levels": levels, "discriminator": judge})
+    discriminator = manifest.discriminator
+    if discriminator is not None:
+        discriminator = discriminator.model_copy(update={"files": Files(onnx=discriminator.files.onnx)})
+    return manifest.model_copy(update={"levels": levels, "discriminator": discriminator})
 
 
 def _checks_of_others(old: Bundle, new: Bundle) -> Iterator[ExportCheck]:
@@ -105,11 +105,11 @@ class Comparison:
 
     checks: tuple[ExportCheck, ...]
     pixel_steps: int
-    judgement: float
+    logits: float
 
 
 def compare(old: Bundle, new: Bundle) -> Comparison:
-    """Every level's pictures of 64 seeds, each going on from its own, and the judgements on 64 pictures, by ONNX Runtime."""
+    """Every level's pictures of 64 seeds, each going on from its own, and the logits on 64 pictures, by ONNX Runtime."""
     before, after = open_runtime(old), open_runtime(new)
     worst, steps = [0.0] * len(new.manifest.levels), 0
     for ours, theirs in zip(picture_chains(after, new.manifest), picture_chains(before, old.manifest), strict=True):
@@ -118,23 +118,23 @@ def compare(old: Bundle, new: Bundle) -> Comparison:
             worst[level] = max(worst[level], float(np.abs(one - other).max()))
             steps = max(steps, int(np.abs(to_pixels(one).astype(int) - to_pixels(other).astype(int)).max()))
     checks = [_check(level.files.onnx, old, found) for level, found in zip(new.manifest.levels, worst, strict=True)]
-    judgement = 0.0
+    difference = 0.0
     if new.manifest.discriminator is not None:
-        judgement = _judgement(before, after, new.manifest)
-        checks.append(_check(new.manifest.discriminator.files.onnx, old, judgement))
+        difference = _logit_difference(before, after, new.manifest)
+        checks.append(_check(new.manifest.discriminator.files.onnx, old, difference))
     before.close()
     after.close()
-    return Comparison(tuple(checks), steps, judgement)
+    return Comparison(tuple(checks), steps, difference)
 
 
 def _check(file: str, old: Bundle, difference: float) -> ExportCheck:
     return ExportCheck(file=f"{file} beside {old.reference}", max_abs_difference=difference)
 
 
-def _judgement(before: Runtime, after: Runtime, manifest: Manifest) -> float:
+def _logit_difference(before: Runtime, after: Runtime, manifest: Manifest) -> float:
     """Relative to the largest value that was given before: logits and features have no fixed range."""
-    pictures = pictures_to_judge(manifest, JUDGED)
-    one, other = before.judge(pictures), after.judge(pictures)
+    pictures = pictures_to_discriminate(manifest, PICTURES)
+    one, other = before.discriminate(pictures), after.discriminate(pictures)
     return max(_relative(one.logits, other.logits), _relative(one.features, other.features))
 
 

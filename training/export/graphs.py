@@ -30,7 +30,7 @@ class Graph:
     any_size: bool = False  # rows and columns are dynamic too
 
 
-class JudgeGraph(nn.Module):
+class DiscriminatorGraph(nn.Module):
     """A discriminator whose logits are always [N, 1 or K]."""
 
     def __init__(self, module: nn.Module) -> None:

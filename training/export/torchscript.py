@@ -18,7 +18,7 @@ from models.runtimes.trial import level_batches
 from training.errors import ExportError
 
 TOLERANCE = 1e-4  # of the range -1 … 1, as on export
-JUDGED = 64
+PICTURES = 64
 
 
 def write_torchscript(bundle: Bundle, out: Path) -> list[ExportCheck]:
@@ -31,12 +31,12 @@ def write_torchscript(bundle: Bundle, out: Path) -> list[ExportCheck]:
     runtime = open_runtime(bundle)
     checks = [_level(bundle, runtime, level, out) for level in range(len(bundle.manifest.levels))]
     if bundle.manifest.discriminator is not None:
-        checks.append(_judge(bundle, runtime, out))
+        checks.append(_discriminator_check(bundle, runtime, out))
     runtime.close()
     return checks
 
 
-def pictures_to_judge(manifest: Manifest, count: int) -> Array:
+def pictures_to_discriminate(manifest: Manifest, count: int) -> Array:
     """Pictures of random pixels float32 [count, c, h, w] in -1..1, half of them smooth in one direction."""
     image = manifest.image
     shape = (count, image.channels, image.height, image.width)
@@ -53,10 +53,10 @@ def _level(bundle: Bundle, runtime: Runtime, level: int, out: Path) -> ExportChe
     return _checked(file, [(answers[0], wanted)])
 
 
-def _judge(bundle: Bundle, runtime: Runtime, out: Path) -> ExportCheck:
+def _discriminator_check(bundle: Bundle, runtime: Runtime, out: Path) -> ExportCheck:
     assert bundle.manifest.discriminator is not None
-    pictures = pictures_to_judge(bundle.manifest, JUDGED)
-    wanted = runtime.judge(pictures)
+    pictures = pictures_to_discriminate(bundle.manifest, PICTURES)
+    wanted = runtime.discriminate(pictures)
     file, answers = _traced(bundle, bundle.manifest.discriminator.files.onnx, [pictures], out)
     return _checked(file, [(answers[0], wanted.logits), (answers[1], wanted.features)])
 

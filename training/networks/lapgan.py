@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from training.methods.pyramid import DoubleHalfPixel
-from training.networks.dcgan import Judgement
+from training.networks.dcgan import DiscriminatorOutput
 from training.networks.layers import Block, Projection
 from training.recipes.tables import PyramidTable
 
@@ -79,11 +79,11 @@ class FullDiscriminator(nn.Module):
         )  # fmt: skip
         self.head = nn.Linear(width, 1)
 
-    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
-        """Judgement on [N, C, s, s] given one-hot [N, K]."""
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> DiscriminatorOutput:
+        """DiscriminatorOutput on [N, C, s, s] given one-hot [N, K]."""
         flat = picture.flatten(1)
         features = self.hidden(flat if label is None else torch.cat([flat, label], 1))
-        return Judgement(self.head(features).squeeze(1), features)
+        return DiscriminatorOutput(self.head(features).squeeze(1), features)
 
 
 class PlainResidual(nn.Module):
@@ -189,17 +189,17 @@ class PlainDiscriminator(nn.Module):
         )  # fmt: skip
         self.head = nn.Linear(self.feature_size, 1)
 
-    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
-        """Judgement on the SUM of low-pass and residual [N, C, S, S], never on the residual alone."""
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> DiscriminatorOutput:
+        """DiscriminatorOutput on the SUM of low-pass and residual [N, C, S, S], never on the residual alone."""
         seen = picture if self.plane is None or label is None else torch.cat([picture, self.plane(label)], 1)
         features = self.body(seen)
-        return Judgement(self.head(features).squeeze(1), features)
+        return DiscriminatorOutput(self.head(features).squeeze(1), features)
 
 
 class StridedDiscriminator(nn.Module):
     """Picture l+h -> 4x4 stride 2 down to about 4x4 -> logit + class projection; spectral norm throughout or nowhere.
 
-    `patches` scores every place and averages: a judge of texture, for pictures that are crops of larger ones.
+    `patches` scores every place and averages: a discriminator of texture, for pictures that are crops of larger ones.
     """
 
     def __init__(self, table: PyramidTable, size: int, channels: int, labels: int, width: int | None = None) -> None:
@@ -222,14 +222,14 @@ class StridedDiscriminator(nn.Module):
         self.head = bound(nn.Linear(self.feature_size, 1))
         self.embedding = bound(nn.Linear(labels, self.feature_size, bias=False)) if labels else None
 
-    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
-        """Judgement on the SUM of low-pass and residual [N, C, S, S] given one-hot [N, K]."""
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> DiscriminatorOutput:
+        """DiscriminatorOutput on the SUM of low-pass and residual [N, C, S, S] given one-hot [N, K]."""
         x = self.body(picture)
         features = x.mean((2, 3)) if self.patches else x.flatten(1)
         logit = self.head(features).squeeze(1)
         if self.embedding is not None and label is not None:  # projection: Miyato and Koyama 2018
             logit = logit + (features * self.embedding(label)).sum(1)
-        return Judgement(logit, features)
+        return DiscriminatorOutput(logit, features)
 
     def begin_quietly(self) -> None:
         """Makes what classes add to the logit small: large at random, it must be unlearnt before pictures count."""

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from training.networks.dcgan import Judgement
+from training.networks.dcgan import DiscriminatorOutput
 from training.networks.minibatch import MinibatchDiscrimination
 from training.networks.noise import GaussianNoise
 from training.recipes.sizes import Sides, sides_of
@@ -68,7 +68,7 @@ class MlpGenerator(nn.Module):
 
 
 class MlpDiscriminator(nn.Module):
-    """(picture [N, C, *size], label or None) -> Judgement; the features are the last hidden layer."""
+    """(picture [N, C, *size], label or None) -> DiscriminatorOutput; the features are the last hidden layer."""
 
     def __init__(
         self, table: MlpTable, technique: TechniqueTable, size: int | Sides, channels: int, labels: int = 0
@@ -97,10 +97,10 @@ class MlpDiscriminator(nn.Module):
         logit: Tensor = self.head(seen).squeeze(1)
         return logit
 
-    def forward(self, picture: Tensor, label: Tensor | None = None) -> Judgement:
+    def forward(self, picture: Tensor, label: Tensor | None = None) -> DiscriminatorOutput:
         """See the class."""
         features = self.features(picture, label)
-        return Judgement(self.score(features), features, None)
+        return DiscriminatorOutput(self.score(features), features, None)
 
 
 def _hidden(inputs: int, outputs: int, pieces: int) -> list[nn.Module]:

@@ -11,7 +11,7 @@ from models.errors import RuntimeUnavailableError
 from models.mathematics.latents import cut, draw
 from models.runtimes import auto, open_runtime
 from models.runtimes.auto import choose, open_auto
-from models.runtimes.base import Array, Judgement, Runtime, to_pixels
+from models.runtimes.base import Array, DiscriminatorOutput, Runtime, to_pixels
 from models.runtimes.candidates import CANDIDATES, Candidate
 from models.runtimes.choice import Choice
 from models.runtimes.invariance import FREE, bucket_for, probe_inputs
@@ -36,8 +36,8 @@ class Shifted:
         made = self._inner.run_level(level, previous, noise, label)
         return made + self._shift + self._each * np.float32(len(made))
 
-    def judge(self, images: Array, label: Array | None = None) -> Judgement:
-        return self._inner.judge(images, label)
+    def discriminate(self, images: Array, label: Array | None = None) -> DiscriminatorOutput:
+        return self._inner.discriminate(images, label)
 
     def close(self) -> None:
         self._inner.close()

@@ -114,7 +114,7 @@ async def test_the_classifier_of_a_bundle(client_with: ClientFactory, bundle_fol
         vector = np.array((await client.get("/directions/bright")).json()["values"], np.float32)
         latents = draw(model.manifest.latent, range(5000, 5040))
         before, after = (
-            model.runtime.judge(model.runtime.run_level(0, None, z, None)).logits
+            model.runtime.discriminate(model.runtime.run_level(0, None, z, None)).logits
             for z in (latents, latents + 2 * vector)
         )
         assert (after > before).mean() > 0.8

@@ -14,7 +14,7 @@ from models.manifest import Discriminator
 from models.runtimes import open_runtime
 from models.runtimes.base import from_pixels
 from service.operations.discriminator import answer_of
-from tests.bundles import LABELS, TinyGenerator, TinyJudge, export_graph, fields, make_tiny_pyramid
+from tests.bundles import LABELS, TinyDiscriminator, TinyGenerator, export_graph, fields, make_tiny_pyramid
 from tests.conftest import ClientFactory
 
 JSON = {"accept": "application/json"}
@@ -26,10 +26,10 @@ class TinyClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.judge, self.classes = TinyJudge(), nn.Linear(8, 3)
+        self.discriminator, self.classes = TinyDiscriminator(), nn.Linear(8, 3)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        _, features = self.judge(image)
+        _, features = self.discriminator(image)
         return self.classes(features) * 3, features
 
 
@@ -40,11 +40,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("judges")
     stage = staging_folder(folder / "tiny-ssl")
     files = export_graph(TinyGenerator(), {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
-    judge = export_graph(
-        TinyClassifier(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "judge"
+    discriminator = export_graph(
+        TinyClassifier(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "discriminator"
     )
     level = {"previous": None, "output": [16, 16], "files": files}
-    discriminator = {"kind": "classes", "feature_size": 8, "classes": LABELS, "files": judge}
+    discriminator = {"kind": "classes", "feature_size": 8, "classes": LABELS, "files": discriminator}
     write_manifest(stage, fields("tiny-ssl", 16, [{"name": "z", "shape": [8]}], [level], discriminator=discriminator))
     make_tiny_pyramid(folder)
     return publish(stage, folder / "tiny-ssl")
@@ -67,7 +67,7 @@ async def test_classify_gives_label_probabilities_and_p_real(client_with: Client
         answer = await client.post("/classify", files=png(pixels), headers=JSON)
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    logits = open_runtime(classifier, "onnx").judge(from_pixels(pixels[None])).logits[0].astype(float)
+    logits = open_runtime(classifier, "onnx").discriminate(from_pixels(pixels[None])).logits[0].astype(float)
     z = np.exp(logits)
     assert body["p_real"] == pytest.approx(z.sum() / (z.sum() + 1), abs=1e-6)
     assert body["probabilities"] == pytest.approx(dict(zip(LABELS, z / z.sum(), strict=True)), abs=1e-6)
@@ -110,7 +110,7 @@ async def test_photographs_of_any_shape_are_taken(client: httpx.AsyncClient) -> 
 
 
 async def test_what_cannot_be_judged_is_refused(client: httpx.AsyncClient) -> None:
-    """No picture, not a picture, a label for a judge that takes none, a bundle without a discriminator: one sentence each."""
+    """No picture, not a picture, a label where none is taken, a bundle without a discriminator: one sentence each."""
     cases = [
         ({}, {"data": {"fit": "crop"}, "files": {"other": ("a", b"x")}}, 422),
         ({}, {"files": {"image": ("a.png", b"not a picture", "image/png")}}, 415),
@@ -127,8 +127,8 @@ async def test_what_cannot_be_judged_is_refused(client: httpx.AsyncClient) -> No
 
 def test_p_real_survives_extreme_logits() -> None:
     """Logits of ten thousand are certainty, not a crash."""
-    judge = Discriminator.model_validate(
+    discriminator = Discriminator.model_validate(
         {"kind": "classes", "feature_size": 1, "classes": ("a", "b"), "files": {"onnx": "j.onnx"}}, strict=False
     )
-    assert answer_of(judge, np.array([1e4, -1e4]))["p_real"] == 1.0
-    assert answer_of(judge, np.array([-1e4, -1e4]))["p_real"] == 0.0
+    assert answer_of(discriminator, np.array([1e4, -1e4]))["p_real"] == 1.0
+    assert answer_of(discriminator, np.array([-1e4, -1e4]))["p_real"] == 0.0

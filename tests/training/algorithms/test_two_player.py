@@ -113,7 +113,7 @@ def test_killed_and_resumed_is_bit_equal(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_exports_answer_each_picture_alone(case: str) -> None:
-    """The exported generator and judge give a picture the same answer alone and in a batch."""
+    """The exported generator and discriminator give a picture the same answer alone and in a batch."""
     algorithm, pictures = make(case)
     move(algorithm, pictures, range(2))
     algorithm.refresh_statistics(StepRandom(0, 2))
@@ -125,18 +125,18 @@ def test_exports_answer_each_picture_alone(case: str) -> None:
     assert together.abs().max() <= 1
     alone = level.module(noise[2:3], *(part[2:3] for part in label))
     assert torch.allclose(alone[0], together[2], atol=1e-5)
-    judge = algorithm.export_discriminator()
-    if judge is None:
+    discriminator = algorithm.export_discriminator()
+    if discriminator is None:
         assert case == "cgan" or case.startswith("projected")
         return
-    logits, features = judge(together)
-    alone_logits, alone_features = judge(together[2:3])
+    logits, features = discriminator(together)
+    alone_logits, alone_features = discriminator(together[2:3])
     assert torch.allclose(alone_logits[0], logits[2], atol=1e-5)
     assert torch.allclose(alone_features[0], features[2], atol=1e-5)
 
 
 def test_adaptive_augmentation_follows_the_judge() -> None:
-    """A judge that is right more often than wished gets more augmented pictures, step by step; one at a toss gets none."""
+    """A discriminator that is right more often than wished gets more augmented pictures; one at a toss gets none."""
     probability = AdaptiveProbability(AugmentTable(adaptive=0.6, adaptive_kimg=0.1), torch.device("cpu"))
     probability.learn(torch.tensor(0.9), 32)
     assert float(probability.value) == pytest.approx(0.32)
@@ -224,8 +224,8 @@ def test_the_judge_of_a_relativistic_pair_is_undecided_about_generated_pictures(
     move(algorithm, pictures, range(3))
     with torch.no_grad():
         algorithm.discriminator.head.bias.add_(7.0)  # type: ignore[attr-defined]
-    judge = algorithm.export_discriminator()
-    assert judge is not None
+    discriminator = algorithm.export_discriminator()
+    assert discriminator is not None
     latents = StepRandom(1, 0).latents("any", 500, algorithm.latent_size, "uniform")
-    logits, _ = judge(algorithm.sample(latents))
+    logits, _ = discriminator(algorithm.sample(latents))
     assert abs(float(logits.mean())) < 0.5

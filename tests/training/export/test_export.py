@@ -97,7 +97,7 @@ def test_the_discriminator_judges_each_picture_alone(shapes: Bundle) -> None:
     """Logits [n, 1] and features, the same in company."""
     runtime = open_runtime(shapes)
     images = np.random.RandomState(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
-    together, alone = runtime.judge(images), runtime.judge(images[1:2])
+    together, alone = runtime.discriminate(images), runtime.discriminate(images[1:2])
     assert together.logits.shape == (3, 1)
     assert np.allclose(together.features[1:2], alone.features, atol=1e-6)
 

@@ -18,7 +18,7 @@ from models.errors import BundleError, ChecksumError
 from models.runtimes import open_runtime
 from models.runtimes.projection import Search, project
 from models.runtimes.trial import level_batches
-from tests.bundles import TinyGenerator, TinyJudge, export_graph, fields
+from tests.bundles import TinyDiscriminator, TinyGenerator, export_graph, fields
 from training.cli.models import app
 from training.errors import ExportError
 from training.export.compact import compact, compare
@@ -38,10 +38,12 @@ class NormedGenerator(TinyGenerator):
 def make_old(folder: Path, name: str, generator: nn.Module) -> Bundle:
     """A bundle of the old form: every weight in ONNX, TorchScript and the safetensors file."""
     torch.manual_seed(3)
-    stage, judge = staging_folder(folder / name), TinyJudge()
+    stage, discriminator = staging_folder(folder / name), TinyDiscriminator()
     files = export_graph(generator, {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
-    judged = export_graph(judge, {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "discriminator")
-    parts = {"level-0": generator, "discriminator": judge}
+    judged = export_graph(
+        discriminator, {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "discriminator"
+    )
+    parts = {"level-0": generator, "discriminator": discriminator}
     save_file(
         {f"{part}.{key}": x.clone() for part, module in parts.items() for key, x in module.state_dict().items()},
         stage / WEIGHTS,
@@ -85,7 +87,7 @@ def test_each_weight_is_there_once_and_the_pictures_stay(olds: Path, copy: Copy,
     old = read_bundle(olds / name)
     done = compact(copy(name))
     manifest = done.bundle.manifest
-    assert (done.pixel_steps, done.judgement) == (0, 0.0)
+    assert (done.pixel_steps, done.logits) == (0, 0.0)
     assert done.bytes_after < 0.55 * done.bytes_before
     assert manifest.format_version == 2
     assert {file for file in manifest.files if file.endswith(".ts")} == set()
@@ -104,7 +106,7 @@ def test_every_runtime_reads_the_same_file(copy: Copy, kind: str) -> None:
     inputs = next(level_batches(bundle.manifest, reference, 0))
     assert np.abs(reference.run_level(0, *inputs) - other.run_level(0, *inputs)).max() < 1e-4
     pictures = reference.run_level(0, *inputs)
-    assert np.abs(reference.judge(pictures).features - other.judge(pictures).features).max() < 1e-4
+    assert np.abs(reference.discriminate(pictures).features - other.discriminate(pictures).features).max() < 1e-4
 
 
 def test_projection_needs_no_torchscript(copy: Copy) -> None:
@@ -133,8 +135,8 @@ def test_float16_is_stored_and_float32_is_computed(olds: Path, copy: Copy) -> No
     assert {key for key, x in stored.items() if x.dtype == torch.float16} == {k for k, x in raw.items() if x.dim() > 1}
     assert all(torch.equal(stored[key].float(), x.to(stored[key].dtype).float()) for key, x in raw.items())
     assert 0 < done.pixel_steps <= 1
-    only_judge = compact(copy("normed"), "float16-discriminator")
-    assert (only_judge.pixel_steps, only_judge.judgement > 0) == (0, True)
+    only_discriminator = compact(copy("normed"), "float16-discriminator")
+    assert (only_discriminator.pixel_steps, only_discriminator.output > 0) == (0, True)
 
 
 def test_a_norm_is_stored_as_it_is_computed(copy: Copy) -> None:

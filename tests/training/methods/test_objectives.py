@@ -29,8 +29,8 @@ def test_label_smoothing_softens_real_targets_only() -> None:
 def test_every_loss_pulls_the_players_apart(kind: str) -> None:
     """D gains from right logits, G from fooled ones."""
     right, wrong = torch.full((4,), 0.5), torch.full((4,), -0.5)
-    judge, real = losses.DISCRIMINATOR_LOSSES[kind], torch.zeros(4)
-    assert judge(right, wrong, 1.0) < judge(wrong, right, 1.0)
+    cost, real = losses.DISCRIMINATOR_LOSSES[kind], torch.zeros(4)
+    assert cost(right, wrong, 1.0) < cost(wrong, right, 1.0)
     assert losses.generator_loss(kind, right, real) < losses.generator_loss(kind, wrong, real)
 
 
@@ -48,7 +48,7 @@ def test_relativistic_pairs_count_differences_only() -> None:
         losses.generator_loss("relativistic", fake)
 
 
-def test_penalty_of_a_linear_judge_is_its_squared_weight() -> None:
+def test_penalty_of_a_linear_discriminator_is_its_squared_weight() -> None:
     """The gradient of a sum of pixels is one everywhere."""
     pictures = torch.randn(3, 1, 4, 4, requires_grad=True)
     penalty = losses.zero_centred_penalty(2.0 * pictures.sum((1, 2, 3)), pictures)

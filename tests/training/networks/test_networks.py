@@ -47,11 +47,11 @@ def test_discriminators_judge_every_size(size: int | Sides, options: dict[str, o
     """One logit a picture, features of the stated size, class logits on request."""
     table = DiscriminatorTable.model_validate({"width": 2, **options})
     network = DcganDiscriminator(table, size, channels=1, labels=3, auxiliary=True)
-    judgement = network(torch.randn(2, 1, *sides_of(size)), LABEL)
-    assert judgement.logit.shape == (2,)
-    assert judgement.features.shape == (2, network.feature_size)
-    assert judgement.classes is not None
-    assert judgement.classes.shape == (2, 3)
+    output = network(torch.randn(2, 1, *sides_of(size)), LABEL)
+    assert output.logit.shape == (2,)
+    assert output.features.shape == (2, network.feature_size)
+    assert output.classes is not None
+    assert output.classes.shape == (2, 3)
 
 
 @pytest.mark.parametrize(

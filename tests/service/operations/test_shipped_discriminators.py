@@ -20,7 +20,7 @@ from service.settings import Settings
 from tests.conftest import ROOT
 
 EXPORTS = ROOT / "models" / "exports"
-JUDGES = sorted(
+DISCRIMINATORS = sorted(
     path.parent.name
     for path in EXPORTS.glob("*/manifest.json")
     if read_bundle(path.parent).manifest.discriminator is not None
@@ -45,18 +45,18 @@ def as_file(pixels: np.ndarray) -> dict[str, tuple[str, bytes, str]]:
 
 
 def test_the_shipped_classifiers_are_there() -> None:
-    """The semi-supervised bundles and the first GAN judge pictures."""
-    assert {"mnist-ssl", "fashion-ssl", "mnist-gan"} <= set(JUDGES)
+    """The semi-supervised bundles and the first GAN discriminator pictures."""
+    assert {"mnist-ssl", "fashion-ssl", "mnist-gan"} <= set(DISCRIMINATORS)
 
 
-@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize("name", DISCRIMINATORS)
 def test_one_picture_is_judged_the_same_alone_and_in_a_batch(name: str) -> None:
     """Logits and features of the shipped graph, at every place of a batch of nine."""
     runtime = open_runtime(read_bundle(EXPORTS / name), "onnx")
     batch = from_pixels(pictures(name, 9))
-    together = runtime.judge(batch)
+    together = runtime.discriminate(batch)
     for index in range(9):
-        alone = runtime.judge(batch[index : index + 1])
+        alone = runtime.discriminate(batch[index : index + 1])
         assert np.allclose(alone.logits[0], together.logits[index], atol=1e-4)
         assert np.allclose(alone.features[0], together.features[index], atol=1e-4)
     runtime.close()
@@ -74,11 +74,11 @@ async def served(name: str, data: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize("name", DISCRIMINATORS)
 async def test_shipped_judges_answer_over_http(name: str, tmp_path: Path) -> None:
     """Eight requests at once share a batch, and each gets what its picture gets alone: label, p(real), feature vector."""
-    judge = read_bundle(EXPORTS / name).manifest.discriminator
-    assert judge is not None
+    discriminator = read_bundle(EXPORTS / name).manifest.discriminator
+    assert discriminator is not None
     drawn = pictures(name, 8)
     runtime = open_runtime(read_bundle(EXPORTS / name), "onnx")
     async with served(name, tmp_path) as client:
@@ -90,11 +90,11 @@ async def test_shipped_judges_answer_over_http(name: str, tmp_path: Path) -> Non
         vectors = await asyncio.gather(*(ask("/features", index, NPY) for index in range(8)))
     for index, (answer, vector) in enumerate(zip(said, vectors, strict=True)):
         assert answer.status_code == vector.status_code == 200, answer.text
-        expected = runtime.judge(from_pixels(drawn[index : index + 1]))
-        wanted = answer_of(judge, expected.logits[0].astype(float))
+        expected = runtime.discriminate(from_pixels(drawn[index : index + 1]))
+        wanted = answer_of(discriminator, expected.logits[0].astype(float))
         assert answer.json()["p_real"] == pytest.approx(wanted["p_real"], abs=1e-4)
         assert answer.json()["label"] == wanted["label"]
         found = np.load(io.BytesIO(vector.content))
-        assert found.shape == (1, judge.feature_size)
+        assert found.shape == (1, discriminator.feature_size)
         assert np.allclose(found[0], expected.features[0], atol=1e-3)
     runtime.close()

@@ -13,13 +13,13 @@ from service.cli.output import STANDARD, report, show
 from service.cli.remote import Again, AsJson, Files, Jobs, Model, Recursive, Url, client
 from service.cli.serve import fail
 
-Label = Annotated[str | None, typer.Option(help="Class to judge by, for a conditional discriminator.")]
+Label = Annotated[str | None, typer.Option(help="Class to classify by, for a conditional discriminator.")]
 Fit = Annotated[str | None, typer.Option(help="crop | pad | stretch: how another shape becomes the model's.")]
 Invert = Annotated[bool, typer.Option("--invert", help="Dark on light becomes light on dark.")]
 Rows = Annotated[
     Path | None, typer.Option("--out", "-o", help="File of one JSON object a line; files that are in it are skipped.")
 ]
-Judge = Callable[[Client, bytes, dict[str, Any]], dict[str, Any]]
+Question = Callable[[Client, bytes, dict[str, Any]], dict[str, Any]]
 
 
 def classify(
@@ -42,7 +42,7 @@ def classify(
         return ganymede.classify(data, **wish)
 
     with client(url, retries=30) as ganymede:
-        _judge(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again, as_json)
+        _ask_of_each(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again, as_json)
 
 
 def features(
@@ -65,7 +65,7 @@ def features(
         return ganymede.features(data, **wish)
 
     with client(url, retries=30) as ganymede:
-        _judge(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again, as_json)
+        _ask_of_each(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again, as_json)
 
 
 def _classified(row: dict[str, Any]) -> str:
@@ -78,8 +78,8 @@ def _featured(row: dict[str, Any]) -> str:
     return f"{row['file']}: {row['size']} numbers, {shown} …"
 
 
-def _judge(
-    ganymede: Client, ask: Judge, what: str, line: Callable[[dict[str, Any]], str], files: Sequence[Path],
+def _ask_of_each(
+    ganymede: Client, ask: Question, what: str, line: Callable[[dict[str, Any]], str], files: Sequence[Path],
     options: dict[str, Any], out: Path | None, recursive: bool, jobs: int, again: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask of every file, in order of their names; rows go to `out` as they come, so that an interrupt loses nothing."""

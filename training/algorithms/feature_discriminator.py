@@ -1,6 +1,6 @@
 """What a projected discriminator does in a step: look at pictures once, price both players' moves on those looks.
 
-Shared by the projected GAN and by LAPGAN levels that are judged so. Penalties are taken on the features, so no second
+Shared by the projected GAN and by LAPGAN levels that use one. Penalties are taken on the features, so no second
 derivative runs through the frozen network.
 """
 
@@ -28,7 +28,7 @@ class Looks(NamedTuple):
     labels: Tensor | None
 
 
-class FeatureJudge:
+class FeatureDiscriminator:
     """Heads on frozen features; whoever owns them descends the costs this gives."""
 
     def __init__(self, setting: Setting, features: ProjectedFeatures, heads: Heads) -> None:
@@ -57,8 +57,8 @@ class FeatureJudge:
         real = _watched(looks.real, due and table.r1_gamma > 0)
         fake = _watched(looks.fake, due and table.r2_gamma > 0)
         real_says, fake_says = self.heads(real, looks.labels), self.heads(fake, looks.labels)
-        judge = losses.DISCRIMINATOR_LOSSES[table.kind]
-        loss = _sum(judge(*pair, table.real_target) for pair in zip(real_says, fake_says, strict=True))
+        cost = losses.DISCRIMINATOR_LOSSES[table.kind]
+        loss = _sum(cost(*pair, table.real_target) for pair in zip(real_says, fake_says, strict=True))
         stats = {"discriminator_loss": loss.detach()} | _accuracies(table, real_says, fake_says)
         for name, gamma, says, maps in (
             ("r1", table.r1_gamma, real_says, real),
