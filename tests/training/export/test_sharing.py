@@ -136,7 +136,7 @@ def test_float16_is_stored_and_float32_is_computed(olds: Path, copy: Copy) -> No
     assert all(torch.equal(stored[key].float(), x.to(stored[key].dtype).float()) for key, x in raw.items())
     assert 0 < done.pixel_steps <= 1
     only_discriminator = compact(copy("normed"), "float16-discriminator")
-    assert (only_discriminator.pixel_steps, only_discriminator.output > 0) == (0, True)
+    assert (only_discriminator.pixel_steps, only_discriminator.logits > 0) == (0, True)
 
 
 def test_a_norm_is_stored_as_it_is_computed(copy: Copy) -> None:
