@@ -19,9 +19,11 @@ MAX_ENTRIES = 20_000
 MAX_RATIO = 100
 """Largest unpacked size of an archive's entry over its packed one; weights hardly shrink."""
 MAX_PICKLE_BYTES = 32 << 20
-SAFE_GLOBALS = ("torch._utils _rebuild_", "torch.storage ", "torch._tensor _rebuild", "collections OrderedDict")
+SAFE_GLOBALS = ("torch._utils _rebuild_", "torch._tensor _rebuild", "collections OrderedDict")
 SAFE_EXACT = frozenset(
     {
+        "torch.storage TypedStorage",
+        "torch.storage UntypedStorage",
         "torch.serialization _get_layout",
         "torch Size",
         "torch device",
@@ -38,8 +40,11 @@ SAFE_EXACT = frozenset(
         "numpy._core.multiarray _reconstruct",
         "numpy ndarray",
         "numpy dtype",
+        "pathlib PosixPath",
+        "pathlib WindowsPath",
     }
 )
+CONTAINERS = frozenset(("bool", "bytearray", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple"))
 
 
 def check_size(path: Path) -> None:
@@ -83,7 +88,7 @@ def check_pickle(path: Path, names: list[str]) -> None:
     `names` are the entries of its zip archive; empty for the format PyTorch wrote before 1.6. Raises ImportRefusedError.
     """
     try:
-        wanted = sorted({name for name in _globals_of(path, names) if not _is_safe(name)})
+        wanted = sorted({name for name in _globals_of(path, names) if not is_safe(name)})
     except (ValueError, IndexError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise ImportRefusedError(f"{path.name} is no readable pickle, or is truncated: {error}") from None
     if wanted:
@@ -95,10 +100,13 @@ def check_pickle(path: Path, names: list[str]) -> None:
         )
 
 
-def _is_safe(name: str) -> bool:
+def is_safe(name: str) -> bool:
+    """Whether `module attribute` is a tensor's part or a plain container, which weights may name."""
     if name in SAFE_EXACT or name.startswith(SAFE_GLOBALS):
         return True
     module, _, attribute = name.partition(" ")  # torch.FloatStorage, torch.float32: types of tensors
+    if module in ("builtins", "__builtin__"):
+        return attribute in CONTAINERS
     return module in ("torch", "torch.cuda") and (attribute.endswith("Storage") or attribute in DTYPES)
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from models.errors import ImportRefusedError
+from models.imports.checkpoints.archive import read_weights
 from models.imports.checkpoints.emit import emit
 from models.imports.checkpoints.network import network_of
 from models.imports.checkpoints.weights import Tensors, generator_state, generator_weights, modules_of
@@ -52,7 +53,7 @@ def open_source(source: Source, options: Options, report: Report) -> Foreign:
         return _exported(open_class(_state(source, options, report), options), report)
     if source.kind == "safetensors":
         return _from_weights(_safetensors(source.path), options, report, in_order=False)
-    return _from_weights(read_checkpoint(source.path), options, report, in_order=True)
+    return _from_weights(read_weights(source.path), options, report, in_order=True)
 
 
 def _from_weights(tree: Mapping[str, Any], options: Options, report: Report, *, in_order: bool) -> Foreign:

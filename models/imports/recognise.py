@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import ImportRefusedError
+from models.imports.checkpoints.archive import check_script_numbers
 from models.imports.guards import check_archive, check_pickle, check_script, check_size
 
 Kind = Literal["onnx", "torchscript", "checkpoint", "safetensors"]
@@ -75,6 +76,7 @@ def _kind_of_zip(path: Path, trusted_class: bool) -> Kind:
         raise ImportRefusedError(KERAS.format(name=path.name))
     if "constants.pkl" in last:
         check_script(path, names)
+        check_script_numbers(path)
         return "torchscript"
     if "data.pkl" not in last:
         raise ImportRefusedError(f"{path.name} is a zip archive but holds no PyTorch weights (no data.pkl)")

@@ -5,6 +5,7 @@ Most are refused in this process by what the importing process answers; memory, 
 
 import json
 import pickle
+import resource
 import struct
 import time
 import zipfile
@@ -30,15 +31,23 @@ def refused(tmp_path: Path) -> Refused:
     """`sentence = refused(path)`: what the importing process answers, and a look at the clock and at what is left."""
 
     def run(path: Path, child: bool = False) -> str:
-        before, used = sorted(tmp_path.rglob("*")), time.process_time()
+        before, used = sorted(tmp_path.rglob("*")), _processor_seconds(child)
         sentence = _by_child(path, tmp_path) if child else _in_here(path, tmp_path)
-        assert time.process_time() - used < 2.0
+        assert _processor_seconds(child) - used < 2.0
         assert sorted(tmp_path.rglob("*")) == before, "something was left behind"
         assert "Traceback" not in sentence
         assert str(tmp_path) not in sentence
         return sentence
 
     return run
+
+
+def _processor_seconds(child: bool) -> float:
+    """What this process used, or its finished children: of a busy machine the clock on the wall says nothing."""
+    if not child:
+        return time.process_time()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _in_here(path: Path, tmp_path: Path) -> str:
@@ -223,6 +232,36 @@ def test_a_loop_without_end(tmp_path: Path) -> None:
     with pytest.raises(ImportFailedError, match="took longer than 3 s"):
         run_import(tmp_path / "g.onnx", tmp_path / "bundles", Options(), timeout_s=3)
     assert not (tmp_path / "bundles").exists()
+
+
+@pytest.mark.parametrize("harm", ["cut", "bit", "nan", "nan script", "old cut", "old nan", "code", "old code"])
+def test_a_fresh_process_answers_at_once(tmp_path: Path, refused: Refused, harm: str) -> None:
+    """As on the command line: nothing slow is imported before the file was looked at."""
+    file, old = tmp_path / "netG.pth", "old" in harm
+    content: dict[str, object] = example().state_dict()
+    if "nan" in harm:
+        content["main.3.weight"][0, 0, 0, 0] = float("nan")  # type: ignore[index]
+    if "code" in harm:
+        content |= {"evil": Bomb(tmp_path / "ran")}
+    torch.save(content, file, _use_new_zipfile_serialization=not old)
+    if harm == "nan script":
+        network = example()
+        network.main[3].weight.data[0] = float("nan")
+        torch.jit.script(network).save(str(file))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 64 if harm == "bit" else 0
+    file.write_bytes(data[: len(data) * 9 // 10] if "cut" in harm else data)
+    told = {"cut": "truncated", "bit": "damaged", "nan": "not finite", "script": "not finite", "code": "run that code"}
+    assert told[harm.split()[-1]] in refused(file, child=True)
+
+
+def test_a_pickle_that_multiplies(tmp_path: Path, refused: Refused) -> None:
+    """A few hundred bytes of dictionaries that hold each other would be read for years."""
+    inner: dict[str, object] = {"w": torch.ones(2, 2)}
+    for _ in range(5):
+        inner = {str(k): inner for k in range(60)}
+    torch.save(inner, tmp_path / "many.pth")
+    assert "more than 50,000 entries" in refused(tmp_path / "many.pth", child=True)
 
 
 def _graph(nodes: list[onnx.NodeProto], weights: list[tuple[str, list[int]]] = []) -> onnx.ModelProto:  # noqa: B006
