@@ -69,7 +69,7 @@ def inputs(bundle: Bundle, batch: int) -> list[np.ndarray]:
 
 def module_of(bundle: Bundle, device: str, kind: torch.dtype) -> nn.Module:
     """The first level in torch in a number format, channels last."""
-    module: nn.Module = graph_module(bundle.path(bundle.manifest.levels[0].files.onnx)).to(device, kind)
+    module: nn.Module = graph_module(bundle.path(bundle.manifest.levels[0].files.onnx_file)).to(device, kind)
     return module.to(memory_format=torch.channels_last)
 
 
@@ -106,7 +106,7 @@ def graphed(eager: Step) -> Step:
 def bound(bundle: Bundle, device: str, batch: int) -> Step:
     """ONNX Runtime without copies: inputs and output stay on the device."""
     providers = ["CUDAExecutionProvider"] if device == "cuda" else ["CPUExecutionProvider"]
-    path = bundle.path(bundle.manifest.levels[0].files.onnx)
+    path = bundle.path(bundle.manifest.levels[0].files.onnx_file)
     session = onnxruntime.InferenceSession(str(path), providers=providers)
     binding = session.io_binding()
     for name, array in zip([i.name for i in session.get_inputs()], inputs(bundle, batch), strict=True):

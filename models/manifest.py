@@ -1,4 +1,4 @@
-"""What a bundle says of itself: `manifest.json`, format versions 1 and 2.
+"""What a bundle says of itself: `manifest.json`, format versions 1 to 3.
 
 A generator is a list of levels; every level's graph is `(previous, noise[, label]) -> picture`.
 The latent is one flat float32 vector; `latent.cuts` says how to cut it, one cut a level, in order.
@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from models.errors import ManifestError
+from models.errors import ManifestError, RuntimeUnavailableError
 
 FORMAT = "ganymede-bundle"
-FORMAT_VERSIONS = (1, 2)
-"""Version 2 may keep tensors of its graphs in `weights.file`; everything else is as in version 1."""
+FORMAT_VERSIONS = (1, 2, 3)
+"""Version 2 may keep tensors of its graphs in `weights.file`, version 3 graphs as TorchScript alone; the rest is version 1."""
 MAX_SIDE = 2048
 MAX_LATENT = 1_000_000
 MAX_LABELS = 10_000
@@ -67,10 +67,23 @@ class Latent(Part):
 
 
 class Files(Part):
-    """File names of one graph, by export format; at least ONNX."""
+    """File names of one graph, by export format; at least one of them, and before version 3 ONNX."""
 
-    onnx: str
+    onnx: str | None = None
     torchscript: str | None = None
+
+    @model_validator(mode="after")
+    def _one_is_there(self) -> "Files":
+        if not (self.onnx or self.torchscript):
+            raise ValueError("a graph needs an ONNX or a TorchScript file")
+        return self
+
+    @property
+    def onnx_file(self) -> str:
+        """The ONNX file. Raises RuntimeUnavailableError for a graph that is TorchScript alone."""
+        if self.onnx is None:
+            raise RuntimeUnavailableError(f"{self.torchscript} is TorchScript alone, which only PyTorch computes")
+        return self.onnx
 
 
 class Level(Part):
@@ -178,7 +191,7 @@ class Manifest(Part):
     """Everything a server needs to know of a bundle without opening a graph."""
 
     format: Literal["ganymede-bundle"] = "ganymede-bundle"
-    format_version: Literal[1, 2] = 1
+    format_version: Literal[1, 2, 3] = 1
     name: Name
     family: str
     description: str = ""
@@ -199,6 +212,8 @@ class Manifest(Part):
     def _parts_agree(self) -> "Manifest":
         if self.weights is not None and self.format_version == 1:
             raise ValueError("weights belongs to format version 2")
+        if self.scripted and self.format_version < 3:
+            raise ValueError("a graph without ONNX belongs to format version 3")
         _check_chain(self)
         _check_files(self)
         return self
@@ -208,6 +223,11 @@ class Manifest(Part):
         """The files of every level, and of the discriminator where there is one."""
         discriminator = (self.discriminator.files,) if self.discriminator else ()
         return (*(level.files for level in self.levels), *discriminator)
+
+    @property
+    def scripted(self) -> bool:
+        """Whether a graph is TorchScript alone, so that only PyTorch computes the bundle."""
+        return any(files.onnx is None for files in self.graphs)
 
     @property
     def samples(self) -> bool:
@@ -264,7 +284,7 @@ def parse_manifest(text: bytes) -> Manifest:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ManifestError(f'manifest.json must be an object with "format": "{FORMAT}"')
     if raw.get("format_version") not in FORMAT_VERSIONS:
-        known = " and ".join(map(str, FORMAT_VERSIONS))
+        known = ", ".join(map(str, FORMAT_VERSIONS))
         raise ManifestError(f"format version {raw.get('format_version')!r} is not supported; {known} are")
     try:
         return Manifest.model_validate_json(text)

@@ -33,7 +33,7 @@ class Generator:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = self.bundle.path(self.bundle.manifest.levels[0].files.onnx)
+        path = self.bundle.path(self.bundle.manifest.levels[0].files.onnx_file)
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def pictures(self, seeds: list[int]) -> np.ndarray:

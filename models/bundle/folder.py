@@ -71,7 +71,8 @@ def read_bundle(folder: Path) -> Bundle:
     for file, record in manifest.files.items():
         _verify(folder, file, record)
     for files in manifest.graphs:
-        _verify_places(folder, files.onnx, manifest)
+        if files.onnx is not None:
+            _verify_places(folder, files.onnx, manifest)
     return Bundle(folder, manifest, digest_of(text))
 
 

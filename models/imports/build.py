@@ -1,30 +1,46 @@
 """One import from file to published bundle, or to a table of what was understood."""
 
-import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from onnx import ModelProto
 
 from models.bundle import Bundle, publish, sha256_of, staging_folder, write_manifest
+from models.errors import ImportRefusedError
 from models.imports.card import write_card
+from models.imports.child import bundle_name
 from models.imports.graphs.batch import free_batch
 from models.imports.graphs.mend import mend
 from models.imports.graphs.roles import Roles, inputs_of, roles_of
 from models.imports.graphs.wrap import wrap
-from models.imports.opening import open_source
+from models.imports.opening import Foreign, kept_as_script, open_source
 from models.imports.options import Options
-from models.imports.probes import PICTURES, Looked, check_sizes, first_latents, look
+from models.imports.probes import PICTURES, Looked, Original, check_sizes, first_latents, look
 from models.imports.prove import prove
 from models.imports.recognise import Source, recognise
 from models.imports.report import Report
+from models.imports.scripts import ScriptSession, dress_script, roles_of_script
+from models.imports.session import Session
 from models.imports.sheet import write_sheet
 from models.imports.upsampler import understand_upsampler, write_upsampler
 
 CODE = "import-1"
+
+
+@dataclass(frozen=True)
+class Level:
+    """The one graph of the bundle: what computes it, its bytes."""
+
+    kind: Literal["onnx", "torchscript"]
+    data: bytes
+
+    @property
+    def file(self) -> str:
+        """Its name in the bundle."""
+        return "level-0.onnx" if self.kind == "onnx" else "level-0.ts"
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class Understood:
     source: Source
     roles: Roles
     looked: Looked
-    graph: ModelProto
+    level: Level
 
 
 def import_file(path: Path, out: Path | None, options: Options, report: Report) -> Bundle | None:
@@ -44,7 +60,21 @@ def import_file(path: Path, out: Path | None, options: Options, report: Report) 
     """
     if options.kind == "upsample":
         return _import_upsampler(path, out, options, report)
-    understood = understand(path, options, report)
+    source = _recognised(path, options, report)
+    foreign = open_source(source, options, report)
+    try:
+        return _made(source, foreign, path, out, options, report)
+    except ImportRefusedError as error:
+        if foreign.script is None or foreign.model is None:
+            raise
+        kept = kept_as_script(foreign.script, error, report)
+        return _made(source, kept, path, out, options, report)
+
+
+def _made(
+    source: Source, foreign: Foreign, path: Path, out: Path | None, options: Options, report: Report
+) -> Bundle | None:
+    understood = understand(source, foreign, options, report)
     name = _named(path, options, report)
     if out is None:
         return None
@@ -84,23 +114,27 @@ def _recognised(path: Path, options: Options, report: Report) -> Source:
     return source
 
 
-def bundle_name(path: Path) -> str:
-    """The file's name as a bundle's: letters, digits, `_`, `.` and `-`."""
-    stem = path.name if path.is_dir() else path.stem
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-._")[:64] or "imported"
+def understand(source: Source, foreign: Foreign, options: Options, report: Report) -> Understood:
+    """Mend and run what was opened, and dress it in a bundle's signature. Raises ImportRefusedError."""
+    if foreign.model is not None:
+        return _understood_graph(source, foreign.model, foreign.original, options, report)
+    assert foreign.script is not None
+    roles = roles_of_script(foreign.script, options, report)
+    looked = look(ScriptSession(foreign.script), roles, options, report)
+    data = dress_script(foreign.script, roles, looked.picture, looked.low, looked.high)
+    return Understood(source, roles, looked, Level("torchscript", data))
 
 
-def understand(path: Path, options: Options, report: Report) -> Understood:
-    """Recognise, open, mend and run a file. Raises ImportRefusedError."""
-    source = _recognised(path, options, report)
-    foreign = open_source(source, options, report)
-    model = foreign.model
+def _understood_graph(
+    source: Source, model: ModelProto, original: Original | None, options: Options, report: Report
+) -> Understood:
     batch = next((one.shape[0] or 0 for one in inputs_of(model) if len(one.shape) > 1), 0)
     mend(model, batch, report)
     roles = roles_of(model, options, report)
     check_sizes(model)
-    looked = look(model, roles, options, report, foreign.original)
-    return Understood(source, roles, looked, _dressed(model, roles, looked, report))
+    looked = look(Session(model), roles, options, report, original)
+    data = _dressed(model, roles, looked, report).SerializeToString(deterministic=True)
+    return Understood(source, roles, looked, Level("onnx", data))
 
 
 def _dressed(model: ModelProto, roles: Roles, looked: Looked, report: Report) -> ModelProto:
@@ -111,12 +145,12 @@ def _dressed(model: ModelProto, roles: Roles, looked: Looked, report: Report) ->
 
 
 def _write(understood: Understood, folder: Path, name: str, options: Options, report: Report) -> None:
-    roles, looked = understood.roles, understood.looked
-    (folder / "level-0.onnx").write_bytes(understood.graph.SerializeToString(deterministic=True))
+    roles, looked, level = understood.roles, understood.looked, understood.level
+    (folder / level.file).write_bytes(level.data)
     fields = _fields(understood, name, options, report)
     bundle = write_manifest(folder, fields)
     vectors, labels = first_latents(roles, options, PICTURES)
-    check, pictures = prove(bundle, "onnx", vectors, labels, looked.scaled, report)
+    check, pictures = prove(bundle, level.kind, vectors, labels, looked.scaled, report)
     write_sheet(folder / "preview.png", pictures)
     fields = _fields(understood, name, options, report) | {"export_checks": (check,)}
     write_card(folder / "README.md", write_manifest(folder, fields).manifest)
@@ -129,9 +163,10 @@ def _fields(understood: Understood, name: str, options: Options, report: Report)
         "previous": None,
         "output": (picture.height, picture.width),
         "label": roles.label is not None,
-        "files": {"onnx": "level-0.onnx"},
+        "files": {understood.level.kind: understood.level.file},
     }
     return {
+        "format_version": 1 if understood.level.kind == "onnx" else 3,
         "name": name,
         "family": "imported",
         "description": options.description or f"Imported from {understood.source.path.name}",

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,12 @@ def key_of(path: Path, options: Options) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def bundle_name(path: Path) -> str:
+    """The file's name as a bundle's: letters, digits, `_`, `.` and `-`; `netG.pth.tar` is `netG`."""
+    stem = path.name if path.is_dir() else path.stem.removesuffix(".pth")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-._")[:64] or "imported"
 
 
 def _answer(path: Path, out: Path | None, options: Options, timeout_s: float) -> tuple[str, tuple[Row, ...]]:

@@ -6,7 +6,6 @@ Nothing here decodes an array or runs anything; a pickle is read as a list of in
 import contextlib
 import io
 import pickletools
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,23 +109,6 @@ def is_safe(name: str) -> bool:
     return module in ("torch", "torch.cuda") and (attribute.endswith("Storage") or attribute in DTYPES)
 
 
-def check_script(path: Path, names: list[str]) -> None:
-    """Refuse TorchScript that reaches outside itself: files, foreign operators, code that runs while it is loaded.
-
-    Raises ImportRefusedError naming what it found. TorchScript can do little else but compute.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            if "/code/" in name and name.endswith(".py") and archive.getinfo(name).file_size <= MAX_PICKLE_BYTES:
-                found = REACHES_OUT.search(archive.read(name).decode("utf-8", "replace"))
-                if found:
-                    raise ImportRefusedError(
-                        f"{path.name} uses {found.group(0).strip()!r}, which reaches outside the network; "
-                        "export the generator alone"
-                    )
-
-
-REACHES_OUT = re.compile(r"torch\.from_file|torch\.save|torch\.load|\bops\.(?!aten|prim|quantized)\w+|def __setstate__")
 DTYPES = frozenset(("float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool"))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,14 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Foreign:
-    """An opened file: its graph with the foreign names, and what computes the same pictures without it, if anything does."""
+    """An opened file: its graph with the foreign names, and what computes the same pictures without it, if anything does.
 
-    model: ModelProto
+    `script`: a TorchScript file's module, which can be kept as it is; where it cannot be exported there is no graph.
+    """
+
+    model: ModelProto | None
     original: Original | None = None
+    script: TorchModule | None = None
 
 
 def open_source(source: Source, options: Options, report: Report) -> Foreign:
@@ -47,7 +51,7 @@ def open_source(source: Source, options: Options, report: Report) -> Foreign:
     if source.kind == "onnx":
         return Foreign(read_onnx(source.path))
     if source.kind == "torchscript":
-        return _exported(open_script(source.path, options), report)
+        return _scripted(open_script(source.path, options), report)
     options = with_config(source, options, report)
     if options.class_ is not None:
         return _exported(open_class(_state(source, options, report), options), report)
@@ -65,8 +69,21 @@ def _from_weights(tree: Mapping[str, Any], options: Options, report: Report, *, 
 
 def _exported(module: TorchModule, report: Report) -> Foreign:
     model = checked(parse_onnx(module.to_onnx(), "the exported graph"), "the exported graph")
-    report.add("exported", "to ONNX, compared with the original on 64 latents", "measured")
+    report.add("graph", "exported to ONNX, compared with the original on 64 latents", "measured")
     return Foreign(model, module)
+
+
+def _scripted(module: TorchModule, report: Report) -> Foreign:
+    try:
+        return replace(_exported(module, report), script=module)
+    except ImportRefusedError as error:
+        return kept_as_script(module, error, report)
+
+
+def kept_as_script(module: TorchModule, reason: ImportRefusedError, report: Report) -> Foreign:
+    """TorchScript without a graph, since it could not be exported or its graph gave other pictures."""
+    report.add("graph", f"kept as TorchScript, which the server needs PyTorch for ({reason})", "measured")
+    return Foreign(None, module, module)
 
 
 def _state(source: Source, options: Options, report: Report) -> Tensors:

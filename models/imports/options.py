@@ -11,6 +11,11 @@ ACTIVATIONS = ("relu", "leaky", "tanh", "sigmoid", "elu", "selu", "gelu", "silu"
 MAX_LABEL_FILE_BYTES = 1 << 20
 
 
+def _law(value: Any) -> Any:
+    """`normal` is short for `standard_normal`."""
+    return "standard_normal" if value == "normal" else value
+
+
 def _names(value: Any) -> Any:
     """Names separated by commas, or the lines of a file."""
     if not isinstance(value, str):
@@ -60,7 +65,9 @@ class Options(BaseModel):
     latent: int | None = Field(
         None, ge=1, le=1_000_000, description="Numbers in a latent, where the file leaves it open."
     )
-    law: Distribution = Field("standard_normal", description="What latents are drawn from.")
+    law: Annotated[Distribution, BeforeValidator(_law)] = Field(
+        "standard_normal", description="What latents are drawn from."
+    )
     labels: Annotated[tuple[str, ...] | None, BeforeValidator(_names)] = Field(
         None, description="Names of the classes: a file with one a line, or separated by commas."
     )

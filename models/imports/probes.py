@@ -12,10 +12,10 @@ from models.errors import ImportRefusedError
 from models.imports.graphs.mend import static_shapes
 from models.imports.graphs.picture import Picture, picture_of
 from models.imports.graphs.roles import Roles
-from models.imports.graphs.value_range import last_operator, value_range
+from models.imports.graphs.value_range import value_range
 from models.imports.options import Options
 from models.imports.report import Report
-from models.imports.session import Session
+from models.imports.session import Computer
 from models.manifest import Latent
 from models.mathematics import latents
 from models.mathematics.latents import Vector
@@ -71,17 +71,16 @@ def first_latents(roles: Roles, options: Options, count: int) -> tuple[Vector, A
     return vectors, labels
 
 
-def look(model: ModelProto, roles: Roles, options: Options, report: Report, original: Original | None = None) -> Looked:
-    """Run the graph as it is on 64 latents; the raw pictures are those of `original` where there is another than the graph.
+def look(session: Computer, roles: Roles, options: Options, report: Report, original: Original | None = None) -> Looked:
+    """Run the generator as it is on 64 latents; the raw pictures are those of `original` where there is another than the graph.
 
     Raises ImportRefusedError when its pictures are none, or are not repeatable.
     """
-    session = Session(model)
     count = roles.batch or 2
     vectors, labels = first_latents(roles, options, max(PICTURES, count))
     one = roles.feed(vectors[:count], None if labels is None else labels[:count])
     values = dict(zip(session.outputs, session.run(one), strict=True))
-    picture = picture_of(session.outputs, values, count, options, report)
+    picture = picture_of(list(session.outputs), values, count, options, report)
     if picture.channels * picture.height * picture.width > MAX_PICTURE:
         raise ImportRefusedError(f"pictures of {picture.height}x{picture.width} are larger than 2048x2048")
     again = picture.to_nchw(session.run(one, [picture.output])[0])
@@ -91,7 +90,7 @@ def look(model: ModelProto, roles: Roles, options: Options, report: Report, orig
 
     raw = all_pictures(original or run, roles, picture, vectors[:PICTURES], labels)
     wide = all_pictures(run, roles, picture, WIDER * vectors[:count], labels)
-    low, high = value_range(raw, wide, last_operator(model, picture.output), options, report)
+    low, high = value_range(raw, wide, session.last_operator(picture.output), options, report)
     _check_repeatable(picture.to_nchw(values[picture.output]), again, high - low)
     report.add("same latent twice", "the same picture", "measured")
     return Looked(picture, raw, low, high)

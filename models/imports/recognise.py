@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.errors import ImportRefusedError
+from models.errors import BundleError, ImportRefusedError
 from models.imports.checkpoints.archive import check_script_numbers
-from models.imports.guards import check_archive, check_pickle, check_script, check_size
+from models.imports.guards import check_archive, check_pickle, check_size
+from models.runtimes.script_file import check_script
 
 Kind = Literal["onnx", "torchscript", "checkpoint", "safetensors"]
 WEIGHTS = ("*.onnx", "*.safetensors", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.ts")
@@ -75,11 +76,18 @@ def _kind_of_zip(path: Path, trusted_class: bool) -> Kind:
     if "model.weights.h5" in last or ("config.json" in last and "data.pkl" not in last):
         raise ImportRefusedError(KERAS.format(name=path.name))
     if "constants.pkl" in last:
-        check_script(path, names)
-        check_script_numbers(path)
+        _check_script(path)
         return "torchscript"
     if "data.pkl" not in last:
         raise ImportRefusedError(f"{path.name} is a zip archive but holds no PyTorch weights (no data.pkl)")
     if not trusted_class:
         check_pickle(path, names)
     return "checkpoint"
+
+
+def _check_script(path: Path) -> None:
+    try:
+        check_script(path, path.name)
+    except BundleError as error:
+        raise ImportRefusedError(str(error)) from None
+    check_script_numbers(path)

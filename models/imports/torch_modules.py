@@ -43,6 +43,12 @@ class TorchModule:
         with self.torch.inference_mode():
             return np.asarray(first_output(self.module(*values)).float().numpy())
 
+    def runs_for_label(self, index: int) -> bool:
+        """Whether it takes this class index as its second input."""
+        latent, label = self.given.values()
+        names = list(self.given)
+        return _runs(self.torch, self.module, {names[0]: latent, names[1]: self.torch.full_like(label, index)})
+
     def to_onnx(self) -> bytes:
         """The module as an ONNX file with a free batch. Raises ImportRefusedError saying what could not be exported."""
         stream = io.BytesIO()

@@ -7,11 +7,12 @@ May import: models.mathematics, models.bundle, models.manifest, models.errors.
 from typing import Literal, cast
 
 from models.bundle import Bundle
+from models.errors import RuntimeUnavailableError
 from models.runtimes.base import Runtime
 from models.runtimes.fake import FakeRuntime
 from models.runtimes.onnx_runtime import OnnxRuntime
 from models.runtimes.openvino_runtime import OpenVinoRuntime
-from models.runtimes.torchscript import TorchScriptRuntime
+from models.runtimes.torchscript import TorchScriptRuntime, has_torch
 
 RuntimeKind = Literal["onnx", "openvino", "torchscript", "fake"]
 RUNTIMES = {
@@ -25,5 +26,14 @@ RUNTIMES = {
 def open_runtime(
     bundle: Bundle, kind: RuntimeKind = "onnx", device: str = "cpu", threads: int = 1, device_index: int = 0
 ) -> Runtime:
-    """Open a bundle on `device` (`cpu` | `cuda`). Raises RuntimeUnavailableError when that cannot be had here."""
+    """Open a bundle on `device` (`cpu` | `cuda`); one of TorchScript alone on PyTorch, whatever `kind` says.
+
+    Raises RuntimeUnavailableError when that cannot be had here.
+    """
+    if bundle.manifest.scripted and kind != "fake":
+        kind = "torchscript"
+        if not has_torch():
+            raise RuntimeUnavailableError(
+                f"{bundle.name} is TorchScript alone, which only PyTorch computes; pip install 'ganymede[train]'"
+            )
     return cast(Runtime, RUNTIMES[kind](bundle, device, threads, device_index))

@@ -53,9 +53,9 @@ class OnnxRuntime:
         self._sessions.clear()
 
     def _session(self, files: Files) -> Any:
-        session = self._sessions.get(files.onnx)
+        session = self._sessions.get(files.onnx_file)
         if session is None:
-            session = self._sessions[files.onnx] = self._open(files.onnx)
+            session = self._sessions[files.onnx_file] = self._open(files.onnx_file)
         return session
 
     def _open(self, file: str) -> Any:

@@ -58,7 +58,7 @@ class OpenVinoRuntime:
     def run_level(self, level: int, previous: Array | None, noise: Array | None, label: Array | None) -> Array:
         """See `Runtime.run_level`."""
         feed = {"previous": previous, "noise": noise, "label": label}
-        file = self._bundle.manifest.levels[level].files.onnx
+        file = self._bundle.manifest.levels[level].files.onnx_file
         if file not in self._graphs:
             self._graphs[file] = self._open(file, self._precision)
         picture: Array
@@ -72,9 +72,10 @@ class OpenVinoRuntime:
         discriminator = self._bundle.manifest.discriminator
         if discriminator is None:
             raise RuntimeUnavailableError(f"{self._bundle.name} has no discriminator")
-        if discriminator.files.onnx not in self._graphs:
-            self._graphs[discriminator.files.onnx] = self._open(discriminator.files.onnx, "f32")
-        (graph,) = self._graphs[discriminator.files.onnx]
+        file = discriminator.files.onnx_file
+        if file not in self._graphs:
+            self._graphs[file] = self._open(file, "f32")
+        (graph,) = self._graphs[file]
         answer = _infer(graph, {"image": images, "label": label})
         return DiscriminatorOutput(answer["logits"], answer["features"])
 

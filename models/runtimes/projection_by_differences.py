@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.mathematics.latents import Vector, draw
+from models.runtimes import open_runtime
 from models.runtimes.base import Array, Runtime
 from models.runtimes.chain import BATCH, pictures_of
-from models.runtimes.onnx_runtime import OnnxRuntime
 from models.runtimes.projection import CancelledError, Progress, Projection, Search, decibels, project
 
 LARGEST_LATENT = 1024
@@ -42,7 +42,7 @@ def project_somehow(
     except RuntimeUnavailableError as error:
         if bundle.manifest.latent.size > LARGEST_LATENT:
             raise RuntimeUnavailableError(f"{error}; without, latents of up to {LARGEST_LATENT} numbers") from None
-    runtime = OnnxRuntime(bundle, threads=threads)
+    runtime = open_runtime(bundle, threads=threads)
     try:
         return Differences(runtime, bundle, target, search, label, progress, cancelled).run()
     finally:

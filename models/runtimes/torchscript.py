@@ -11,6 +11,7 @@ from models.errors import RuntimeUnavailableError
 from models.manifest import Files
 from models.runtimes.base import Array, DiscriminatorOutput
 from models.runtimes.graph_module import graph_module
+from models.runtimes.script_file import check_script
 
 
 def has_torch() -> bool:
@@ -38,7 +39,7 @@ class TorchScriptRuntime:
         self._device = f"cuda:{device_index}" if device == "cuda" else "cpu"
         self.provider = f"TorchScript-{device}"
         self._torch.set_num_threads(threads)
-        self._modules: dict[str, Any] = {}
+        self._modules: dict[Files, Any] = {}
 
     def run_level(self, level: int, previous: Array | None, noise: Array | None, label: Array | None) -> Array:
         """See `Runtime.run_level`."""
@@ -56,17 +57,19 @@ class TorchScriptRuntime:
     def module(self, files: Files) -> Any:
         """The module of a graph in eval mode, parameters frozen; for gradients with respect to inputs.
 
-        Raises RuntimeUnavailableError when there is no TorchScript and the graph cannot be made one here.
+        Raises RuntimeUnavailableError when there is no TorchScript and the graph cannot be made one here, BundleError
+        for TorchScript that reaches outside itself.
         """
-        if files.onnx not in self._modules:
-            self._modules[files.onnx] = self._load(files)
-        return self._modules[files.onnx]
+        if files not in self._modules:
+            self._modules[files] = self._load(files)
+        return self._modules[files]
 
     def _load(self, files: Files) -> Any:
         if files.torchscript is None:
-            return graph_module(self._bundle.path(files.onnx)).to(self._device)
-        data = io.BytesIO(self._bundle.path(files.torchscript).read_bytes())
-        module = self._torch.jit.load(data, map_location=self._device).eval()
+            return graph_module(self._bundle.path(files.onnx_file)).to(self._device)
+        data = self._bundle.path(files.torchscript).read_bytes()
+        check_script(io.BytesIO(data), files.torchscript)
+        module = self._torch.jit.load(io.BytesIO(data), map_location=self._device).eval()
         for parameter in module.parameters():
             parameter.requires_grad_(False)
         return module

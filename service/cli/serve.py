@@ -2,23 +2,29 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from models.errors import ModelsError
-from service.cli.imports import served_folders
+from models.imports.options import Options
+from service.cli.import_options import fail, with_import_options
+from service.cli.imports import served_sources
 from service.http.server import RefusedToStartError
 from service.http.server import serve as run_server
 from service.observability.logs import configure
 from service.settings import Settings
 
 
+@with_import_options
 def serve(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Generators to serve: ONNX, TorchScript, checkpoints, bundles, folders.")
+        list[str] | None,
+        typer.Argument(help="What to serve: ONNX, TorchScript, checkpoints; bundles, folders, zips or URLs of them."),
     ] = None,
+    *,
+    options: Options,
     host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help="Port (8000); 0 takes a free one.")] = None,
     role: Annotated[str | None, typer.Option(help="all | api | worker")] = None,
@@ -27,21 +33,21 @@ def serve(
         list[str] | None, typer.Option(help="Folder, zip or URL of bundles; may be given again.")
     ] = None,
     processes: Annotated[int | None, typer.Option(help="Full processes behind the port; 0: one a core.")] = None,
-    said: Annotated[
-        list[str] | None, typer.Option("--set", help="Of the files: an option of `ganymede import`, such as size=64.")
-    ] = None,
     insecure: Annotated[bool, typer.Option(help="Public address without API keys.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Print the resolved settings and stop.")] = False,
 ) -> None:
-    """Serve generators over HTTP. Example: ganymede serve netG.pth        or: ganymede serve --bundles ./my-bundles"""
+    """Serve generators over HTTP. Example: ganymede serve netG.pth        or: ganymede serve --bundles ./my-bundles
+
+    Options from --name on are about the files, as in `ganymede import`.
+    """
     given = {"host": host, "port": port, "role": role, "data_dir": data_dir, "processes": processes}
-    options: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    options |= {"bundles": tuple(bundles)} if bundles else {}
-    options |= {"insecure": True} if insecure else {}
-    settings = load_settings(**options)
+    chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    chosen |= {"bundles": tuple(bundles)} if bundles else {}
+    chosen |= {"insecure": True} if insecure else {}
+    settings = load_settings(**chosen)
     if files:
-        imported = served_folders(files, said, settings.data_dir / "imports")
-        settings = load_settings(**options | {"bundles": (*map(str, imported), *(bundles or ()))})
+        sources = served_sources(files, options, settings.data_dir / "imports")
+        settings = load_settings(**chosen | {"bundles": (*sources, *(bundles or ()))})
     if dry_run:
         typer.echo(settings.model_dump_json(indent=2))
         return
@@ -62,12 +68,6 @@ def load_settings(**options: Any) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         fail(f"setting {name}: {first['msg']}", code=2)
-
-
-def fail(sentence: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on stderr and exit."""
-    typer.secho(f"ganymede: {sentence}", err=True, fg="red")
-    raise typer.Exit(code)
 
 
 def register(app: typer.Typer) -> None:

@@ -83,7 +83,7 @@ def open_model(
 
     `memory` keeps what is measured. `auto` needs one; on a GPU there is nothing to choose from and it is `onnx`.
     """
-    if kind == "auto" and device == "cpu" and memory is not None:
+    if kind == "auto" and device == "cpu" and memory is not None and not bundle.manifest.scripted:
         runtime = open_auto(bundle, threads, max_batch, memory)
     else:
         runtime = open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)

@@ -52,7 +52,7 @@ def test_a_missing_file_is_noticed(copy: Path) -> None:
     "fields",
     [
         {"format": "other"},
-        {"format_version": 3},
+        {"format_version": 4},
         {"weights": {"file": "README.md", "precision": "float32"}},
         {"format_version": 2, "weights": {"file": "nowhere", "precision": "float32"}},
         {"name": "../up"},

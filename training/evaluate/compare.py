@@ -97,7 +97,7 @@ def _speed(runtime: Runtime, bundle: Bundle, count: int) -> float:
 
 def _graph_bytes(bundle: Bundle) -> int:
     """Of the ONNX files of all levels, which is what a server reads."""
-    return sum(bundle.path(level.files.onnx).stat().st_size for level in bundle.manifest.levels)
+    return sum(bundle.path(level.files.onnx_file).stat().st_size for level in bundle.manifest.levels)
 
 
 def _scores(bundles: Sequence[Bundle]) -> list[dict[str, Any]]:

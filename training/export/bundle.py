@@ -128,7 +128,7 @@ def _compare_samples(bundle: Bundle, algorithm: Algorithm) -> list[ExportCheck]:
     label = torch.from_numpy(one_hot(labels[chosen], classes)) if bundle.manifest.conditional else None
     expected = algorithm.sample(vectors, label).numpy()
     given = draw_pictures(bundle, seeds[chosen], labels[chosen])
-    last = bundle.manifest.levels[-1].files.onnx
+    last = bundle.manifest.levels[-1].files.onnx_file
     return [ExportCheck(file=f"samples through {last}", max_abs_difference=float(np.abs(given - expected).max()))]
 
 

@@ -110,7 +110,7 @@ def _level_lines(manifest: Manifest, level: Level, start: int, cut: Cut) -> list
     if level.label and manifest.labels:
         count = len(manifest.labels)
         feeds.append(f'"label": numpy.eye({count}, dtype="float32")[[seed % {count}]]')
-    session = f'onnxruntime.InferenceSession("{level.files.onnx}")'
+    session = f'onnxruntime.InferenceSession("{level.files.onnx_file}")'
     return [f"picture = {session}.run(None, {{{', '.join(feeds)}}})[0]"]
 
 

@@ -38,7 +38,7 @@ def compare(bundle: Bundle, levels: Sequence[Graph], discriminator: Graph | None
 
 
 def _check(files: Files, kind: RuntimeKind, difference: float) -> ExportCheck:
-    file = files.onnx if kind == "onnx" else files.torchscript
+    file = files.onnx_file if kind == "onnx" else files.torchscript
     assert file is not None
     return ExportCheck(file=file, max_abs_difference=difference)
 

@@ -70,7 +70,7 @@ def size_of(bundle: Bundle) -> int:
 
 
 def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
-    graphs = [files.onnx for files in old.manifest.graphs]
+    graphs = [files.onnx_file for files in old.manifest.graphs]
     scripts = {files.torchscript for files in old.manifest.graphs}
     for file in old.manifest.files:
         if file not in scripts:
@@ -82,10 +82,10 @@ def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
 
 
 def _without_scripts(manifest: Manifest) -> Manifest:
-    levels = tuple(level.model_copy(update={"files": Files(onnx=level.files.onnx)}) for level in manifest.levels)
+    levels = tuple(level.model_copy(update={"files": Files(onnx=level.files.onnx_file)}) for level in manifest.levels)
     discriminator = manifest.discriminator
     if discriminator is not None:
-        discriminator = discriminator.model_copy(update={"files": Files(onnx=discriminator.files.onnx)})
+        discriminator = discriminator.model_copy(update={"files": Files(onnx=discriminator.files.onnx_file)})
     return manifest.model_copy(update={"levels": levels, "discriminator": discriminator})
 
 
@@ -117,11 +117,13 @@ def compare(old: Bundle, new: Bundle) -> Comparison:
             level = min(place, len(worst) - 1)
             worst[level] = max(worst[level], float(np.abs(one - other).max()))
             steps = max(steps, int(np.abs(to_pixels(one).astype(int) - to_pixels(other).astype(int)).max()))
-    checks = [_check(level.files.onnx, old, found) for level, found in zip(new.manifest.levels, worst, strict=True)]
+    checks = [
+        _check(level.files.onnx_file, old, found) for level, found in zip(new.manifest.levels, worst, strict=True)
+    ]
     difference = 0.0
     if new.manifest.discriminator is not None:
         difference = _logit_difference(before, after, new.manifest)
-        checks.append(_check(new.manifest.discriminator.files.onnx, old, difference))
+        checks.append(_check(new.manifest.discriminator.files.onnx_file, old, difference))
     before.close()
     after.close()
     return Comparison(tuple(checks), steps, difference)

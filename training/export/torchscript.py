@@ -48,7 +48,7 @@ def pictures_to_discriminate(manifest: Manifest, count: int) -> Array:
 def _level(bundle: Bundle, runtime: Runtime, level: int, out: Path) -> ExportCheck:
     inputs = next(level_batches(bundle.manifest, runtime, level))
     wanted = runtime.run_level(level, *inputs)
-    graph = bundle.manifest.levels[level].files.onnx
+    graph = bundle.manifest.levels[level].files.onnx_file
     file, answers = _traced(bundle, graph, [x for x in inputs if x is not None], out)
     return _checked(file, [(answers[0], wanted)])
 
@@ -57,7 +57,7 @@ def _discriminator_check(bundle: Bundle, runtime: Runtime, out: Path) -> ExportC
     assert bundle.manifest.discriminator is not None
     pictures = pictures_to_discriminate(bundle.manifest, PICTURES)
     wanted = runtime.discriminate(pictures)
-    file, answers = _traced(bundle, bundle.manifest.discriminator.files.onnx, [pictures], out)
+    file, answers = _traced(bundle, bundle.manifest.discriminator.files.onnx_file, [pictures], out)
     return _checked(file, [(answers[0], wanted.logits), (answers[1], wanted.features)])
 
 

@@ -78,6 +78,7 @@ class Nothing:
         pass
 
     def __call__(self, *_: Any) -> "Nothing":
+        """Itself."""
         return self
 
     def __setstate__(self, _: Any) -> None:

@@ -107,7 +107,7 @@ def roles_of(model: ModelProto, options: Options, report: Report) -> Roles:
     roles = Roles(
         sized, label, form, classes, {one.name: _constant(one, options, batch, report) for one in rest}, batch
     )
-    _tell(roles, options, report)
+    tell(roles, options, report)
     return roles
 
 
@@ -225,7 +225,8 @@ def _number(said: str, one: Input) -> float:
         raise ImportRefusedError(f"--input {one.name}={said}: not a number") from None
 
 
-def _tell(roles: Roles, options: Options, report: Report) -> None:
+def tell(roles: Roles, options: Options, report: Report) -> None:
+    """Report the latent, its law, the batch and the label."""
     names = ", ".join(f"{one.name} {_shape(one)}" for one in roles.latents)
     report.add("latent", f"{roles.size} numbers ({names})", "said" if options.latent else "file")
     said = "law" in options.model_fields_set

@@ -21,7 +21,7 @@ def test_torch_draws_what_onnx_runtime_draws(name: str) -> None:
     bundle = read_bundle(ROOT / "models" / "exports" / name)
     runtime, manifest = open_runtime(bundle), bundle.manifest
     for level in range(len(manifest.levels)):
-        module = graph_module(bundle.path(manifest.levels[level].files.onnx))
+        module = graph_module(bundle.path(manifest.levels[level].files.onnx_file))
         inputs = next(level_batches(manifest, runtime, level))
         with torch.no_grad():
             given = module(*(torch.from_numpy(x[:4]) for x in inputs if x is not None)).numpy()
@@ -30,7 +30,7 @@ def test_torch_draws_what_onnx_runtime_draws(name: str) -> None:
     if manifest.discriminator is not None:
         shape = (4, manifest.image.channels, manifest.image.height, manifest.image.width)
         pictures = np.random.RandomState(0).uniform(-1, 1, shape).astype(np.float32)
-        logits, features = graph_module(bundle.path(manifest.discriminator.files.onnx))(torch.from_numpy(pictures))
+        logits, features = graph_module(bundle.path(manifest.discriminator.files.onnx_file))(torch.from_numpy(pictures))
         wanted = runtime.discriminate(pictures)
         assert np.allclose(logits, wanted.logits, atol=1e-4, rtol=1e-4)
         assert np.allclose(features, wanted.features, atol=1e-4, rtol=1e-4)
