@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from models.manifest import Distribution, Name
 
+Join = Literal["before", "after", "multiplied"]
 ACTIVATIONS = ("relu", "leaky", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "none")
 MAX_LABEL_FILE_BYTES = 1 << 20
 
@@ -82,6 +83,7 @@ class Options(BaseModel):
     activation: str | None = Field(None, description="Between the layers of a checkpoint, such as relu or leaky:0.2.")
     last: str | None = Field(None, description="After the last layer of a checkpoint, such as tanh or sigmoid.")
     eps: float | None = Field(None, gt=0, lt=10, description="BatchNorm's epsilon in a checkpoint.")
+    join: Join | None = Field(None, description="How a checkpoint's label joins the latent.")
     class_: str | None = Field(None, description="module:Class that builds the generator; your own code is run.")
     init: Annotated[dict[str, str], BeforeValidator(_settings)] = Field({}, description="Arguments of that class.")
     licence: str = Field("not stated", description="Of the weights and pictures.")

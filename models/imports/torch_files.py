@@ -123,7 +123,8 @@ def build_module(torch: Any, network: Network) -> Any:
         def forward(self, z: Any, label: Any = None) -> Any:
             if network.embedding is not None:
                 row = label @ self.table
-                z = row * z if network.embedding.multiplied else torch.cat([row, z], 1)
+                both = [z, row] if network.embedding.join == "after" else [row, z]
+                z = row * z if network.embedding.join == "multiplied" else torch.cat(both, 1)
             return self.layers(z)
 
     return Generator().eval()

@@ -28,6 +28,9 @@ def _said(
     activation: Annotated[str | None, typer.Option(help="Between layers of a checkpoint: relu, leaky:0.2, …")] = None,
     last: Annotated[str | None, typer.Option(help="After the last layer of a checkpoint: tanh, sigmoid, none.")] = None,
     eps: Annotated[float | None, typer.Option(help="BatchNorm's epsilon in a checkpoint.")] = None,
+    join: Annotated[
+        str | None, typer.Option(help="How a checkpoint's label joins the latent: before, after, multiplied.")
+    ] = None,
     class_: Annotated[str | None, typer.Option("--class", help="module:Class that builds it; runs your code.")] = None,
     init: Annotated[list[str] | None, typer.Option(help="Argument of that class, NAME=VALUE; again for more.")] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weights.")] = None,

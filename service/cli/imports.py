@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.bundle import MANIFEST_NAME, Bundle
+from models.bundle import MANIFEST_NAME
 from models.errors import ModelsError
 from models.imports.child import ImportFailedError, bundle_name, import_cached, run_import
 from models.imports.options import Options
@@ -61,24 +61,15 @@ def served_sources(files: list[str], options: Options, cache: Path) -> list[str]
 
     Ends the command with a sentence for a file that is refused.
     """
-    found: list[str] = []
+    found = [source for file in files for source in ([file] if _holds_bundles(file) else _sources(file))]
+    if options.name is not None and sum(isinstance(source, Path) for source in found) > 1:
+        fail("--name is for one file; several are named after themselves", code=2)
     names: set[str] = set()
-    foreign = 0
-    for file in files:
-        if _holds_bundles(file):
-            found.append(file)
-            continue
-        for one in _sources(file):
-            foreign += 1
-            if options.name is not None and foreign > 1:
-                fail("--name is for one file; several are named after themselves", code=2)
-            bundle = _cached(one, cache, options, names)
-            names.add(bundle.name)
-            found.append(str(bundle.folder))
-    return found
+    return [_cached(one, cache, options, names) if isinstance(one, Path) else one for one in found]
 
 
-def _cached(path: Path, cache: Path, options: Options, names: set[str]) -> Bundle:
+def _cached(path: Path, cache: Path, options: Options, names: set[str]) -> str:
+    """The folder of a file's bundle, whose name is not among `names`, and is then."""
     try:
         typer.echo(f"importing {path.name} …", err=True)
         bundle = import_cached(path, cache, options)
@@ -86,7 +77,8 @@ def _cached(path: Path, cache: Path, options: Options, names: set[str]) -> Bundl
             free = next(f"{bundle.name[:60]}-{k}" for k in range(2, 1000) if f"{bundle.name[:60]}-{k}" not in names)
             bundle = import_cached(path, cache, options.model_copy(update={"name": free}))
         typer.echo(f"serving {bundle.reference}, imported from {path.name}", err=True)
-        return bundle
+        names.add(bundle.name)
+        return str(bundle.folder)
     except ImportFailedError as error:
         _print(error.rows)
         fail(f"{path.name}: {error}")

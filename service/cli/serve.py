@@ -73,3 +73,6 @@ def load_settings(**options: Any) -> Settings:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(serve)
+
+
+__all__ = ["fail", "load_settings", "register", "serve"]

@@ -53,7 +53,41 @@ def _is_table(module: Module) -> bool:
 
 
 def blocks_of(modules: Sequence[Module]) -> list[Block]:
-    """The blocks in order. Raises ImportRefusedError that names a module which is no layer of the family."""
+    """The blocks in order. Raises ImportRefusedError that names a module which is no layer of the family.
+
+    Norms that do not follow their layers, as where names were sorted or all norms declared last, are put behind those
+    whose channels they have.
+    """
+    try:
+        return _joined_blocks(modules)
+    except ImportRefusedError:
+        ordered = norms_behind_layers(modules)
+        if ordered is None:
+            raise
+        return _joined_blocks(ordered)
+
+
+def norms_behind_layers(modules: Sequence[Module]) -> list[Module] | None:
+    """The modules with each norm behind the next layer that gives as many channels; None when one finds none."""
+    layers = [module for module in modules if not _is_norm(module)]
+    place = -1
+    for norm in filter(_is_norm, modules):
+        channels = len(norm.tensors["running_mean"])
+        following = range(place + 1, len(layers))
+        place = next((k for k in following if _may_give(layers[k], channels)), -1)
+        if place < 0:
+            return None
+        layers.insert(place + 1, norm)
+        place += 1
+    return layers
+
+
+def _may_give(layer: Module, channels: int) -> bool:
+    shape = layer.tensors["weight"].shape if "weight" in layer.tensors else ()
+    return bool((len(shape) == 2 and shape[0] % channels == 0) or (len(shape) == 4 and channels in shape[:2]))
+
+
+def _joined_blocks(modules: Sequence[Module]) -> list[Block]:
     blocks: list[Block] = []
     previous: Module | None = None
     for module in modules:
@@ -75,7 +109,9 @@ def _joined(block: Block, module: Module, gap: int | None) -> Block:
         return replace(block, prelu=module)
     if block.norm is not None:
         raise ImportRefusedError(f"{module.path} normalises a second time{HELP}")
-    return replace(block, norm=module, early=bool(gap) or block.prelu is not None)
+    joined = replace(block, norm=module)
+    reshaped = 1 if joined.becomes_picture else 0  # nn.Unflatten lies between a linear layer and a norm of pictures
+    return replace(joined, early=(gap or 0) > reshaped or block.prelu is not None)
 
 
 def _is_norm(module: Module) -> bool:
@@ -88,6 +124,11 @@ def _is_prelu(module: Module) -> bool:
 
 def _check_layer(module: Module) -> None:
     weight, extra = module.tensors.get("weight"), sorted(set(module.tensors) - {"weight", "bias"})
+    if weight is not None and weight.ndim == 1:
+        raise ImportRefusedError(
+            f"{module.path} is a norm without statistics: an InstanceNorm, a GroupNorm, or a BatchNorm that keeps none, which "
+            f"weights alone do not tell{HELP}"
+        )
     if weight is None or extra or weight.ndim not in (2, 4):
         name = ".".join(part for part in (module.path, (extra or sorted(module.tensors))[0]) if part)
         raise ImportRefusedError(

@@ -66,8 +66,8 @@ def _embed(writer: Writer, network: Network) -> None:
     assert network.embedding is not None
     table = writer.weight(network.embedding.table)
     writer.nodes.append(helper.make_node("MatMul", ["label", table], ["embedded"]))
-    both = ["embedded", "z"]
-    if network.embedding.multiplied:
+    both = ["z", "embedded"] if network.embedding.join == "after" else ["embedded", "z"]
+    if network.embedding.join == "multiplied":
         writer.nodes.append(helper.make_node("Mul", both, ["joined"]))
     else:
         writer.nodes.append(helper.make_node("Concat", both, ["joined"], axis=1))

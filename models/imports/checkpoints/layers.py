@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.imports.options import Join
+
 Array = NDArray[np.float32]
 
 
@@ -81,10 +83,10 @@ class Reshape:
 
 @dataclass(frozen=True)
 class Embedding:
-    """A table [classes, width] looked up by the label, then put before the latent or multiplied with it."""
+    """A table [classes, width] looked up by the label, then put before or after the latent or multiplied with it."""
 
     table: Array
-    multiplied: bool
+    join: Join
 
 
 Layer = Linear | Conv | ConvTranspose | BatchNorm | Prelu | Activation | Upsample | Reshape

@@ -14,7 +14,7 @@ from models.imports.checkpoints.layers import Array, Embedding, Network
 from models.imports.checkpoints.style import Style, style_of
 from models.imports.checkpoints.walk import Walk
 from models.imports.checkpoints.weights import Module
-from models.imports.options import Options
+from models.imports.options import Join, Options
 from models.imports.report import Report
 
 MOST_TRIED = 20_000
@@ -26,24 +26,31 @@ def network_of(modules: Sequence[Module], options: Options, report: Report) -> N
     style = style_of(modules, options, report)
     table, rest = label_table(modules)
     blocks = blocks_of(rest)
-    latent, embedding = _entry(blocks[0], table, report)
+    latent, embedding = _entry(blocks[0], table, options, report)
     walk, choices = _sized(blocks, style, options)
     _tell(walk, choices, options, report)
     return Network(latent, embedding, tuple(walk.layers))
 
 
-def _entry(first: Block, table: Array | None, report: Report) -> tuple[int, Embedding | None]:
-    """How many numbers the latent has, and how the label joins it."""
+def _entry(first: Block, table: Array | None, options: Options, report: Report) -> tuple[int, Embedding | None]:
+    """How many numbers the latent has, and how the label joins it: as was said, else multiplied where only that fits.
+
+    Of what is put beside the latent, linear generators usually have the label first, convolutional ones last.
+    """
     taken = int(first.weight.shape[1 if first.weight.ndim == 2 else 0])
     if table is None:
         return taken, None
-    multiplied = first.weight.ndim != 2 or table.shape[1] == taken
-    how = "multiplied with" if multiplied else "put before"
-    report.add("label", f"embedding of {len(table)} classes, {how} the latent", "assumed")
-    latent = taken if multiplied else taken - table.shape[1]
-    if latent < 1:
-        raise ImportRefusedError("the first layer takes no latent beside the label" + HELP)
-    return latent, Embedding(table, multiplied)
+    beside: Join = "before" if first.weight.ndim == 2 else "after"
+    join = options.join or ("multiplied" if table.shape[1] == taken else beside)
+    report.add(
+        "label joins", f"embedding of {len(table)} classes, {join} the latent", "said" if options.join else "assumed"
+    )
+    latent = taken if join == "multiplied" else taken - table.shape[1]
+    if latent < 1 or (join == "multiplied" and table.shape[1] != taken):
+        raise ImportRefusedError(
+            f"a label of {table.shape[1]} numbers cannot be {join} a latent where {taken} go in{HELP}"
+        )
+    return latent, Embedding(table, join)
 
 
 def _sized(blocks: Sequence[Block], style: Style, options: Options) -> tuple[Walk, list[Choice]]:

@@ -60,7 +60,8 @@ class Walk:
         ratio = self._shape[0] / self._shape[1] if self._shape else 1.0
         height = max(1, round(math.sqrt(area * ratio)))
         if rest or area % height:
-            raise ImportRefusedError(f"{self.channels} numbers are no picture of {channels} channels{HELP}")
+            hint = HELP if rest else "; say the size of the final picture, such as --size 64x96"
+            raise ImportRefusedError(f"{self.channels} numbers are no square picture of {channels} channels{hint}")
         self._reshape(channels, height, area // height)
 
     def _reshape(self, channels: int, height: int, width: int) -> None:
@@ -106,8 +107,16 @@ class Walk:
             self.layers.append(layer)
 
     def _is_activated(self, k: int) -> bool:
-        """Whether an activation follows block `k`: told by the gap before the next, else yes."""
+        """Whether an activation follows block `k`: told by the gap before the next, else yes.
+
+        Raises ImportRefusedError where more layers without weights follow a convolution than an activation.
+        """
         block, following = self._blocks[k], self._blocks[k + 1]
+        if self.height and block.norm is None and (following.gap or 0) > (2 if self._choices[k + 1].enlarge else 1):
+            raise ImportRefusedError(
+                f"{following.gap} layers without weights lie between {block.module.path} and {following.module.path}; one may be "
+                f"an InstanceNorm, which would change every picture{HELP}"
+            )
         if block.prelu is not None:
             return True
         if following.gap is None:

@@ -1,15 +1,18 @@
 """Weights alone, in the layouts people have, become bundles whose pictures are those of the network that was trained."""
 
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from models.errors import ImportRefusedError
 from tests.models.imports.conftest import Import, same
-from tests.models.imports.generators import CLASSES, NZ, example, latents, mlp, upsampling
+from tests.models.imports.generators import CLASSES, NZ, example, latents, mlp, trained, upsampling
 
 
 def test_a_checkpoint_of_the_pytorch_examples(tmp_path: Path, imported: Import) -> None:
@@ -182,3 +185,105 @@ def test_another_family_is_refused_by_the_name_of_a_layer(tmp_path: Path, import
         ImportRefusedError, match=r"'conv1.conv.weight' belongs to no layer.*export the generator to ONNX"
     ):
         imported(tmp_path / "s.pt")
+
+
+def settled(layers: list[nn.Module], size: int = NZ, flat: bool = False) -> nn.Sequential:
+    """A network whose norms have seen a few latents, as `main.N`."""
+    network = nn.Sequential(OrderedDict(main=nn.Sequential(*layers)))
+    for _ in range(3):
+        network.train()(latents(16, size) if flat else latents(16, size)[:, :, None, None])
+    return network.eval()
+
+
+def deconvolutions(
+    norm: Callable[[int], nn.Module], first: tuple[int, int] = (4, 4), taken: int = NZ
+) -> list[nn.Module]:
+    layers = [nn.ConvTranspose2d(taken, 16, first, 1, 0), norm(16), nn.ReLU()]
+    return [
+        *layers,
+        nn.ConvTranspose2d(16, 8, 4, 2, 1),
+        norm(8),
+        nn.ReLU(),
+        nn.ConvTranspose2d(8, 3, 4, 2, 1),
+        nn.Tanh(),
+    ]
+
+
+def test_kernels_that_are_not_square(tmp_path: Path, imported: Import) -> None:
+    network = settled(deconvolutions(nn.BatchNorm2d, (3, 4)))
+    torch.save(network.state_dict(), tmp_path / "wide picture.pth")
+    bundle, _ = imported(tmp_path / "wide picture.pth")
+    assert (bundle.name, bundle.manifest.image.height, bundle.manifest.image.width) == ("wide-picture", 12, 16)
+    assert same(bundle, network(latents(3)[:, :, None, None]))
+
+
+def test_a_linear_layer_unflattened_before_its_norm(tmp_path: Path, imported: Import) -> None:
+    """The reshape between them is no activation; a first picture that is no square needs the size."""
+    for height, width in ((4, 4), (4, 6)):
+        first = [
+            nn.Linear(NZ, 16 * height * width),
+            nn.Unflatten(1, (16, height, width)),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+        ]
+        rest = deconvolutions(nn.BatchNorm2d)[3:]
+        network = settled([*first, *rest], flat=True)
+        torch.save(network.state_dict(), tmp_path / "g.pth")
+        if height != width:
+            with pytest.raises(ImportRefusedError, match=r"no square picture of 16 channels; say the size.*--size"):
+                imported(tmp_path / "g.pth")
+        bundle, _ = imported(tmp_path / "g.pth", **({} if height == width else {"size": "16x24"}))
+        assert same(bundle, network(latents(3)))
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d, lambda channels: nn.GroupNorm(2, channels)])
+@pytest.mark.parametrize("affine", [True, False])
+def test_norms_that_weights_do_not_tell_are_refused(
+    tmp_path: Path, imported: Import, norm: Callable[[int], nn.Module], affine: bool
+) -> None:
+    """An InstanceNorm without weights leaves nothing but a gap in the numbering; it must not be passed over."""
+    if affine and norm is nn.InstanceNorm2d:
+        norm = partial(nn.InstanceNorm2d, affine=True)
+    torch.save(settled(deconvolutions(norm)).state_dict(), tmp_path / "g.pth")
+    with pytest.raises(ImportRefusedError, match=r"InstanceNorm.*export the generator to ONNX"):
+        imported(tmp_path / "g.pth")
+
+
+class Declared(nn.Module):
+    """Layers by name, all norms declared after them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deconv1 = nn.ConvTranspose2d(NZ, 16, 4, 1, 0, bias=False)
+        self.deconv2 = nn.ConvTranspose2d(16, 8, 4, 2, 1, bias=False)
+        self.deconv3 = nn.ConvTranspose2d(8, 3, 4, 2, 1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(16), nn.BatchNorm2d(8)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = torch.relu(self.bn1(self.deconv1(z[:, :, None, None])))
+        return torch.tanh(self.deconv3(torch.relu(self.bn2(self.deconv2(x)))))
+
+
+def test_norms_declared_last_or_sorted_first(tmp_path: Path, imported: Import) -> None:
+    """safetensors sorts bn1 before deconv1; a norm belongs to the layer whose channels it has."""
+    network = Declared()
+    trained(network, network)
+    torch.save(network.state_dict(), tmp_path / "g.pth")
+    save_file(network.state_dict(), tmp_path / "g.safetensors")
+    for file in ("g.pth", "g.safetensors"):
+        bundle, _ = imported(tmp_path / file)
+        assert same(bundle, network(latents(3)))
+
+
+@pytest.mark.parametrize("join", [None, "before"])
+def test_a_conditional_dcgan_puts_the_label_beside_the_latent(
+    tmp_path: Path, imported: Import, join: str | None
+) -> None:
+    """After it unless said otherwise: weights do not tell, the table of what was understood does."""
+    main, table = settled(deconvolutions(nn.BatchNorm2d, taken=NZ + 4), NZ + 4), nn.Embedding(CLASSES, 4)
+    torch.save({"embed.weight": table.weight.detach(), **main.state_dict()}, tmp_path / "c.pth")
+    bundle, facts = imported(tmp_path / "c.pth", **({"join": join} if join else {}))
+    assert facts["label joins"].startswith(f"embedding of {CLASSES} classes, {join or 'after'} the latent")
+    z, row = latents(3), table(torch.full((3,), 2))
+    both = torch.cat([row, z] if join else [z, row], 1)
+    assert same(bundle, main(both[:, :, None, None]), label=2)
