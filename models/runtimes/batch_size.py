@@ -6,6 +6,7 @@ the two meet depends on graph and processor, so it is measured.
 
 import time
 from collections.abc import Callable, Sequence
+from statistics import median
 
 import numpy as np
 
@@ -16,12 +17,12 @@ from models.runtimes.invariance import probe_inputs
 SMALLEST = 4
 TOLERANCE = 1.03
 """A smaller batch may cost so much of the best one's price a picture."""
-BESIDE_S = 0.00015
-"""Processor seconds that a server spends on a batch whatever is in it: 0.06 to 0.11 ms in the engine alone, 0.3 in a whole
-server (batches of four against eight at 32 callers, faces64)."""
+BESIDE_S = 0.0005
+"""Processor seconds that a server spends on a batch whatever is in it. After every batch its code and data come back from
+slower caches: 0.3 to 0.8 ms (32 callers, faces64; docs/experiments.md)."""
 LONGEST_S = 0.05
 """Batches that take longer are not looked at: a picture that just missed one would wait as long."""
-ROUNDS = 3
+ROUNDS = 5
 
 
 def best_batch(runtime: Runtime, manifest: Manifest, level: int, threads: int, largest: int) -> int:
@@ -43,16 +44,19 @@ def sizes_up_to(largest: int) -> tuple[int, ...]:
 
 
 def measured(run: Callable[[int], None], sizes: Sequence[int], clock: Callable[[], float]) -> dict[int, float]:
-    """Best seconds of a batch of each size, in turns; sizes that would take too long are left out."""
-    best: dict[int, float] = {}
+    """Median seconds of a batch of each size, in turns; sizes that would take too long are left out.
+
+    Not the best: in a server, too, others use the caches.
+    """
+    took: dict[int, list[float]] = {}
     for _ in range(ROUNDS):
         for size in sizes:
-            if best and size * best[sizes[0]] > LONGEST_S * sizes[0]:
+            if took and size * min(took[sizes[0]]) > LONGEST_S * sizes[0]:
                 break
             started = clock()
             run(size)
-            best[size] = min(clock() - started, best.get(size, float("inf")))
-    return best
+            took.setdefault(size, []).append(clock() - started)
+    return {size: median(seconds) for size, seconds in took.items()}
 
 
 def chosen(seconds: dict[int, float]) -> int:

@@ -3,8 +3,8 @@
 Work arrives as tickets (one level of one request: k pictures). Tickets of the same queue (bundle, level, shape) share
 batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a queue the
 callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; queues take turns,
-a batch each; a small rest is not left behind. While small requests keep coming, big ones fill at most half a batch, those of
-hundreds an eighth: who waits for one picture waits less.
+a batch each; a small rest is not left behind; who fills the largest batch alone gets it. While small requests keep coming,
+big ones fill at most half a batch, those of hundreds an eighth: who waits for one picture waits less.
 """
 
 from collections import OrderedDict, deque
@@ -24,7 +24,7 @@ HUGE_BATCHES = 16
 class Ticket:
     """One level of one request. `payload` is opaque here; `taken` pictures have been handed out.
 
-    `batch` pictures are computed at once, or up to `max_batch` where that leaves nothing behind.
+    `batch` pictures are computed at once, or up to `max_batch` where that leaves nothing behind or makes nobody wait.
     `padded`: every call costs as much as a full batch, so that shorter ones save nobody's time.
     """
 
@@ -135,7 +135,7 @@ class Batcher:
                 del queue.callers[caller]
                 continue
             if not whole:
-                whole = room = _room(queue, ticket)
+                whole = room = self._whole(queue, ticket, now)
             share = min(max(1, room // len(queue.callers)), room - self._kept_free(ticket, whole, now))
             passed = 0 if share > 0 else passed + 1
             if share > 0:
@@ -147,10 +147,19 @@ class Batcher:
 
     def _kept_free(self, ticket: Ticket, whole: int, now: float) -> int:
         """Of the `whole` places of a batch those that a ticket may not take."""
-        if ticket.is_small or ticket.padded or now - self._small_came >= GENTLE_S:
+        if ticket.is_small or ticket.padded or not self._small_come(now):
             return 0
         part = 8 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
         return whole - max(1, ticket.batch // part)
+
+    def _small_come(self, now: float) -> bool:
+        return now - self._small_came < GENTLE_S
+
+    def _whole(self, queue: _Queue, first: Ticket, now: float) -> int:
+        """Places in the next batch: all there can be for who fills them alone, as a call costs more than its pictures."""
+        if first.waiting >= first.max_batch and not self._small_come(now):
+            return first.max_batch
+        return _room(queue, first)
 
     def _live(self, line: deque[Ticket], now: float) -> Ticket | None:
         while line:

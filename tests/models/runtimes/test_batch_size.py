@@ -20,8 +20,8 @@ def test_no_smaller_batch_would_do_and_no_other_is_much_cheaper(seconds: dict[in
 
 
 def test_a_picture_of_equal_price_comes_in_small_batches_and_a_cheap_one_in_large() -> None:
-    """A 64x64 face costs the same by eight as by sixteen; a call of a small graph costs more than its pictures."""
-    assert chosen({4: 0.0036, 8: 0.0064, 16: 0.0128}) == 8
+    """A 128x128 face costs the same by eight as by sixteen; a call of a small graph costs more than its pictures."""
+    assert chosen({4: 0.0132, 8: 0.0256, 16: 0.0512}) == 8
     assert chosen({4: 0.0001, 8: 0.0002, 16: 0.0003}) == 16
 
 

@@ -151,6 +151,19 @@ def test_a_small_rest_is_not_left_behind(singles: int, most: int) -> None:
         assert made[-1] > batch // 2
 
 
+def test_who_fills_the_largest_batch_alone_gets_it() -> None:
+    """An array of forty goes by sixteens where eights were chosen; beside small requests in parts of eights, as before."""
+    batcher = Batcher(lambda ticket, reason: None)
+    batcher.add(ticket(40, batch=8))
+    assert [each.count for each in drain(batcher)] == [16, 16, 8]
+    batcher.add(ticket(40, "big", batch=8))
+    batcher.add(ticket(1, "small", batch=8))
+    first = batcher.next(0.0)
+    assert first is not None
+    assert first.count <= 8
+    assert [each.count for each in drain(batcher, now=GENTLE_S + 1)][:2] == [16, 16]
+
+
 def test_who_hung_up_makes_no_batch_longer() -> None:
     """Cancelled pictures are not counted as waiting."""
     batcher = Batcher(lambda ticket, reason: None)
