@@ -135,14 +135,15 @@ class Engine:
         model: Model,
         noise: Callable[[], Array],
         label: Array | None,
+        count: int,
         receiver: Receiver,
         **terms: Unpack[Terms],
     ) -> Ticket:
-        """One picture of a model with one level, without a task; `receiver` hears of its pixels.
+        """Pictures of a model with one level, without a task; `receiver` hears of their pixels.
 
-        `noise` [1, *cut] is drawn with its batch. Whoever calls it has asked `admit` first.
+        `noise` [count, *cut] is drawn with its first batch. Whoever calls it has asked `admit` first.
         """
-        ticket = self._ticket(model, 0, (None, noise, label), 1, receiver, True, terms)
+        ticket = self._ticket(model, 0, (None, noise, label), count, receiver, True, terms)
         self._worker.submit(ticket)
         return ticket
 

@@ -4,9 +4,9 @@ from functools import lru_cache
 
 from service.errors import NotAcceptableError
 
-JSON, ZIP, SSE = "application/json", "application/zip", "text/event-stream"
+PNG, JSON, ZIP, SSE = "image/png", "application/json", "application/zip", "text/event-stream"
 NPY, NPZ = "application/x-npy", "application/x-npz"
-PICTURE_TYPES = ("image/png", "image/webp", "image/jpeg", JSON, ZIP, NPY, NPZ, SSE)
+PICTURE_TYPES = (PNG, "image/webp", "image/jpeg", JSON, ZIP, NPY, NPZ, SSE)
 DOCUMENT_TYPES = (JSON, NPY, SSE)
 
 

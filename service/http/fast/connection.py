@@ -71,17 +71,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read: it is not read either."""
-        if self._uvicorn is not None:
-            self._uvicorn.pause_writing()
-        else:
-            self._transport.pause_reading()
+        (self._transport.pause_reading if self._uvicorn is None else self._uvicorn.pause_writing)()
 
     def resume_writing(self) -> None:
         """It reads again."""
-        if self._uvicorn is not None:
-            self._uvicorn.resume_writing()
-        else:
-            self._transport.resume_reading()
+        (self._transport.resume_reading if self._uvicorn is None else self._uvicorn.resume_writing)()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A picture nobody waits for any more leaves the queue."""
@@ -131,8 +125,8 @@ class Connection(asyncio.Protocol):
         self._request, self._is_busy = None, False
         first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         common = lines_of(self._server_state.default_headers)
-        closing = b"connection: close\r\n" if self._is_closing else b""
-        self._transport.write(b"".join((first, common, head, closing, b"\r\n", body)))
+        end = b"connection: close\r\n\r\n" if self._is_closing else b"\r\n"
+        self._transport.write(b"".join((first, common, head, end, body)))
         self._server_state.total_requests += 1
         if self._is_closing:
             self._transport.close()

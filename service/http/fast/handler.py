@@ -1,4 +1,4 @@
-"""POST /sample of one picture of one seed as PNG, from the body's bytes to those of the answer.
+"""POST /sample of seeds as PNG or array, from the body's bytes to those of the answer; one picture is its smallest case.
 
 The functions are those of the ordinary way, and so are the answers (a test compares them); left out are tasks and futures.
 """
@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from models.errors import ModelsError
-from models.mathematics.latents import Vector, cut, draw, truncate
+from models.mathematics.latents import Vector, cut, draw, seed_range, truncate
 from service.engine.batcher import Ticket
 from service.engine.engine import Engine
 from service.engine.model import Model
@@ -25,7 +25,7 @@ from service.http.gate import SECURITY_LINES, lines_of, report
 from service.http.hosts import HostPolicy
 from service.http.problems import problem_response
 from service.http.responses.represent import represent
-from service.http.responses.respond import INLINE_PIXELS
+from service.http.responses.respond import is_quick
 from service.images.encode import Pixels, magnify
 from service.observability.logs import about
 from service.operations.generate import Want, describe, label_index
@@ -53,23 +53,25 @@ class SampleHandler:
         """Begin, and call `send` once, perhaps at once. None: the ordinary way has to answer, nothing was done."""
         try:
             request = SampleRequest.model_validate_json(body)
-            model = self._model_for(request)
+            model = self._model_for(request, head.media)
         except (ValidationError, ServiceError, ModelsError):  # the ordinary way says what is wrong
             return None
         if model is None:
             return None
-        want = Want(NO_VECTOR, request.seed, label_index(model, request.label, request.seed))
+        seeds = request.seeds or seed_range(request.seed or 0, request.n)
         named = head.request_id or secrets.token_hex(16)
-        picture = PictureRequest(self._state, self._engine, model, request, named, send, want)
-        picture.start(caller)
-        return picture
+        wants = [Want(NO_VECTOR, seed, label_index(model, request.label, seed)) for seed in seeds]
+        pictures = PictureRequest(self._state, self._engine, model, request, head.media, named, send, wants)
+        pictures.start(caller)
+        return pictures
 
-    def _model_for(self, request: SampleRequest) -> Model | None:
-        if request.seed is None or request.n != 1 or not LARGER_WISHES.isdisjoint(request.model_fields_set):
+    def _model_for(self, request: SampleRequest, media: str) -> Model | None:
+        settings, count = self._state.settings, request.count
+        if (request.seed is None and request.seeds is None) or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
         model = foresee(self._state, request)
-        is_small = pixels_of(model, 1, request.scale) <= INLINE_PIXELS
-        return model if is_small and len(model.manifest.levels) == 1 and model.manifest.latent.cuts else None
+        is_ours = count <= settings.async_pictures and len(model.manifest.levels) == 1 and model.manifest.latent.cuts
+        return model if is_ours and is_quick(settings, media, pixels_of(model, count, request.scale)) else None
 
 
 @dataclass(eq=False, slots=True)
@@ -80,9 +82,10 @@ class PictureRequest:
     engine: Engine
     model: Model
     body: SampleRequest
+    media: str
     request_id: str
     send: Send | None
-    want: Want
+    wants: Sequence[Want]
     started: float = field(default_factory=time.perf_counter)
     ticket: Ticket | None = None
     timer: asyncio.TimerHandle | None = None
@@ -90,12 +93,12 @@ class PictureRequest:
     def start(self, caller: str) -> None:
         """Queue it; what a full queue or a stopping engine refuses is answered here and now."""
         self.state.in_flight += 1
-        rows, label, timeout_s = self.model.label_rows, self.want.label, self.state.settings.timeout_s
-        row = None if rows is None or label is None else rows[label : label + 1]
+        timeout_s, table, count = self.state.settings.timeout_s, self.model.label_rows, len(self.wants)
         try:
-            self.engine.admit(1)  # before anything is made: at overload nearly all are refused
-            deadline = time.monotonic() + timeout_s
-            self.ticket = self.engine.start(self.model, self._noise, row, self, caller=caller, deadline=deadline)
+            self.engine.admit(count)  # before anything is made: at overload nearly all are refused
+            rows = None if table is None else table[[want.label or 0 for want in self.wants]]
+            end = time.monotonic() + timeout_s
+            self.ticket = self.engine.start(self.model, self._noise, rows, count, self, caller=caller, deadline=end)
             self.timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
         except ServiceError as error:
             self.set_exception(error)
@@ -109,19 +112,20 @@ class PictureRequest:
         return self.send is None
 
     def set_result(self, pixels: Pixels) -> None:
-        """Answer 200 with the picture, of pixels [1, h, w, c]."""
-        computed, body, model = time.perf_counter(), self.body, self.model
+        """Answer 200 with the pictures, of pixels [n, h, w, c]."""
+        computed, body, model, media = time.perf_counter(), self.body, self.model, self.media
         try:
             shown = magnify(pixels, body.scale)
-            pictures = describe(model, [self.want], shown, body.truncation, body.scale, "sample")
+            pictures = describe(model, self.wants, shown, body.truncation, body.scale, "sample")
             timing_ms = {"compute": (computed - self.started) * 1e3}
-            response = represent(Pictures(model.reference, model.provider, pictures, timing_ms), "image/png", body)
+            made = Pictures(model.reference, model.provider, pictures, timing_ms, stack=shown)
+            response = represent(made, media, body)
         except Exception:  # one picture that cannot be written must not take the others of its batch with it
             log.exception("a picture could not be encoded")
             self.set_exception(ServiceError("the picture could not be encoded"))
             return
-        self.state.metrics.add("pictures", 1, model=model.bundle.name)
-        self.state.metrics.observe("encode_seconds", time.perf_counter() - computed, format="image/png")
+        self.state.metrics.add("pictures", len(self.wants), model=model.bundle.name)
+        self.state.metrics.observe("encode_seconds", time.perf_counter() - computed, format=media)
         self._answer(response)
 
     def set_exception(self, error: Exception) -> None:
@@ -140,8 +144,8 @@ class PictureRequest:
         self.set_exception(DeadlineError("the deadline passed before the answer was ready"))
 
     def _noise(self) -> Vector:
-        latent = self.model.manifest.latent
-        return cut(latent, truncate(draw(latent, (self.want.seed or 0,)), self.body.truncation))[0]
+        latent, seeds = self.model.manifest.latent, [want.seed or 0 for want in self.wants]
+        return cut(latent, truncate(draw(latent, seeds), self.body.truncation))[0]
 
     def _answer(self, response: Response) -> None:
         send = self.send

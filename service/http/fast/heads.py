@@ -8,7 +8,7 @@ import httptools
 from service.errors import ServiceError
 from service.http.gate import REQUEST_ID, RawHeaders
 from service.http.hosts import HostPolicy
-from service.http.negotiation import PICTURE_TYPES, choose
+from service.http.negotiation import NPY, PICTURE_TYPES, PNG, choose
 
 LINE, END = b"POST /sample HTTP/1.1\r\n", b"\r\n\r\n"
 MOST_HEADS, MOST_BYTES = 256, 1024
@@ -22,10 +22,11 @@ ELSEWHERE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a head says of its request: the bytes of its body, and the id that the caller chose, if any."""
+    """What a head says of its request: bytes of its body, the id that the caller chose, if any, and what it wants."""
 
     length: int
     request_id: str | None = None
+    media: str = PNG
 
 
 class Heads:
@@ -36,7 +37,7 @@ class Heads:
         self._known: dict[bytes, Head | None] = {}
 
     def read(self, head: bytes) -> Head | None:
-        """What a whole head, its empty line included, asks for; None where that is not one PNG of POST /sample."""
+        """What a whole head, its empty line included, asks for; None where that is not a PNG or an array of POST /sample."""
         if not head.startswith(LINE) or head in self._known:
             return self._known.get(head)
         headers = headers_of(head)
@@ -56,12 +57,12 @@ class Heads:
             return None
         try:
             media = choose(named.get(b"accept", b"*/*").decode("latin-1"), PICTURE_TYPES)
-            is_usual = media == "image/png" and self._hosts.check("POST", "1.1", headers) is None
+            is_usual = media in (PNG, NPY) and self._hosts.check("POST", "1.1", headers) is None
         except ServiceError:  # the ordinary way says so
             return None
         text = asked.decode("latin-1")
         request_id = (text if REQUEST_ID.match(text) else "") if b"x-request-id" in named else None
-        return Head(int(length), request_id) if is_usual else None
+        return Head(int(length), request_id, media) if is_usual else None
 
 
 def headers_of(head: bytes) -> RawHeaders | None:

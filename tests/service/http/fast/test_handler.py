@@ -13,6 +13,14 @@ from service.auth.keys import new_key
 from tests.service.http.test_json_route import BODIES
 from tests.service.wires import Open, Wire, answered_fast, lasting
 
+MANY = (
+    b'{"seed": 7, "n": 9}',
+    b'{"model": "tiny-labels", "seeds": [4294967295, 0, 7, 7], "truncation": 0.5, "metadata": "minimal"}',
+    b'{"model": "tiny-labels", "seed": 4294967294, "n": 5, "label": "green", "scale": 2}',
+    b'{"seeds": [3]}',
+    b'{"model": "tiny-lapgan", "seed": 1, "n": 3}',
+    b'{"seed": 7, "n": 3, "save_as": "three"}',
+)
 ACCEPTS = ["image/png", "*/*", "image/webp", "application/json", "text/plain"]
 
 
@@ -27,7 +35,30 @@ async def test_both_ways_answer_the_same(opened: Open) -> None:
             assert short[0] == long[0]
             assert short[2] == long[2] or short[1]["content-type"] == "application/json"
             assert lasting(short[1]) == lasting(long[1])
-    assert {BODIES[0], BODIES[2]} == set(taken)
+    assert set(BODIES[:3]) == set(taken)
+
+
+@pytest.mark.parametrize("accept", ["image/png", "application/x-npy"])
+async def test_many_pictures_are_the_same_on_both_ways(opened: Open, accept: str) -> None:
+    """A sheet, an array larger than a batch, listed seeds and labels: status, headers and bytes; what is too much, too."""
+    app = await opened(max_batch=4)
+    taken = answered_fast(app)
+    for body in MANY:
+        short = await Wire(app).ask(body, f"Accept: {accept}")
+        long = await Wire(app).ask(body, f"Accept: {accept}", "Content-Type: application/json; charset=utf-8")
+        assert (short[0], short[2]) == (long[0], long[2])
+        assert lasting(short[1]) == lasting(long[1])
+    assert taken == list(MANY[:-2])
+
+
+async def test_who_hangs_up_frees_all_places(opened: Open) -> None:
+    """Nobody computes a sheet for a closed connection."""
+    app = await opened()
+    state, wire = app.state.ganymede, Wire(app)
+    wire.tell(wire.say(b'{"seed": 1, "n": 9}'))
+    assert state.engine.waiting == 9
+    wire.protocol.connection_lost(None)
+    assert (state.engine.waiting, state.in_flight, wire.data) == (0, 0, b"")
 
 
 async def test_a_request_is_counted_logged_and_named(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
