@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import httpx
 import pytest
+from hypothesis import Phase, settings
 
 from models.bundle import Bundle
 from service.http.app import build_app
@@ -22,6 +23,11 @@ from tests.standing_alone import ROOT as ROOT
 from tests.standing_alone import Watch
 from tests.stores import s3 as s3  # one store for all who ask: its buckets are the process's
 from tests.stores import web as web
+
+# for scripts/mutants: nothing is made shorter, and a slow machine is no failure
+settings.register_profile(
+    "first-found", phases=[Phase.explicit, Phase.reuse, Phase.generate], deadline=None, report_multiple_bugs=False
+)
 
 WATCH = Watch()
 WATCH.start()

@@ -81,7 +81,7 @@ def build(image: NDArray[np.float32], sizes: list[int]) -> list[NDArray[np.float
 
     Every coarse picture is the full image reduced straight to its size, as the authors' code does.
     """
-    pictures = [reduce(image, size, size) if size != image.shape[-1] else image for size in sizes]
+    pictures = [reduce(image, size, size) for size in sizes]
     residuals = [fine - enlarge(coarse, fine.shape[-2], fine.shape[-1]) for coarse, fine in pairwise(pictures)]
     return [pictures[0], *residuals]
 

@@ -75,9 +75,10 @@ class KeyRing:
 def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """The keys of a TOML file of `[[key]]` tables. Raises KeyFileError."""
     try:
-        rows = tomllib.loads(path.read_text()).get("key", [])
-        keys = tuple(_key_of(row) for row in rows)
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
+        keys = tuple(map(_key_of, tomllib.loads(path.read_text()).get("key", [])))
+    except KeyFileError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # ValueError: TOML, UTF-8, a number
         raise KeyFileError(f"API key file: {type(error).__name__}: {error}") from None
     if len({key.name for key in keys}) != len(keys):
         raise KeyFileError("API key file: two keys have the same name")
@@ -85,12 +86,17 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
 
 
 def _key_of(row: dict[str, object]) -> ApiKey:
-    scopes = frozenset(map(str, row["scopes"] if isinstance(row["scopes"], list) else ()))
+    if not isinstance(row["scopes"], list):
+        raise KeyFileError(f"API key {row['name']!r}: scopes must be a list")
+    scopes = frozenset(map(str, row["scopes"]))
     if unknown := scopes - set(SCOPES):
         raise KeyFileError(f"API key {row['name']!r}: unknown scope {sorted(unknown)[0]!r}; known: {', '.join(SCOPES)}")
     if len(str(row["sha256"])) != 64:
         raise KeyFileError(f"API key {row['name']!r}: sha256 must be 64 hex digits")
-    return ApiKey(str(row["name"]), str(row["sha256"]).lower(), scopes, int(str(row.get("per_minute", 600))))
+    per_minute = int(str(row.get("per_minute", 600)))
+    if per_minute < 1:
+        raise KeyFileError(f"API key {row['name']!r}: per_minute must be at least 1")
+    return ApiKey(str(row["name"]), str(row["sha256"]).lower(), scopes, per_minute)
 
 
 def hash_key(token: str) -> str:

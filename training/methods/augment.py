@@ -46,21 +46,28 @@ def color(pictures: Tensor, random: StepRandom, purpose: str) -> Tensor:
 
 def translation(pictures: Tensor, random: StepRandom, purpose: str) -> Tensor:
     """Shifts by up to an eighth of the side; what comes in from outside is -1 (black)."""
-    count, channels, height, width = pictures.shape
+    count, _, height, width = pictures.shape
     reach = int(height * TRANSLATION_SHARE + 0.5)
     shift = random.integers(purpose, 2 * reach + 1, 2, count)
     padded = F.pad(pictures + 1.0, [reach] * 4) - 1.0
-    if (
-        pictures.device.type == "cpu"
-    ):  # slices are a tenth of the gathering's work; on a GPU they would wait for the draws
-        places = shift.t().tolist()
-        return torch.stack(
-            [one[:, y : y + height, x : x + width] for one, (y, x) in zip(padded.unbind(), places, strict=True)]
-        )
-    rows = (torch.arange(height, device=pictures.device) + shift[0].unsqueeze(1)).view(count, 1, height, 1)
-    columns = (torch.arange(width, device=pictures.device) + shift[1].unsqueeze(1)).view(count, 1, 1, width)
-    batch = torch.arange(count, device=pictures.device).view(count, 1, 1, 1)
-    planes = torch.arange(channels, device=pictures.device).view(1, channels, 1, 1)
+    # slices are a tenth of the gathering's work; on a GPU they would wait for the draws
+    windows = sliced if pictures.device.type == "cpu" else gathered
+    return windows(padded, shift, height, width)
+
+
+def sliced(padded: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """The window [C, height, width] of each picture [N, C, H, W] that begins at its row and column, `shift` [2, N]."""
+    places = zip(padded.unbind(), shift.t().tolist(), strict=True)
+    return torch.stack([picture[:, y : y + height, x : x + width] for picture, (y, x) in places])
+
+
+def gathered(padded: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
+    """The same as `sliced`, without a wait for the numbers in `shift`."""
+    count, channels, device = *padded.shape[:2], padded.device
+    rows = (torch.arange(height, device=device) + shift[0].unsqueeze(1)).view(count, 1, height, 1)
+    columns = (torch.arange(width, device=device) + shift[1].unsqueeze(1)).view(count, 1, 1, width)
+    batch = torch.arange(count, device=device).view(count, 1, 1, 1)
+    planes = torch.arange(channels, device=device).view(1, channels, 1, 1)
     return padded[batch, planes, rows, columns]
 
 
@@ -69,9 +76,9 @@ def cutout(pictures: Tensor, random: StepRandom, purpose: str) -> Tensor:
     count, _, height, width = pictures.shape
     half = int(height * CUTOUT_SHARE + 0.5) // 2
     centre = random.integers(purpose, height + 1, 2, count, 1)
-    rows = (torch.arange(height, device=pictures.device) - centre[0]).abs() < half
-    columns = (torch.arange(width, device=pictures.device) - centre[1]).abs() < half
-    hidden = rows.unsqueeze(2) & columns.unsqueeze(1)
+    rows = torch.arange(height, device=pictures.device) - centre[0]
+    columns = torch.arange(width, device=pictures.device) - centre[1]
+    hidden = ((rows >= -half) & (rows < half)).unsqueeze(2) & ((columns >= -half) & (columns < half)).unsqueeze(1)
     return pictures * (~hidden).unsqueeze(1)
 
 

@@ -35,6 +35,19 @@ def test_a_hidden_direction_is_found() -> None:
     assert np.linalg.norm(found) * 5 == pytest.approx(scores.std(), rel=1e-2)
 
 
+def test_half_of_a_score_is_half_explained_wherever_the_cloud_lies() -> None:
+    """As much noise as signal: a share of one half; latents and scores moved as a whole change nothing."""
+    z = draw(PRIOR, list(range(2000)))
+    noise = np.random.RandomState(1).standard_normal(2000).astype(np.float32)
+    found, share = by_regression(z, z[:, 2] + noise)
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert found.argmax() == 2
+    moved, same = by_regression(z + np.arange(20, dtype=np.float32), z[:, 2] + noise + 5)
+    np.testing.assert_allclose(moved, found, atol=1e-4)
+    assert same == pytest.approx(share, abs=1e-4)
+    assert {found.dtype, by_regression(z, noise * 0)[0].dtype} == {np.dtype(np.float32)}
+
+
 def test_a_score_that_says_nothing_stays_within_the_prior() -> None:
     """Noise is explained by nothing, and a unit of such a direction still does not leave the prior."""
     z = draw(PRIOR, list(range(2000)))
@@ -42,7 +55,8 @@ def test_a_score_that_says_nothing_stays_within_the_prior() -> None:
     found, share = by_regression(z, noise)
     assert share < 0.05
     assert np.linalg.norm(found) <= np.sqrt(20) / 2 + 1e-5
-    assert not by_regression(z, np.ones(2000, np.float32))[0].any()
+    flat, nothing = by_regression(z, np.ones(2000, np.float32))
+    assert (flat.shape, flat.any(), nothing) == ((20,), False, 0.0)
 
 
 def test_locked_directions_are_left_still() -> None:
@@ -51,14 +65,25 @@ def test_locked_directions_are_left_still() -> None:
     left = orthogonal(vectors[0], [vectors[1], vectors[2], vectors[1] + vectors[2]])
     np.testing.assert_allclose(vectors[1:] @ left, 0, atol=1e-4)
     assert np.linalg.norm(orthogonal(vectors[1], [vectors[1]])) < 1e-5
+    assert left.dtype == np.float32
+    np.testing.assert_array_equal(orthogonal(vectors[0], []), vectors[0])
+    aside = orthogonal(np.float32([3, 4, 5]), [np.float32([0, 1e-4, 0]), np.float32([0, 0, 7])])
+    np.testing.assert_allclose(aside, [3, 0, 0], atol=1e-6)
 
 
 def test_principal_components_come_in_order() -> None:
     """The first component explains most, and asking for one too many is refused."""
     rows = np.random.RandomState(0).standard_normal((200, 3)).astype(np.float32) * np.float32([1, 9, 3])
+    rows += np.float32([4, -7, 1])
     scores, share = principal_scores(rows, 0)
-    assert abs(np.corrcoef(scores, rows[:, 1])[0, 1]) > 0.99
+    assert np.corrcoef(scores, rows[:, 1])[0, 1] > 0.99
+    assert np.corrcoef(principal_scores(rows * np.float32([1, -1, 1]), 0)[0], -rows[:, 1])[0, 1] > 0.99
+    assert (scores.mean(), scores.dtype) == (pytest.approx(0, abs=1e-4), np.float32)
+    assert scores.std() == pytest.approx(rows[:, 1].std(), rel=0.02)
+    assert share == pytest.approx(81 / 91, abs=0.03)
     assert share > principal_scores(rows, 1)[1] > principal_scores(rows, 2)[1]
+    flat, nothing = principal_scores(np.ones((5, 3), np.float32), 0)
+    assert (flat.tolist(), nothing) == ([0.0] * 5, 0.0)
     with pytest.raises(ValueError, match="3 components"):
         principal_scores(rows, 3)
 
@@ -85,13 +110,26 @@ def test_directions_ship_with_a_bundle(own: Path) -> None:
     """What is written is read back bit for bit; a bundle without the file has none."""
     assert read_directions(read_bundle(own)) == {}
     vector = draw(Latent(distribution="uniform", size=8, cuts=(Cut(name="z", shape=(8,)),)), [1])[0]
-    bundle = ship(own, directions_to_bytes([Direction("smiling", vector, "learned", "one deviation", {"flips": 0.9})]))
-    found = read_directions(bundle)["smiling"]
+    data = directions_to_bytes([Direction("smiling", vector, "learned", "one deviation", {"flips": 0.9})])
+    assert data.decode() == json.dumps(json.loads(data), indent=2, sort_keys=True) + "\n", (
+        "small changes are small diffs"
+    )
+    found = read_directions(ship(own, data))["smiling"]
     np.testing.assert_array_equal(found.vector, vector)
-    assert (found.origin, found.unit, found.measured) == ("learned", "one deviation", {"flips": 0.9})
+    assert (found.name, found.origin, found.unit) == ("smiling", "learned", "one deviation")
+    assert (found.measured, found.vector.dtype) == ({"flips": 0.9}, np.float32)
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[1]", b"{", b'{"format": "ganymede-directions", "version": 1}'])
+def rows_of(count: int, **changes: object) -> bytes:
+    row = {"name": "x", "data": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "origin": "learned", "unit": ""}
+    return json.dumps({"format": "ganymede-directions", "version": 1, "directions": [row] * count} | changes).encode()
+
+
+DAMAGED = [b"{}", b"[1]", b"{", b'{"format": "ganymede-directions", "version": 1}']
+DAMAGED += [rows_of(1, version=2), rows_of(1, format="latents"), rows_of(1001), rows_of(1).replace(b"AAA=", b"AA?=")]
+
+
+@pytest.mark.parametrize("data", DAMAGED, ids=range(len(DAMAGED)))
 def test_a_damaged_file_is_refused(own: Path, data: bytes) -> None:
     """A file that is no directions file is a clear error."""
     with pytest.raises(BundleError, match="directions"):
@@ -101,5 +139,13 @@ def test_a_damaged_file_is_refused(own: Path, data: bytes) -> None:
 def test_a_direction_of_another_length_is_refused(own: Path) -> None:
     """A vector that does not fit the bundle's latent is refused."""
     data = directions_to_bytes([Direction("x", np.ones(7, np.float32), "learned", "")])
-    with pytest.raises(BundleError, match="8 finite"):
-        read_directions(ship(own, data))
+    holes = directions_to_bytes([Direction("x", np.full(8, np.nan, np.float32), "learned", "")])
+    for refused in (data, holes):
+        with pytest.raises(BundleError, match="8 finite"):
+            read_directions(ship(own, refused))
+
+
+def test_as_many_directions_as_are_allowed_are_read(own: Path) -> None:
+    """A thousand, and no figures are needed."""
+    found = read_directions(ship(own, rows_of(1000)))["x"]
+    assert (found.vector.tolist(), found.measured) == ([0.0] * 8, {})

@@ -58,9 +58,22 @@ def test_published_vectors() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_seeds_outside_the_range(seed: int) -> None:
-    """Refused, not wrapped."""
-    with pytest.raises(LatentError):
-        draw(NORMAL, [seed])
+    """Refused, not wrapped; the first and the last are taken."""
+    for begin in (lambda seed: draw(NORMAL, [seed]), lambda seed: PlaneStream("uniform", seed)):
+        with pytest.raises(LatentError):
+            begin(seed)
+        assert begin(0) is not None
+        assert begin(2**32 - 1) is not None
+
+
+@PRIORS
+def test_a_latent_is_float32_whatever_is_done_to_it(prior: Latent) -> None:
+    """What is saved, hashed and sent is the same four bytes a number."""
+    a, b = draw(prior, [1, 2])
+    made = [check(prior, a.tolist()), combine([a, b], [1, 2]), mean([a, b]), truncate(a, 0.5), normalise(prior, a)]
+    made += [lerp(a, b, 0.3), slerp(a, b, 0.3), slerp(a, a, 0.3), PlaneStream(prior.distribution, 1).plane(2, 3)]
+    assert {array.dtype for array in made} == {np.dtype(np.float32)}
+    assert np.array_equal(check(prior, a.tolist()), a)
 
 
 def test_seed_ranges_wrap() -> None:
@@ -84,11 +97,21 @@ def test_ends_of_a_walk_are_its_stops(a: np.ndarray, b: np.ndarray) -> None:
         assert np.allclose(walk(a, b, 1.0), b, atol=1e-4)
 
 
-def test_slerp_stays_on_the_shell() -> None:
-    """Between two latents of one length every stop of the arc has that length; the line would cut through the middle."""
-    a, b = (v / np.linalg.norm(v) for v in draw(NORMAL, [1, 2]))
+def test_slerp_turns_and_grows_evenly() -> None:
+    """A third of the way is a third of the angle and of the lengths' difference; the line would cut through the middle."""
+    a, b = np.float32([1, 0]), np.float32([0, 4])
     for t in np.linspace(0, 1, 9):
-        assert np.linalg.norm(slerp(a, b, t)) == pytest.approx(1.0, abs=1e-5)
+        length, angle = 1 + 3 * t, t * np.pi / 2
+        assert np.allclose(slerp(a, b, t), [length * np.cos(angle), length * np.sin(angle)], atol=1e-6)
+
+
+@pytest.mark.parametrize("other", [1, -1, 0, 2.5])
+def test_where_there_is_no_arc_the_line_is_gone(other: float) -> None:
+    """To itself, to the opposite, to the centre: the straight way, in even steps."""
+    a = draw(NORMAL, [1])[0]
+    for start, end in ((a, a * np.float32(other)), (a * np.float32(other), a)):
+        assert np.array_equal(slerp(start, end, 0.25), lerp(start, end, 0.25))
+        assert np.allclose(lerp(start, end, 0.25), start + (end - start) / 4, atol=1e-6)
 
 
 @PRIORS
@@ -111,9 +134,11 @@ def test_means_and_sums() -> None:
     assert np.allclose(mean([a, b, c]), (a + b + c) / 3, atol=1e-6)
     assert np.allclose(combine([a, b, c], [1, -1, 0.5]), a - b + 0.5 * c, atol=1e-6)
     assert np.array_equal(truncate(a, 1.0), a)
+    assert np.array_equal(truncate(a, 0.5), a / 2)
     assert not truncate(a, 0.0).any()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("values", [[1.0], [float("nan")] * 20, [float("inf")] * 20, [1e39] * 20])
 def test_untrusted_values(values: list[float]) -> None:
     """Wrong length, NaN, infinity and what overflows float32 are refused."""

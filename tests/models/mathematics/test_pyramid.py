@@ -78,12 +78,31 @@ def test_a_faithful_picture_reduces_to_its_coarse_one(h: int, w: int, factor: in
     assert np.abs(result).max() <= 1 + 1e-5
 
 
-@pytest.mark.parametrize(("small", "large"), [(8, 14), (14, 28), (64, 96)])
-def test_faithful_at_odd_steps_stays_within_one_grey_level(small: int, large: int) -> None:
-    """Also where the areas overlap, the reduction is the input within 1/255."""
-    coarse = pyramid.reduce(pictures(3, large, large), small, small)
-    result = pyramid.faithful(pictures(3, large, large, seed=5), coarse)
-    assert np.abs(pyramid.reduce(result, small, small) - coarse).max() < 2 / 255
+@pytest.mark.parametrize(
+    ("small", "large"), [((8, 8), (14, 14)), ((14, 7), (28, 10)), ((5, 9), (7, 18)), ((64, 64), (96, 96))]
+)
+def test_faithful_at_odd_steps_stays_within_one_grey_level(small: tuple[int, int], large: tuple[int, int]) -> None:
+    """Also where the areas overlap, on one axis or on both, the reduction is the input within 1/255, within the range."""
+    coarse = pyramid.reduce(pictures(3, *large), *small)
+    result = pyramid.faithful(pictures(3, *large, seed=5), coarse)
+    assert np.abs(pyramid.reduce(result, *small) - coarse).max() < 2 / 255
+    assert np.abs(result).max() <= 1
+    assert result.dtype == np.float32
+
+
+def test_a_pictures_detail_is_kept_as_far_as_it_can_be() -> None:
+    """Of all pictures that reduce to the coarse one the nearest in least squares: the error is the same all over a block."""
+    wild, coarse = pictures(1, 8, 12) * np.float32(0.3), pictures(1, 4, 3, seed=3) * np.float32(0.3)
+    moved = pyramid.faithful(wild, coarse) - wild
+    assert np.allclose(moved, moved[:, ::2, ::4].repeat(2, 1).repeat(4, 2), atol=1e-6)
+
+
+def test_operators_are_shared_and_cannot_be_changed() -> None:
+    """One matrix serves every request: who writes into it would change everybody's pictures."""
+    for matrix in (pyramid.reduce_matrix(8, 4), pyramid.enlarge_matrix(4, 8)):
+        with pytest.raises(ValueError, match="read-only"):
+            matrix[0, 0] = 5
+        assert matrix.dtype == np.float32
 
 
 def test_a_faithful_picture_is_left_alone() -> None:

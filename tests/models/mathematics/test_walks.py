@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import LatentError
 from models.manifest import Cut, Latent
-from models.mathematics.latents import draw, lerp, normalise
+from models.mathematics.latents import draw, lerp, normalise, slerp
 from models.mathematics.walks import default_method, neighbours, positions, walk
 
 NORMAL = Latent(
@@ -67,7 +67,39 @@ def test_neighbours_stay_near_and_repeat() -> None:
     centre = draw(NORMAL, [1])[0]
     around = neighbours(NORMAL, centre, 0.25, 8, 5, on_prior=False)
     assert around.shape == (8, 64)
-    assert 0.2 < np.abs(around - centre).max() <= 0.25 + 1e-6
+    assert 0.2 < (around - centre).max() <= 0.25 + 1e-6
+    assert 0.2 < (centre - around).max() <= 0.25 + 1e-6
     np.testing.assert_array_equal(around, neighbours(NORMAL, centre, 0.25, 8, 5, on_prior=False))
     boxed = neighbours(UNIFORM, np.ones(48, np.float32), 0.25, 8, 5, on_prior=True)
     assert boxed.max() == 1.0
+    shell = neighbours(NORMAL, centre, 0.25, 8, 5, on_prior=True)
+    np.testing.assert_array_equal(shell, [normalise(NORMAL, row) for row in around])
+    for on_prior in (True, False):
+        assert neighbours(NORMAL, centre, 0.25, 0, 5, on_prior=on_prior).shape == (0, 64)
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_one_stop_is_a_still(loop: bool) -> None:
+    """Nowhere to go: every frame is the stop."""
+    stop = draw(NORMAL, [1])[0]
+    np.testing.assert_allclose(walk(NORMAL, [stop], 3, loop=loop), [stop] * 3, rtol=1e-6)
+
+
+@given(frames=st.integers(3, 30), loop=st.booleans())
+def test_frames_are_even_shares_of_the_way(frames: int, loop: bool) -> None:
+    """Between two stops each frame is as far from the one before; a loop turns back half way."""
+    way = [leg + share for leg, share in positions(2, 2 * frames, loop)]
+    steps = np.diff(way)
+    assert steps.min() > 0
+    assert steps.max() - steps.min() < 1e-9
+    assert way[0] == 0
+    assert way[-1] == pytest.approx(2 - steps[0] if loop else 1)
+
+
+def test_each_cut_walks_its_own_way() -> None:
+    """The line when asked for; the arc of every cut by itself, not of the whole vector."""
+    a, b = draw(NORMAL, [1, 2])
+    np.testing.assert_array_equal(walk(NORMAL, [a, b], 3, method="lerp")[1], lerp(a, b, 0.5))
+    arcs = np.concatenate([slerp(a[:48], b[:48], 0.5), slerp(a[48:], b[48:], 0.5)])
+    np.testing.assert_array_equal(walk(NORMAL, [a, b], 3)[1], arcs)
+    np.testing.assert_array_equal(walk(UNIFORM, [a[:48], b[:48]], 3, method="slerp")[1], slerp(a[:48], b[:48], 0.5))

@@ -1,11 +1,16 @@
 """API keys over HTTP: who may do what, how often; keys come and go without a restart."""
 
-import asyncio
+import os
+import re
+import uuid
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
-from service.auth.keys import KeyFileError, KeyRing, hash_key, new_key, read_keys
+from service.auth import keys
+from service.auth.keys import ApiKey, KeyFileError, KeyRing, RateLimiter, hash_key, new_key, read_keys
+from service.redis.keys import RedisKeys
 from tests.conftest import ClientFactory
 
 
@@ -57,33 +62,78 @@ async def test_jobs_belong_to_their_key(client_with: ClientFactory, tmp_path: Pa
         assert (await client.get("/jobs", headers=bearer(tokens["slow"]))).json()["data"] == []
 
 
-async def test_a_new_key_works_within_seconds(tmp_path: Path, tokens: dict[str, str]) -> None:
-    """Keys are added and revoked by editing the file; a broken edit changes nothing."""
+def test_a_new_key_works_within_a_second(
+    tmp_path: Path, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys are added and revoked by editing the file; a broken edit, or none there, changes nothing until it is mended."""
+    assert keys.LOOK_EVERY_S <= 1
+    monkeypatch.setattr(keys, "LOOK_EVERY_S", 0.0)
     path = tmp_path / "keys.toml"
     ring = KeyRing(path)
     token, table = new_key("eve", ["sample"], 60)
     assert ring.find(token) is None
-    path.write_text(table)
-    await asyncio.sleep(1.1)
-    assert ring.find(token) is not None
+    assert ring.find("\udcff") is None, "a header of any bytes is no key"
+
+    def write(text: bytes, later_s: int) -> None:
+        path.write_bytes(text)
+        os.utime(path, (later_s, later_s))
+
+    write(table.encode(), 1)
+    assert ring.find(token) == ApiKey("eve", hash_key(token), frozenset(["sample"]), 60)
     assert ring.find(tokens["ann"]) is None
-    path.write_text("[[key]\nbroken")
-    await asyncio.sleep(1.1)
+    for later_s, broken in enumerate((b"[[key]\nbroken", b"\xff", table.replace("= 60", "= 'often'").encode()), 2):
+        write(broken, later_s)
+        assert ring.find(token) is not None
+    path.unlink()
     assert ring.find(token) is not None
+    write(b"", 9)
+    assert ring.find(token) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["[[key]]\nname='a'", "x=", f"[[key]]\nname='a'\nsha256='{hash_key('x')}'\nscopes=['all']", "key=3"]
-)
-def test_a_broken_file_is_refused_with_a_reason(tmp_path: Path, text: str) -> None:
+ROW = f"[[key]]\nname='a'\nsha256='{hash_key('x')}'\nscopes=['sample']\n"
+BROKEN = {
+    "[[key]]\nname='a'": "sha256|scopes",
+    "x=": "TOML",
+    "key=3": "int",
+    ROW.replace("sample", "all"): "unknown scope 'all'",
+    ROW.replace("['sample']", "'sample'"): "scopes must be a list",
+    ROW.replace(hash_key("x"), hash_key("x")[1:]): "64 hex digits",
+    ROW + "per_minute=0": "at least 1",
+    ROW + "per_minute='often'": "often",
+    ROW + ROW.replace("sample", "admin"): "same name",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), BROKEN.items(), ids=range(len(BROKEN)))
+def test_a_broken_file_is_refused_with_a_reason(tmp_path: Path, text: str, reason: str) -> None:
     """The operator reads what is wrong; no key is silently dropped."""
     (tmp_path / "keys.toml").write_text(text)
-    with pytest.raises(KeyFileError, match="API key"):
+    with pytest.raises(KeyFileError, match=f"API key.*{reason}"):
         read_keys(tmp_path / "keys.toml")
 
 
+def test_what_is_not_said_is_600_a_minute(tmp_path: Path) -> None:
+    """The other fields may be written in capitals; `per_minute` may be left out, or as little as one."""
+    path = tmp_path / "keys.toml"
+    path.write_text(ROW.replace(hash_key("x"), hash_key("x").upper()))
+    assert read_keys(path) == (ApiKey("a", hash_key("x"), frozenset(["sample"]), 600),)
+    path.write_text(ROW + "per_minute=1")
+    assert read_keys(path)[0].per_minute == 1
+
+
 def test_the_file_does_not_hold_the_key() -> None:
-    """Whoever reads the file cannot use it."""
+    """Whoever reads the file cannot use it; nobody guesses it, and no two are alike."""
     token, table = new_key("a", ["sample"], 1)
     assert token not in table
     assert hash_key(token) in table
+    assert re.fullmatch(r"gmd_[\w-]{43}", token)
+    assert new_key("a", ["sample"], 1)[0] != token
+
+
+async def test_a_limit_says_when_the_next_request_may_come(redis: Redis) -> None:
+    """Two a minute: two at once, the third half a minute later; other names are not concerned."""
+    limiter = RateLimiter(redis, RedisKeys("{t" + uuid.uuid4().hex[:10] + "}"))
+    waits = [await limiter.wait_s("a", 2) for _ in range(4)]
+    assert waits[:2] == [0, 0]
+    assert all(29 < wait <= 30 for wait in waits[2:]), "who was refused is not counted"
+    assert await limiter.wait_s("b", 2) == 0

@@ -1,4 +1,4 @@
-"""Losses, augmentation and averages: the numbers they promise."""
+"""Losses and averages: the numbers they promise."""
 
 import math
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from training.algorithms.base import decayed_rate
-from training.compute.randomness import StepRandom
 from training.methods import ema, losses
-from training.methods.augment import POLICIES, augment
+from training.methods.adaptive import AdaptiveProbability
 from training.methods.standing import recompute_batch_norms
+from training.recipes.tables import AugmentTable
 
 
 def test_label_smoothing_softens_real_targets_only() -> None:
@@ -34,6 +34,34 @@ def test_every_loss_pulls_the_players_apart(kind: str) -> None:
     assert losses.generator_loss(kind, right, real) < losses.generator_loss(kind, wrong, real)
 
 
+def test_costs_are_those_of_the_papers() -> None:
+    """Each formula at a few logits, computed by hand."""
+    real, fake = torch.tensor([0.5, -2.0]), torch.tensor([0.25, 1.5])
+    two = {kind: float(judge(real, fake, 1.0)) for kind, judge in losses.DISCRIMINATOR_LOSSES.items()}
+    one = {kind: float(losses.generator_loss(kind, fake, real)) for kind in losses.DISCRIMINATOR_LOSSES}
+
+    def soft(*logits: float) -> float:
+        return sum(math.log1p(math.exp(logit)) for logit in logits) / len(logits)
+
+    expected = {
+        "nonsaturating": (soft(-0.5, 2.0) + soft(0.25, 1.5), soft(-0.25, -1.5)),
+        "hinge": ((0.5 + 3.0) / 2 + (1.25 + 2.5) / 2, -(0.25 + 1.5) / 2),
+        "least_squares": (0.5 * ((0.25 + 9) / 2 + (1.5625 + 6.25) / 2), 0.5 * (0.5625 + 0.25) / 2),
+        "relativistic": (soft(0.25 - 0.5, 1.5 + 2.0), soft(0.5 - 0.25, -2.0 - 1.5)),
+    }
+    assert {kind: (two[kind], one[kind]) for kind in two} == {k: pytest.approx(v) for k, v in expected.items()}
+    sure, mistaken = torch.tensor([[9.0, 0.0, 0.0]]), torch.tensor([[0.0, 2.0, 0.0]])
+    label = torch.tensor([[0.0, 1.0, 0.0]])
+    assert float(losses.auxiliary_loss(mistaken, label)) == pytest.approx(-math.log(math.e**2 / (math.e**2 + 2)))
+    assert float(losses.auxiliary_loss(sure, label)) > 8
+
+
+def test_accuracy_counts_what_is_on_the_right_side() -> None:
+    """Undecided is not right, whatever the picture was."""
+    logits = torch.tensor([1.0, -1.0, 2.0, 0.0])
+    assert (float(losses.accuracy(logits, real=True)), float(losses.accuracy(logits, real=False))) == (0.5, 0.25)
+
+
 def test_relativistic_pairs_count_differences_only() -> None:
     """Both logits moved by the same amount change nothing, equal ones cost log 2, and real pictures are no lever for G."""
     real, fake = torch.tensor([1.0, -2.0], requires_grad=True), torch.tensor([0.5, 3.0], requires_grad=True)
@@ -55,38 +83,47 @@ def test_penalty_of_a_linear_discriminator_is_its_squared_weight() -> None:
     assert float(penalty) == pytest.approx(4.0 * 16)
 
 
-@pytest.mark.parametrize("name", POLICIES)
-def test_augmentation_keeps_shape_passes_gradients_and_differs_by_picture(name: str) -> None:
-    """The generator learns through it; each picture gets its own draw; the same step repeats it."""
-    pictures = torch.rand(6, 3, 16, 16).mul(2).sub(1).mul(0.5)[:1].repeat(6, 1, 1, 1).requires_grad_(True)
-    seen = augment(pictures, [name], StepRandom(0, 1), "a")
-    assert seen.shape == pictures.shape
-    assert torch.equal(seen, augment(pictures, [name], StepRandom(0, 1), "a"))
-    assert len({float(picture.sum()) for picture in seen.detach()}) > 1
-    (gradient,) = torch.autograd.grad(seen.sum(), pictures)
-    assert gradient.abs().sum() > 0
-
-
-def test_translation_moves_and_fills_with_black() -> None:
-    """Every picture is the original, shifted by at most an eighth of its side."""
-    picture = torch.rand(1, 1, 16, 16)
-    padded = torch.nn.functional.pad(picture + 1, [2] * 4) - 1
-    for moved in augment(picture.repeat(8, 1, 1, 1), ["translation"], StepRandom(0, 0), "a"):
-        windows = (padded[0, :, y : y + 16, x : x + 16] for y in range(5) for x in range(5))
-        assert any(torch.allclose(moved, window) for window in windows)
-
-
 def test_the_average_forgets_by_half_lives() -> None:
     """After one half-life of pictures half of the old weight is left; young averages forget faster."""
     keep = ema.decay(half_life_images=1000, rampup=0, batch=10, images_seen=10)
     assert keep**100 == pytest.approx(0.5)
     assert ema.decay(1000, 0.05, 10, images_seen=100) < ema.decay(1000, 0.05, 10, images_seen=10_000) < keep
+    assert ema.decay(1000, 0.05, 10, images_seen=100) == pytest.approx(0.25), "two half-lives of 5 pictures"
+    assert ema.decay(1000, 0.05, 10, images_seen=0) == 0, "nothing is kept of the weights it began as"
     network, average = torch.nn.BatchNorm2d(2), torch.nn.BatchNorm2d(2)
     torch.nn.init.constant_(network.weight, 3.0)
     network.running_mean.fill_(7.0)  # type: ignore[union-attr]
     ema.update(average, network, 0.5)
     assert average.weight.tolist() == [2.0, 2.0]
     assert average.running_mean.tolist() == [7.0, 7.0]  # type: ignore[union-attr]
+
+
+def test_the_averaged_copy_is_its_own() -> None:
+    """No optimiser moves it, and what happens to the network does not happen to it."""
+    network = torch.nn.Linear(2, 2)
+    average = ema.averaged_copy(network)
+    before = network.weight.detach().clone()
+    torch.nn.init.zeros_(network.weight)
+    assert torch.equal(average.weight, before)  # type: ignore[arg-type]
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_adaptive_augmentation_finds_its_target() -> None:
+    """More while the judge is right too often, less when it is not; never outside 0 … 1; a resumed run goes on."""
+    table = AugmentTable(adaptive=0.6, adaptive_kimg=1)
+    steered = AdaptiveProbability(table, torch.device("cpu"))
+    assert float(steered.value) == 0
+    steered.learn(torch.tensor(0.81), 100)
+    assert float(steered.value) == pytest.approx(0.1), "2 * 0.81 - 1 is above 0.6: a tenth of a thousand pictures"
+    steered.learn(torch.tensor(0.79), 50)
+    assert float(steered.value) == pytest.approx(0.05)
+    twin = AdaptiveProbability(table, torch.device("cpu"))
+    twin.load_state_dict(steered.state_dict())
+    assert torch.equal(twin.value, steered.value)
+    for verdict, end in ((0.5, 0.0), (1.0, 1.0)):
+        twin.learn(torch.tensor(verdict), 5000)
+        assert float(twin.value) == end
 
 
 def test_standing_statistics_are_the_mean_over_all_batches() -> None:

@@ -1,0 +1,91 @@
+"""`python -m scripts.mutants [AREA or module …] [--most 60]`: the table `module | faults | tried | noticed | share`.
+
+Works in a copy of the project, in a temporary folder. Of a module with more than `--most` faults a random sample is tried,
+the same every time. Below the table: what each fault was that nobody noticed.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from scripts.mutants.faults import Fault, put_into
+
+ROOT = Path(__file__).parent.parent.parent
+SEED = 20
+AREAS = {
+    "service/engine": ["tests/service/engine", "tests/service/operations/test_sample.py"],
+    "service/http": ["tests/service/http"],
+    "service/http/fast": ["tests/service/http/fast"],
+    "service/auth": ["tests/service/auth"],
+    "service/latents": ["tests/service/latents", "tests/service/operations/test_latents.py"],
+    "models/mathematics": ["tests/models/mathematics"],
+    "training/methods": ["tests/training/methods"],
+    "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
+}
+COPIED = ("service", "models", "training", "ganymede_client", "save_files", "tests", "docs", "scripts")
+PYTEST = [sys.executable, "-m", "pytest", "-p", "scripts.mutants.warm", "-p", "no:xdist", "-p", "no:timeout"]
+PYTEST += ["--tb=line", "--hypothesis-profile=first-found", "-o", "tmp_path_retention_policy=none"]
+NOTICED = {"killed", "timeout"}
+
+
+def modules_of(area: str) -> list[str]:
+    """The files of a folder, or the one file."""
+    files = sorted((ROOT / area).glob("*.py")) if (ROOT / area).is_dir() else [ROOT / area]
+    return [str(file.relative_to(ROOT)) for file in files]
+
+
+def copied(folder: Path) -> Path:
+    """The project without bundles and caches."""
+    ignored = shutil.ignore_patterns("exports", "__pycache__", "*.onnx")
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def states(folder: Path, faults: list[Fault], tests: list[str]) -> dict[str, str]:
+    """What became of every fault."""
+    asked, told = folder / "asked.json", folder / "told.json"
+    asked.write_text(json.dumps([fault.name for fault in faults]))
+    own = {"MUTANTS_TRY": str(asked), "MUTANTS_TOLD": str(told), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*PYTEST, *tests], cwd=folder, env={**os.environ, **own}, capture_output=True, text=True)
+    if not told.exists():
+        sys.exit(f"the tests did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return dict(json.loads(told.read_text()))
+
+
+def tried_in(area: str, most: int) -> list[Fault]:
+    """Prints the area's lines of the table; returns what nobody noticed."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as name:
+        folder = copied(Path(name))
+        faults = {module: put_into(folder, module) for module in modules_of(area)}
+        chance = random.Random(SEED)
+        tried = {module: chance.sample(found, min(most, len(found))) for module, found in faults.items() if found}
+        told = states(folder, [fault for found in tried.values() for fault in found], AREAS[area])
+    for module, found in tried.items():
+        noticed = sum(told[fault.name] in NOTICED for fault in found)
+        share = f"{100 * noticed / len(found):.0f} %"
+        print(f"| `{module}` | {len(faults[module])} | {len(found)} | {noticed} | {share} |", flush=True)
+    return [fault for found in tried.values() for fault in found if told[fault.name] not in NOTICED]
+
+
+def main() -> None:
+    """The table of the areas asked for, and what survived."""
+    parser = argparse.ArgumentParser(prog="scripts.mutants", description=__doc__)
+    parser.add_argument("areas", nargs="*", choices=list(AREAS), default=list(AREAS)[:-1], metavar="AREA")
+    parser.add_argument("--most", type=int, default=60, help="faults tried of each module")
+    asked = parser.parse_args()
+    print("| module | faults | tried | noticed | |\n|---|---|---|---|---|")
+    left = [fault for area in asked.areas for fault in tried_in(area, asked.most)]
+    for fault in left:
+        print(f"\n{fault.name}\n{fault.change}")
+
+
+if __name__ == "__main__":
+    main()
