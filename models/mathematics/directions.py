@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.errors import BundleError
@@ -89,14 +90,18 @@ def orthogonal(vector: Vector, locked: Sequence[Vector]) -> Vector:
     return np.asarray(wide - basis @ (basis.T @ wide), np.float32)
 
 
+def _centred(rows: Vector) -> NDArray[np.float64]:
+    wide = rows.astype(np.float64)
+    return wide - wide.mean(0)
+
+
 def by_regression(latents: Vector, scores: Vector) -> tuple[Vector, float]:
     """The direction along which `scores` [n] of `latents` [n, size] rise fastest, and the share of variance it explains.
 
     Ridge regression in float64. One unit raises the linear score by one standard deviation of the scores; where the
     score is hardly linear that would leave the prior, so the step is at most half the prior's radius, sqrt(size) / 2.
     """
-    z = latents.astype(np.float64) - latents.mean(0, dtype=np.float64)
-    s = scores.astype(np.float64) - scores.mean(dtype=np.float64)
+    z, s = _centred(latents), _centred(scores)
     gram = z.T @ z
     weights = np.linalg.solve(gram + 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram)), z.T @ s)
     deviation, slope = float(s.std()), float(np.linalg.norm(weights))
@@ -112,8 +117,7 @@ def principal_scores(features: Vector, component: int) -> tuple[Vector, float]:
 
     The sign is fixed: the feature that counts most counts positively. Raises ValueError beyond the last component.
     """
-    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
-    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    left, singular, right = np.linalg.svd(_centred(features), full_matrices=False)
     if component >= len(singular):
         raise ValueError(f"there are {len(singular)} components")
     sign = np.sign(right[component, np.abs(right[component]).argmax()]) or 1.0

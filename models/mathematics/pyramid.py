@@ -66,7 +66,7 @@ def double(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
     The operator of any-size bundles: the same at every place, so a tile gives what the whole picture gives.
     """
-    return np.asarray(_double_last(_double_last(image).swapaxes(-1, -2)).swapaxes(-1, -2), np.float32)
+    return _double_last(_double_last(image).swapaxes(-1, -2)).swapaxes(-1, -2)
 
 
 def _double_last(image: NDArray[np.float32]) -> NDArray[np.float32]:

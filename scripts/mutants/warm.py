@@ -71,7 +71,9 @@ class Warm:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         set_mutant_under_test(fault)
         for item in tests:
-            signal.setitimer(signal.ITIMER_PROF, 0.5 + 5 * self.cost_s[item])  # of the processor: it goes round and round
+            signal.setitimer(
+                signal.ITIMER_PROF, 0.5 + 5 * self.cost_s[item]
+            )  # of the processor: it goes round and round
             signal.alarm(60 + int(60 * self.cost_s[item]))  # of the clock: it waits for what does not come
             self.run(item)
             if self.failed:

@@ -1,5 +1,7 @@
 """Seeds and latents: frozen streams, cuts, combinations, walks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,6 +49,14 @@ def test_a_seed_does_not_know_its_neighbours(many: list[int]) -> None:
     odd = Latent(distribution="standard_normal", size=3, cuts=(Cut(name="z", shape=(3,)),))
     for prior in (NORMAL, odd):
         assert np.array_equal(draw(prior, many), np.concatenate([draw(prior, [seed]) for seed in many]))
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    """Each draws its seeds' numbers, whatever the others draw at that moment."""
+    wanted = [draw(NORMAL, [seed])[0] for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: draw(NORMAL, [seed])[0], range(40)))
+    assert np.array_equal(found, wanted)
 
 
 def test_published_vectors() -> None:
