@@ -54,6 +54,20 @@ async def test_taken_names(store: LatentStore) -> None:
     assert (await restore(store, records, "replace")).saved == ["a", "b"]
     assert (await store.get("a")).id != old
     assert await store.count() == 4
+    assert (await restore(store, records, "rename")).renamed == {"a": "a-3", "b": "b-3"}
+
+
+async def test_a_long_name_is_shortened_for_its_number(store: LatentStore) -> None:
+    """So that it is still a name."""
+    records = [replace(record, name="n" * 64) for record in read(await file_of(store), "latent")]
+    assert (await restore(store, records, "rename")).saved == ["n" * 64, "n" * 58 + "-2"]
+
+
+async def test_what_is_exported_can_be_chosen(store: LatentStore) -> None:
+    """By tag, model and prefix, as in a listing; a file of nothing is a file."""
+    chosen = b"".join([line async for line in export(store, prefix="b")])
+    assert [record.name for record in read(chosen, "latent")] == ["b"]
+    assert read(b"".join([line async for line in export(store, tag="none")]), "latent") == []
 
 
 async def test_a_damaged_file_is_refused_before_anything_is_saved(store: LatentStore) -> None:
@@ -73,6 +87,16 @@ async def test_a_damaged_file_is_refused_before_anything_is_saved(store: LatentS
             "line 2: data is not base64",
         ),
         (_file([{**lines[0], "what": "direction"}]), InvalidValueError, "directions"),
+        (_file([{**lines[0], "version": 2}, *lines[1:]]), MalformedError, "no ganymede-latents file of version 1"),
+        (_file([{**lines[0], "format": "other"}, *lines[1:]]), MalformedError, "no ganymede-latents file"),
+        (_file([lines[0], [1], lines[2]]), MalformedError, "line 2 is not a JSON object"),
+        (_file([*lines, lines[1]]), MalformedError, "3 of 2"),
+        (
+            _file([lines[0], {**lines[1], "data": "AAAAAAA="}, lines[2]]),
+            InvalidValueError,
+            "line 2: the numbers of 'a'",
+        ),
+        (_file([lines[0], lines[1], {**lines[2], "data": "A?AA"}]), InvalidValueError, "line 3: data is not base64"),
         (b"[" * 100_000, MalformedError, "JSON"),
     ]
     for damaged, error, words in cases:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import uuid
 from dataclasses import replace
 
@@ -28,10 +29,10 @@ def store(redis: Redis, keys: RedisKeys) -> LatentStore:
     return LatentStore(redis, keys, quota_per_model=50)
 
 
-async def names(store: LatentStore, **filters: object) -> list[str]:
+async def names(store: LatentStore, limit: int = 3, **filters: object) -> list[str]:
     found, cursor = [], None
     while True:
-        page = await store.page(cursor=cursor, limit=3, **filters)
+        page = await store.page(cursor=cursor, limit=limit, **filters)
         found += [item.name for item in page.items]
         if (cursor := page.cursor) is None:
             return found
@@ -67,7 +68,10 @@ async def test_everything_comes_back(store: LatentStore) -> None:
     assert read.vector.tobytes() == wished.vector.tobytes()
     assert (read.label, read.seed, read.expression, read.tags) == ("coat", 7, "a - b", ("a", "b"))
     assert (read.parents, read.notes, read.reference) == (wished.parents, {"psnr": 31.5}, "faces64@0123456789abcdef")
-    assert (read.id, read.sequence, read.created) == (saved.id, saved.sequence, saved.created)
+    assert replace(read, vector=None) == replace(saved, vector=None)
+    assert saved.vector.tobytes() == wished.vector.tobytes()
+    assert time.time() - 60 < read.created <= time.time()
+    assert (await store.by_id(saved.id)).name == "man_1"
 
 
 async def test_a_taken_name_is_refused_or_replaced(store: LatentStore, redis: Redis) -> None:
@@ -114,22 +118,35 @@ async def test_filters_combine(store: LatentStore) -> None:
     assert await names(store, prefix="a") == ["a10", "a8", "a6", "a4", "a2", "a0"]
     assert await names(store, prefix="b", model="x", tag="t") == ["b5", "b1"]
     assert await names(store, prefix="zz") == []
+    for wish in ({"model": "y"}, {"tag": "t"}, {"prefix": "a"}, {}):
+        walked = [item async for item in store.walk(**wish)]
+        assert [item.name for item in walked] == await names(store, **wish)
+        assert all(np.array_equal(item.vector, draft(item.name).vector) for item in walked)
+    assert (await store.count(), await store.count("y"), await store.count("none")) == (12, 4, 0)
+
+
+async def test_several_are_read_at_once(store: LatentStore) -> None:
+    """By name, each once; one that is missing is named; nothing asked for is nothing."""
+    for name in "abc":
+        await store.save(draft(name))
+    assert list(await store.get_many(["c", "a", "c"])) == ["c", "a"]
+    assert (await store.get_many([]), await store.find(["x"])) == ({}, {})
+    with pytest.raises(NotFoundError, match="no latent named 'x'"):
+        await store.get_many(["a", "x", "y"])
+    saved = await store.get("a")
+    await store.delete("a")
+    with pytest.raises(NotFoundError, match="gone"):
+        await store.by_id(saved.id)
 
 
 async def test_a_common_prefix_is_found_by_walking(redis: Redis, keys: RedisKeys) -> None:
-    """More than 2,000 names that begin alike are still listed completely, newest first."""
+    """More than 2,000 names that begin alike are still listed completely, newest first; a page has 1 to 1,000."""
     store = LatentStore(redis, keys, quota_per_model=5000)
-    for k in range(2100):
-        await store.save(draft(f"f{k}" if k % 7 else f"g{k}"))
-    for k in range(2100, 2500):
-        await store.save(draft(f"f{k}"))
-    found, cursor = [], None
-    while True:
-        page = await store.page(prefix="f", cursor=cursor, limit=999)
-        found += [item.name for item in page.items]
-        if (cursor := page.cursor) is None:
-            break
-    assert found == [f"f{k}" for k in reversed(range(2500)) if k % 7 or k >= 2100]
+    await asyncio.gather(*(store.save(draft(f"f{k}" if k % 7 or k >= 2100 else f"g{k}")) for k in range(2500)))
+    assert [len((await store.page(limit=limit)).items) for limit in (-5, 0, 1, 1000, 5000)] == [1, 1, 1, 1000, 1000]
+    found, every = await names(store, limit=999, prefix="f"), await names(store, limit=999)
+    assert len(every) == 2500
+    assert found == [name for name in every if name.startswith("f")]
 
 
 async def test_rename_and_retag(store: LatentStore, redis: Redis) -> None:
@@ -152,6 +169,14 @@ async def test_a_missing_name_is_answered_with_the_nearest(store: LatentStore) -
     for call in (store.get("smilling_woman"), store.delete("Smiling_woman"), store.change("smiling-woman", tags=[])):
         with pytest.raises(NotFoundError, match="the nearest is 'smiling_woman'"):
             await call
+    await store.save(draft("aaa"))
+    await store.save(draft("smug_cat"))
+    for mistyped in ("smelling_woman", "zmiling_woman", "sniling_woman"):
+        with pytest.raises(NotFoundError, match="the nearest is 'smiling_woman'"):
+            await store.get(mistyped)
+    with pytest.raises(NotFoundError) as far:
+        await store.get("xyz")
+    assert "nearest" not in str(far.value)
 
 
 async def test_quota_and_bad_values(store: LatentStore) -> None:
@@ -162,9 +187,20 @@ async def test_quota_and_bad_values(store: LatentStore) -> None:
         await store.save(draft("one-more"))
     await store.save(draft("n0"), overwrite=True)
     await store.save(draft("another-model", model="other"))
-    for bad in (store.save(draft("-x")), store.save(draft("x", tags=("a b",))), store.page(cursor="1; DROP")):
+    bad_names = ["-x", "", "a b", "a\n", "ä", "n" * 65, "export", "import", "learn"]
+    bad_cursors = ["1; DROP", "", "²", "1" * 16]
+    bad: list = [store.save(draft(name)) for name in bad_names] + [store.page(cursor=each) for each in bad_cursors]
+    bad += [
+        store.change("n0", new_name="learn"),
+        store.change("n0", tags=["a b"]),
+        store.save(draft("x", tags=("a b",))),
+    ]
+    for call in (*bad, store.save(draft("x", tags=tuple(f"t{k}" for k in range(17))))):
         with pytest.raises(InvalidValueError):
-            await bad
+            await call
+    await store.delete("n1")
+    kept = await store.save(draft("N" * 64, tags=(*(f"t{k}" for k in range(16)), "t0")))
+    assert (len(kept.name), len(kept.tags)) == (64, 16)
 
 
 async def test_full_memory_loses_nothing(store: LatentStore, redis: Redis) -> None:
@@ -182,11 +218,18 @@ async def test_full_memory_loses_nothing(store: LatentStore, redis: Redis) -> No
 
 async def test_a_server_that_evicts_is_refused(redis: Redis, keys: RedisKeys) -> None:
     """Saving where Redis may throw it away is refused before anything is lost."""
+    store = LatentStore(redis, keys, quota_per_model=9)
     await redis.config_set("maxmemory", 1 << 30)
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        with pytest.raises(UnavailableError, match="allkeys-lru"):
-            await LatentStore(redis, keys, quota_per_model=9).save(draft("a"))
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="allkeys-lru"):
+                await store.save(draft("a"))
+        await redis.config_set("maxmemory-policy", "volatile-lru")  # takes only what was given a time to live
+        assert (await store.save(draft("a"))).name == "a"
+        await redis.config_set("maxmemory", 0)
+        await redis.config_set("maxmemory-policy", "allkeys-lru")
+        assert (await LatentStore(redis, keys, quota_per_model=9).save(draft("b"))).name == "b"
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
         await redis.config_set("maxmemory", 0)
