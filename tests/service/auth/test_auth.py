@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.auth import keys
-from service.auth.keys import ApiKey, KeyFileError, KeyRing, RateLimiter, hash_key, new_key, read_keys
+from service.auth.keys import SCOPES, ApiKey, KeyFileError, KeyRing, RateLimiter, hash_key, new_key, read_keys
 from service.redis.keys import RedisKeys
 from tests.conftest import ClientFactory
 
@@ -70,7 +70,7 @@ def test_a_new_key_works_within_a_second(
     monkeypatch.setattr(keys, "LOOK_EVERY_S", 0.0)
     path = tmp_path / "keys.toml"
     ring = KeyRing(path)
-    token, table = new_key("eve", ["sample"], 60)
+    token, table = new_key("eve", ["sample", "latents:write"], 60)
     assert ring.find(token) is None
     assert ring.find("\udcff") is None, "a header of any bytes is no key"
 
@@ -79,7 +79,7 @@ def test_a_new_key_works_within_a_second(
         os.utime(path, (later_s, later_s))
 
     write(table.encode(), 1)
-    assert ring.find(token) == ApiKey("eve", hash_key(token), frozenset(["sample"]), 60)
+    assert ring.find(token) == ApiKey("eve", hash_key(token), frozenset(["sample", "latents:write"]), 60)
     assert ring.find(tokens["ann"]) is None
     for later_s, broken in enumerate((b"[[key]\nbroken", b"\xff", table.replace("= 60", "= 'often'").encode()), 2):
         write(broken, later_s)
@@ -128,6 +128,14 @@ def test_the_file_does_not_hold_the_key() -> None:
     assert hash_key(token) in table
     assert re.fullmatch(r"gmd_[\w-]{43}", token)
     assert new_key("a", ["sample"], 1)[0] != token
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_may_what_it_says_and_an_admin_everything(scope: str) -> None:
+    """Each scope for itself."""
+    assert ApiKey("a", "", frozenset([scope])).allows(scope)
+    assert ApiKey("a", "", frozenset(["admin"])).allows(scope)
+    assert not ApiKey("a", "", frozenset(SCOPES) - {scope, "admin"}).allows(scope)
 
 
 async def test_a_limit_says_when_the_next_request_may_come(redis: Redis) -> None:

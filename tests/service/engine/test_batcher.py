@@ -25,7 +25,7 @@ work = st.lists(
 @given(work)
 @settings(max_examples=200)
 def test_every_picture_is_computed_exactly_once(tickets: list[tuple[int, str, str, bool]]) -> None:
-    """Pieces of all batches cover every ticket, each batch has one key and fits."""
+    """Pieces of all batches cover every ticket, each batch has one key and fits; no piece is empty or cut for nothing."""
     batcher = Batcher(lambda ticket, reason: None)
     added = [ticket(count, caller, key, bulk=bulk) for count, caller, key, bulk in tickets]
     for one in added:
@@ -33,8 +33,10 @@ def test_every_picture_is_computed_exactly_once(tickets: list[tuple[int, str, st
     covered: dict[int, list[int]] = {id(one): [] for one in added}
     for batch in drain(batcher):
         assert 1 <= batch.count <= 16
+        assert len({id(piece.ticket) for piece in batch.pieces}) == len(batch.pieces)
         for piece in batch.pieces:
             assert piece.ticket.key == batch.key
+            assert piece.start < piece.stop
             covered[id(piece.ticket)] += range(piece.start, piece.stop)
     assert all(sorted(covered[id(one)]) == list(range(one.count)) for one in added)
     assert batcher.waiting == 0
@@ -183,6 +185,38 @@ def test_a_big_rest_is_short_too_while_small_requests_come() -> None:
     assert counts(batcher, 0.0) == [1]
     assert counts(batcher, 0.0) == [4]
     assert counts(batcher, GENTLE_S * 2) == [8]
+
+
+def test_every_caller_is_in_the_batch_that_has_room_for_all() -> None:
+    """Sixteen with two pictures each: one of each first, not both of eight."""
+    batcher = Batcher(lambda ticket, reason: None)
+    for k in range(16):
+        batcher.add(ticket(2, f"caller-{k}"))
+    first, second = drain(batcher)
+    assert [len(batch.pieces) for batch in (first, second)] == [16, 16]
+
+
+def test_what_is_big_and_what_is_huge() -> None:
+    """A quarter of a batch is small; sixteen batches that still wait are only big, one more is huge."""
+    assert (ticket(4).is_small, ticket(5).is_small) == (True, False)
+    for waiting, most in ((16 * 16, 8), (17 * 16, 2)):
+        batcher = Batcher(lambda ticket, reason: None)
+        batcher.add(ticket(waiting))
+        batcher.add(ticket(4, key="small"))
+        assert counts(batcher, 0.0) == [most]
+
+
+def test_what_is_left_of_a_cancelled_request_waits_no_more() -> None:
+    """Counted out once, however often it is cancelled; what was handed out before is not counted again."""
+    dropped: list[str] = []
+    batcher = Batcher(lambda ticket, reason: dropped.append(reason))
+    gone = ticket(40)
+    batcher.add(gone)
+    batcher.next(0.0)
+    assert (gone.waiting, batcher.waiting) == (24, 24)
+    for _ in range(2):
+        batcher.cancel(gone)
+    assert (dropped, batcher.waiting, batcher.next(0.0), list(batcher.waiting_keys())) == (["cancelled"], 0, None, [])
 
 
 def test_requests_of_one_caller_take_turns() -> None:
