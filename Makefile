@@ -68,7 +68,7 @@ evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minu
 evidence-fuzz: $(VENV)/.test ## Broken requests, pictures, expressions and files with fresh seeds for about an hour
 	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-520} $(BIN)/python -m pytest tests/service/fuzz -p no:xdist --timeout 7200
 
-evidence-mutants: $(VENV)/.test ## Small faults, one at a time: do the tests notice? (scripts/mutants.py)
+evidence-mutants: $(VENV)/.test ## Small faults, one at a time: do the tests notice? (docs/evidence/mutants.md)
 	$(BIN)/python -m scripts.mutants $(MUTANTS)
 
 evidence-arithmetic: $(VENV)/.test ## Latent arithmetic, directions, walks (docs/evidence/arithmetic.md)

@@ -92,7 +92,8 @@ def orthogonal(vector: Vector, locked: Sequence[Vector]) -> Vector:
 
 def _centred(rows: Vector) -> NDArray[np.float64]:
     wide = rows.astype(np.float64)
-    return wide - wide.mean(0)
+    centred: NDArray[np.float64] = wide - wide.mean(0)
+    return centred
 
 
 def by_regression(latents: Vector, scores: Vector) -> tuple[Vector, float]:

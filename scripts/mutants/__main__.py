@@ -1,4 +1,4 @@
-"""`python -m scripts.mutants [AREA or module …] [--most 60]`: the table `module | faults | tried | noticed | share`.
+"""`python -m scripts.mutants [FOLDER or FILE …] [--most 60]`: the table `module | faults | tried | noticed | share`.
 
 Works in a copy of the project, in a temporary folder. Of a module with more than `--most` faults a random sample is tried,
 the same every time. Below the table: what each fault was that nobody noticed.
@@ -20,13 +20,13 @@ ROOT = Path(__file__).parent.parent.parent
 SEED = 20
 AREAS = {
     "service/engine": ["tests/service/engine", "tests/service/operations/test_sample.py"],
+    "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
     "service/http": ["tests/service/http"],
     "service/http/fast": ["tests/service/http/fast"],
     "service/auth": ["tests/service/auth"],
     "service/latents": ["tests/service/latents", "tests/service/operations/test_latents.py"],
     "models/mathematics": ["tests/models/mathematics"],
     "training/methods": ["tests/training/methods"],
-    "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
 }
 COPIED = ("service", "models", "training", "ganymede_client", "save_files", "tests", "docs", "scripts")
 PYTEST = [sys.executable, "-m", "pytest", "-p", "scripts.mutants.warm", "-p", "no:xdist", "-p", "no:timeout"]
@@ -34,10 +34,17 @@ PYTEST += ["--tb=line", "--hypothesis-profile=first-found", "-o", "tmp_path_rete
 NOTICED = {"killed", "timeout"}
 
 
-def modules_of(area: str) -> list[str]:
-    """The files of a folder, or the one file."""
-    files = sorted((ROOT / area).glob("*.py")) if (ROOT / area).is_dir() else [ROOT / area]
-    return [str(file.relative_to(ROOT)) for file in files]
+def chosen(names: list[str]) -> dict[str, list[str]]:
+    """The modules to try of each area; without names all of them."""
+    found: dict[str, list[str]] = {}
+    for name in names or AREAS:
+        area = name if name in AREAS else str(Path(name).parent)
+        files = sorted((ROOT / name).glob("*.py")) or [ROOT / name]
+        if area not in AREAS or not all(file.exists() for file in files):
+            sys.exit(f"{name} is none of {', '.join(AREAS)}, and no file of theirs")
+        modules = [str(file.relative_to(ROOT)) for file in files]
+        found.setdefault(area, []).extend(one for one in modules if one not in AREAS or one == name)
+    return found
 
 
 def copied(folder: Path) -> Path:
@@ -60,11 +67,11 @@ def states(folder: Path, faults: list[Fault], tests: list[str]) -> dict[str, str
     return dict(json.loads(told.read_text()))
 
 
-def tried_in(area: str, most: int) -> list[Fault]:
+def tried_in(area: str, modules: list[str], most: int) -> list[Fault]:
     """Prints the area's lines of the table; returns what nobody noticed."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         folder = copied(Path(name))
-        faults = {module: put_into(folder, module) for module in modules_of(area)}
+        faults = {module: put_into(folder, module) for module in modules}
         chance = random.Random(SEED)
         tried = {module: chance.sample(found, min(most, len(found))) for module, found in faults.items() if found}
         told = states(folder, [fault for found in tried.values() for fault in found], AREAS[area])
@@ -78,11 +85,12 @@ def tried_in(area: str, most: int) -> list[Fault]:
 def main() -> None:
     """The table of the areas asked for, and what survived."""
     parser = argparse.ArgumentParser(prog="scripts.mutants", description=__doc__)
-    parser.add_argument("areas", nargs="*", choices=list(AREAS), default=list(AREAS)[:-1], metavar="AREA")
+    parser.add_argument("names", nargs="*", metavar="FOLDER or FILE", help=f"of {', '.join(AREAS)}")
     parser.add_argument("--most", type=int, default=60, help="faults tried of each module")
     asked = parser.parse_args()
     print("| module | faults | tried | noticed | |\n|---|---|---|---|---|")
-    left = [fault for area in asked.areas for fault in tried_in(area, asked.most)]
+    areas = chosen(asked.names)
+    left = [fault for area, modules in areas.items() for fault in tried_in(area, modules, asked.most)]
     for fault in left:
         print(f"\n{fault.name}\n{fault.change}")
 

@@ -38,21 +38,21 @@ def put_into(folder: Path, module: str) -> list[Fault]:
 
     def text_of(name: str) -> list[str]:
         span = spans[name]
-        return lines[span.start - 1 : span.end]
+        return [line for line in lines[span.start - 1 : span.end] if "__mutmut_" not in line]
 
     def change_of(name: str) -> str:
         return "\n".join(_changed(text_of(name.rsplit("_", 1)[0] + "_orig"), text_of(name)))
 
     def is_one(name: str) -> bool:
         """Not where only `strict=` of a zip is another: it guards what does not happen."""
-        pair = ["".join(text_of(each)[1:]) for each in (name.rsplit("_", 1)[0] + "_orig", name)]
+        pair = ["".join(text_of(each)) for each in (name.rsplit("_", 1)[0] + "_orig", name)]
         return len({re.sub(r",?\s*strict=\w+,?", "", text) for text in pair}) == 2
 
     return [Fault(module, f"{dotted}.{name}", change_of(name)) for name in mutated.mutant_names if is_one(name)]
 
 
 def _changed(before: list[str], after: list[str]) -> Iterator[str]:
-    """The lines that differ, without the name of the variant."""
+    """The lines that differ, and those beside them."""
     for line in difflib.unified_diff(before, after, n=1, lineterm=""):
-        if not line.startswith(("---", "+++", "@@")) and "__mutmut_" not in line:
+        if not line.startswith(("---", "+++", "@@")):
             yield line

@@ -52,10 +52,13 @@ class Warm:
     def look(self) -> None:
         """Every test once, without a fault."""
         set_mutant_under_test("stats")
+        made: set[str] = set()
         for item in self.items:
             self.cost_s[item] = self.costs(item)
-            if self.cost_s[item] > SLOW_S:  # perhaps only because it was the first to make what all share
+            names = set(getattr(item, "fixturenames", ()))
+            if self.cost_s[item] > SLOW_S and names - made:  # the first pays for what all share
                 self.cost_s[item] = self.costs(item)
+            made |= names
             for function in state()._stats:
                 self.through[function].append(item)
             state()._stats.clear()

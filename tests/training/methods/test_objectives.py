@@ -8,6 +8,7 @@ import torch
 from training.algorithms.base import decayed_rate
 from training.methods import ema, losses
 from training.methods.adaptive import AdaptiveProbability
+from training.methods.history import HistoricalAverage
 from training.methods.standing import recompute_batch_norms
 from training.recipes.tables import AugmentTable
 
@@ -81,6 +82,10 @@ def test_penalty_of_a_linear_discriminator_is_its_squared_weight() -> None:
     pictures = torch.randn(3, 1, 4, 4, requires_grad=True)
     penalty = losses.zero_centred_penalty(2.0 * pictures.sum((1, 2, 3)), pictures)
     assert float(penalty) == pytest.approx(4.0 * 16)
+    weight = torch.tensor(3.0, requires_grad=True)
+    losses.zero_centred_penalty(weight * pictures.sum((1, 2, 3)), pictures).backward()
+    assert weight.grad is not None
+    assert float(weight.grad) == pytest.approx(2 * 3.0 * 16), "the judge learns from it"
 
 
 def test_the_average_forgets_by_half_lives() -> None:
@@ -111,12 +116,12 @@ def test_the_averaged_copy_is_its_own() -> None:
 
 def test_adaptive_augmentation_finds_its_target() -> None:
     """More while the judge is right too often, less when it is not; never outside 0 … 1; a resumed run goes on."""
-    table = AugmentTable(adaptive=0.6, adaptive_kimg=1)
+    table = AugmentTable(adaptive=0.6, adaptive_kimg=2)
     steered = AdaptiveProbability(table, torch.device("cpu"))
     assert float(steered.value) == 0
-    steered.learn(torch.tensor(0.81), 100)
-    assert float(steered.value) == pytest.approx(0.1), "2 * 0.81 - 1 is above 0.6: a tenth of a thousand pictures"
-    steered.learn(torch.tensor(0.79), 50)
+    steered.learn(torch.tensor(0.81), 200)
+    assert float(steered.value) == pytest.approx(0.1), "2 * 0.81 - 1 is above 0.6: a tenth of two thousand pictures"
+    steered.learn(torch.tensor(0.79), 100)
     assert float(steered.value) == pytest.approx(0.05)
     twin = AdaptiveProbability(table, torch.device("cpu"))
     twin.load_state_dict(steered.state_dict())
@@ -124,6 +129,15 @@ def test_adaptive_augmentation_finds_its_target() -> None:
     for verdict, end in ((0.5, 0.0), (1.0, 1.0)):
         twin.learn(torch.tensor(verdict), 5000)
         assert float(twin.value) == end
+
+
+def test_what_is_made_lies_where_the_networks_lie() -> None:
+    """Here on torch's device without memory: nothing falls back to the processor."""
+    steered = AdaptiveProbability(AugmentTable(adaptive=0.6), torch.device("meta"))
+    steered.load_state_dict({"value": torch.tensor(0.5)})
+    history = HistoricalAverage([torch.nn.Parameter(torch.empty(3, device="meta"))])
+    assert {steered.value.device.type, history.penalty().device.type} == {"meta"}
+    assert AdaptiveProbability(AugmentTable(adaptive=0.6), torch.device("meta")).value.is_meta
 
 
 def test_standing_statistics_are_the_mean_over_all_batches() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models.mathematics import pyramid as reference
-from training.methods.pyramid import DoubleHalfPixel, Pyramid, enlarger, reducer
+from training.methods.pyramid import DoubleHalfPixel, Operator, Pyramid, enlarger, reducer
 
 CHAINS = [(8, 14, 28), (8, 16, 32, 64, 96), (16, 32)]
 
@@ -55,6 +55,12 @@ def test_operators_survive_export_to_onnx(tmp_path: pytest.TempPathFactory) -> N
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         answer = session.run(None, {session.get_inputs()[0].name: batch.numpy()})[0]
         assert np.allclose(answer, module(batch).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("operator", ["corner-aligned", "half-pixel"])
+def test_nothing_of_the_pyramid_is_in_a_checkpoint(operator: Operator) -> None:
+    """It is made of the sizes alone; weights are what was learnt."""
+    assert not Pyramid((8, 16, 32), 3, operator).state_dict()
 
 
 def test_half_pixel_only_doubles() -> None:
