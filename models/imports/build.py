@@ -14,6 +14,7 @@ from models.imports.card import write_card
 from models.imports.child import bundle_name
 from models.imports.graphs.batch import free_batch
 from models.imports.graphs.mend import mend
+from models.imports.graphs.one_by_one import MOST_ROWS, one_by_one
 from models.imports.graphs.roles import Roles, inputs_of, roles_of
 from models.imports.graphs.wrap import wrap
 from models.imports.opening import Foreign, kept_as_script, open_source
@@ -28,6 +29,8 @@ from models.imports.sheet import write_sheet
 from models.imports.upsampler import understand_upsampler, write_upsampler
 
 CODE = "import-1"
+LOOKED_AGAIN = 3
+"""Pictures that a freed graph must give before it is dressed; all of them are compared when it is written."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +136,22 @@ def _understood_graph(
     roles = roles_of(model, options, report)
     check_sizes(model)
     looked = look(Session(model), roles, options, report, original)
-    data = _dressed(model, roles, looked, report).SerializeToString(deterministic=True)
+    data = _dressed(model, roles, looked, options, report).SerializeToString(deterministic=True)
     return Understood(source, roles, looked, Level("onnx", data))
 
 
-def _dressed(model: ModelProto, roles: Roles, looked: Looked, report: Report) -> ModelProto:
-    if roles.batch:
-        free_batch(model, roles.batch, roles.latents[0].name)
+def _dressed(model: ModelProto, roles: Roles, looked: Looked, options: Options, report: Report) -> ModelProto:
+    """The graph in a bundle's signature for any number of pictures; one that cannot be freed computes them one by one."""
+    dressed = wrap(model, roles, looked.picture, looked.low, looked.high)
+    if not roles.batch:
+        return dressed
+    free_batch(model, roles.batch, roles.latents[0].name)
+    freed = wrap(model, roles, looked.picture, looked.low, looked.high)
+    if roles.batch > MOST_ROWS or looked.are_given_by(freed, *first_latents(roles, options, LOOKED_AGAIN)):
         report.add("batch", f"fixed at {roles.batch}; any number now", "mended")
-    return wrap(model, roles, looked.picture, looked.low, looked.high)
+        return freed
+    report.add("batch", f"fixed at {roles.batch} and not to be freed; pictures are computed one by one", "mended")
+    return one_by_one(dressed, roles.batch)
 
 
 def _write(understood: Understood, folder: Path, name: str, options: Options, report: Report) -> None:

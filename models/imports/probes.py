@@ -15,7 +15,7 @@ from models.imports.graphs.roles import Roles
 from models.imports.graphs.value_range import value_range
 from models.imports.options import Options
 from models.imports.report import Report
-from models.imports.session import Computer
+from models.imports.session import Computer, Session
 from models.manifest import Latent
 from models.mathematics import latents
 from models.mathematics.latents import Vector
@@ -45,6 +45,17 @@ class Looked:
     def scaled(self) -> Array:
         """The raw pictures in -1..1, not clipped."""
         return np.asarray((self.raw - self.low) * np.float32(2 / (self.high - self.low)) - 1, np.float32)
+
+    def are_given_by(self, dressed: ModelProto, vectors: Vector, labels: Array | None) -> bool:
+        """Whether a graph in a bundle's signature runs for these latents and gives their pictures."""
+        feed = {"noise": vectors} if labels is None else {"noise": vectors, "label": labels}
+        try:
+            given = Session(dressed).run(feed)[0]
+        except ImportRefusedError:
+            return False
+        return given.shape == self.scaled[: len(vectors)].shape and bool(
+            np.abs(given - self.scaled[: len(vectors)]).max() <= 2 * SAME
+        )
 
 
 def check_sizes(model: ModelProto) -> None:

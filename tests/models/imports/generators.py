@@ -124,3 +124,41 @@ def mlp(labels: int = 0) -> MlpGenerator:
     made = MlpGenerator(labels)
     trained(made, lambda z: made(z, torch.arange(len(z)) % labels if labels else None))
     return made
+
+
+class StyleGenerator(nn.Module):
+    """As StyleGAN 2 is described: a mapping, truncation towards its mean, a learned constant, convolutions whose weights the
+    style modulates and which are one grouped convolution for the whole batch, constant noise, and pictures that add up.
+    """
+
+    def __init__(self, channels: int = 8) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mapping = nn.Sequential(nn.Linear(NZ, 16), nn.LeakyReLU(0.2), nn.Linear(16, 16), nn.LeakyReLU(0.2))
+        self.register_buffer("w_avg", torch.randn(16) * 0.1)
+        self.const = nn.Parameter(torch.randn(channels, 4, 4))
+        self.affine = nn.ModuleList(nn.Linear(16, channels) for _ in range(3))
+        self.weight = nn.ParameterList(torch.randn(channels, channels, 3, 3) * 0.3 for _ in range(3))
+        for k in range(3):
+            self.register_buffer(f"noise_const{k}", torch.randn(1, 1, 4 << k, 4 << k))
+        self.to_rgb = nn.ModuleList(nn.Conv2d(channels, 3, 1) for _ in range(3))
+
+    def forward(self, z: Tensor, truncation_psi: Tensor) -> Tensor:
+        z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        w = self.w_avg.lerp(self.mapping(z), truncation_psi)
+        x, picture = self.const[None].repeat(z.shape[0], 1, 1, 1), None
+        for k, (affine, weight, to_rgb) in enumerate(zip(self.affine, self.weight, self.to_rgb, strict=True)):
+            if picture is not None:
+                x, picture = (nn.functional.interpolate(one, scale_factor=2.0, mode="bilinear") for one in (x, picture))
+            x = self._modulated(x, weight, affine(w) + 1) + 0.1 * getattr(self, f"noise_const{k}")
+            x = nn.functional.leaky_relu(x, 0.2)
+            picture = to_rgb(x) if picture is None else picture + to_rgb(x)
+        return picture
+
+    def _modulated(self, x: Tensor, weight: Tensor, style: Tensor) -> Tensor:
+        n, channels, height, width = x.shape
+        own = weight[None] * style[:, None, :, None, None]
+        own = own * (own.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+        grouped = x.reshape(1, n * channels, height, width)
+        made = nn.functional.conv2d(grouped, own.reshape(n * channels, channels, 3, 3), padding=1, groups=n)
+        return made.reshape(n, channels, height, width)

@@ -13,7 +13,7 @@ from models.errors import ImportRefusedError
 from models.mathematics.latents import draw
 from models.runtimes import open_runtime
 from tests.models.imports.conftest import Import, pictures, same
-from tests.models.imports.generators import CLASSES, NZ, example, latents, mlp
+from tests.models.imports.generators import CLASSES, NZ, StyleGenerator, example, latents, mlp
 
 
 class Flat(nn.Module):
@@ -338,3 +338,19 @@ def test_the_bundle_runs_on_every_runtime_there_is(tmp_path: Path, imported: Imp
     bundle, _ = imported(export(Flat(), tmp_path / "g.onnx", torch.randn(64, NZ)))
     rows = draw(bundle.manifest.latent, range(3))
     assert np.abs(open_runtime(bundle, "openvino").run_level(0, None, rows, None) - pictures(bundle, 3)).max() < 1e-2
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_stylegan(tmp_path: Path, imported: Import, batch: int) -> None:
+    """Its grouped convolutions hold the batch it was exported with; then pictures are computed one by one."""
+    network = StyleGenerator()
+    given = (torch.randn(batch, NZ), torch.tensor(1.0))
+    file = export(network, tmp_path / "style.onnx", *given, input_names=["z", "truncation_psi"], output_names=["img"])
+    bundle, facts = imported(file, input="truncation_psi=0.7")
+    assert facts["input truncation_psi"] == "constant 0.7 (said)"
+    assert "one by one" in facts["batch"]
+    hundred = pictures(bundle, 100)
+    assert np.array_equal(hundred[:1], pictures(bundle, 1))
+    low, high = (float(part) for part in facts["range"].split(" ")[0].split(".."))
+    wanted = (network(latents(5), torch.tensor(0.7)).detach() - low) * 2 / (high - low) - 1
+    assert np.abs(hundred[:5] - wanted.numpy()).max() < 1e-4
