@@ -13,6 +13,7 @@ from models.errors import ImportRefusedError
 from models.imports.card import write_card
 from models.imports.graphs.file import checked, nodes_of, parse_onnx, read_onnx
 from models.imports.graphs.mend import mend
+from models.imports.graphs.value_range import BY_OPERATOR
 from models.imports.graphs.wrap import PREFIX, forget_origin
 from models.imports.options import Options
 from models.imports.prove import ONE_STEP
@@ -60,7 +61,8 @@ def understand_upsampler(source: Source, options: Options, report: Report) -> Up
 
     factor = _factor(run, channels)
     report.add("enlargement", f"{factor} times, {channels} channels ({name} -> {output})", "measured")
-    low, high = _range(run, channels, factor, options, report)
+    likely = BY_OPERATOR.get(session.last_operator(output))
+    low, high = _range(run, channels, factor, likely, options, report)
     graph = _dressed(model, name, output, channels, low, high)
     halo = _halo(Session(graph), channels, factor)
     report.add("reach", f"{halo} pixels of the small picture around a tile", "measured")
@@ -108,10 +110,13 @@ def _factor(run: Any, channels: int) -> int:
     return int(factor)
 
 
-def _range(run: Any, channels: int, factor: int, options: Options, report: Report) -> tuple[float, float]:
-    """The commonest range in which a smooth picture, made small again, comes back about as faithfully as in any.
+def _range(
+    run: Any, channels: int, factor: int, likely: tuple[float, float] | None, options: Options, report: Report
+) -> tuple[float, float]:
+    """The first range in which a smooth picture, made small again, comes back about as faithfully as in any.
 
-    A network that scales with its input comes back in all of them; 0..1 is what such networks are trained on.
+    `likely`, that of the operator the network ends in, comes first. A network that scales with its input comes back in all
+    of them; 0..1 is what such networks are trained on.
     """
     if options.range is not None:
         report.add("range", f"{options.range[0]:g}..{options.range[1]:g}", "said")
@@ -126,7 +131,7 @@ def _range(run: Any, channels: int, factor: int, options: Options, report: Repor
     if not np.isfinite(list(errors.values())).all():
         raise ImportRefusedError("the pictures hold values that are not finite (NaN or infinity)")
     good = max(FAITHFUL, 4 * min(errors.values()))
-    best = next(one for one in RANGES if errors[one] <= good)
+    best = next(one for one in ([likely] if likely else []) + list(RANGES) if errors[one] <= good)
     report.add("range", f"{best[0]:g}..{best[1]:g} (a smooth picture comes back to {errors[best]:.1%})", "measured")
     return best
 

@@ -18,11 +18,12 @@ from models.imports.options import Options
 from models.imports.report import Report
 from service.http.app import build_app
 from service.settings import Settings
-from tests.models.imports.generators import CLASSES, NZ, example, mlp, upsampling
+from tests.models.imports.generators import CLASSES, NZ, StyleGenerator, example, mlp, upsampling
+from tests.models.imports.test_modules import Stepped
 from tests.models.imports.test_onnx import Flat, export
 from tests.models.imports.test_upsampler import Sharpener
 
-GENERATORS = ("onnx", "checkpoint", "safetensors", "torchscript", "conditional")
+GENERATORS = ("onnx", "checkpoint", "safetensors", "torchscript", "kept", "conditional", "alpha", "style")
 Call = Callable[..., Any]
 
 
@@ -34,7 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(example().state_dict(), files / "checkpoint.pth")
     save_file(upsampling().state_dict(), files / "safetensors.safetensors")
     torch.jit.trace(example(), torch.randn(2, NZ, 1, 1)).save(str(files / "torchscript.pt"))
+    torch.jit.script(Stepped()).save(str(files / "kept.pt"))
     torch.save(mlp(CLASSES).state_dict(), files / "conditional.pth")
+    torch.save(example(channels=4).state_dict(), files / "alpha.pth")
+    style = (torch.randn(1, NZ), torch.tensor(1.0))
+    export(StyleGenerator(), files / "style.onnx", *style, input_names=["z", "truncation_psi"])
     torch.onnx.export(Sharpener(2).eval(), (torch.rand(1, 3, 16, 16),), str(files / "sharpener.onnx"), dynamo=False)
     for file in files.iterdir():
         kind = "upsample" if file.stem == "sharpener" else "generate"
@@ -62,6 +67,7 @@ async def test_one_server_with_every_kind(server: httpx.AsyncClient) -> None:
         await _directions(server, name)
         await _protocols(server, name)
         await _projects(server, name)
+    await _keeps_alpha(server)
     await _upsamples(server)
 
 
@@ -100,11 +106,26 @@ async def _latents(server: httpx.AsyncClient, name: str) -> None:
 
 
 async def _directions(server: httpx.AsyncClient, name: str) -> None:
-    """A direction from latents that somebody labelled."""
-    difference = {"positive": [f"{name}_0"], "negative": [f"{name}_1"]}
-    body = {"name": f"{name}_way", "model": name, "from": {"difference": difference}}
-    answer = await server.post("/directions", json=body)
-    assert answer.status_code in (200, 201), answer.text[:500]
+    """A direction from latents that somebody labelled, and one learned from what varies most; a step along each is seen."""
+    difference = {"difference": {"positive": [f"{name}_0"], "negative": [f"{name}_1"]}}
+    still = (await _post(server, "/arithmetic", {"model": name, "expression": "seed(3)"})).content
+    for way, source in (("told", difference), ("learned", {"pca": {"samples": 100}})):
+        await _post(server, "/directions", {"name": f"{name}_{way}", "model": name, "from": source}, "*/*")
+        body = {"model": name, "expression": f"seed(3) + 2 * dir({name}_{way})"}
+        moved = await _post(server, "/arithmetic", body)
+        assert not np.array_equal(np.asarray(_picture(moved)), np.asarray(Image.open(io.BytesIO(still)))), way
+
+
+async def _keeps_alpha(server: httpx.AsyncClient) -> None:
+    """Alpha of a generator with four channels is in its pictures, its sheets and its arrays."""
+    one = _picture(await _post(server, "/sample", {"model": "alpha", "seed": 3}))
+    sheet = _picture(await _post(server, "/sample", {"model": "alpha", "n": 16, "seed": 3}))
+    rows = np.load(
+        io.BytesIO((await _post(server, "/sample", {"model": "alpha", "seed": 3}, "application/x-npy")).content)
+    )
+    assert (one.mode, sheet.mode, rows.shape[-1]) == ("RGBA", "RGBA", 4)
+    assert np.array_equal(np.asarray(one), rows.reshape(np.asarray(one).shape))
+    assert np.asarray(one)[..., 3].std() > 0
 
 
 async def _protocols(server: httpx.AsyncClient, name: str) -> None:

@@ -11,6 +11,8 @@ from models.runtimes.base import Array
 PASSING = ("Identity", "Reshape", "Transpose", "Cast", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
 """Operators that leave values as they are."""
 BY_OPERATOR = {"Tanh": (-1.0, 1.0), "Sigmoid": (0.0, 1.0)}
+NEARLY_BLACK = 0.1
+"""The darkest of 64 pictures is darker than this share of the range."""
 
 
 def last_operator(model: ModelProto, output: str) -> str:
@@ -40,6 +42,9 @@ def value_range(raw: Array, wide: Array, operator: str, options: Options, report
         return low, high
     if operator in BY_OPERATOR:
         low, high = BY_OPERATOR[operator]
+        if operator == "Tanh" and -0.01 <= lowest <= NEARLY_BLACK:
+            report.add("range", f"0..1, no value of its tanh is negative (values seen: {seen})", "measured")
+            return 0.0, 1.0
         report.add("range", f"{low:g}..{high:g}, the range of {operator.lower()} (values seen: {seen})", "file")
         return low, high
     found = _nearest(lowest, highest)

@@ -85,6 +85,7 @@ def test_channels_last(tmp_path: Path, imported: Import) -> None:
         (nn.Tanh(), 0.5, 0.5, 0, 1),
         (nn.Tanh(), 127.5, 127.5, 0, 255),
         (nn.Identity(), 1, 0, -1, 1),
+        (nn.Sequential(nn.ReLU(), nn.Tanh()), 1, 0, 0, 1),
     ],
 )
 def test_the_range_is_found_by_running(

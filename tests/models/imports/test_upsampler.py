@@ -49,6 +49,19 @@ def test_an_upsampler(tmp_path: Path, imported: Import, kind: str, factor: int) 
     assert np.abs(given - wanted.detach().numpy()).max() < 1e-4
 
 
+def test_a_network_that_ends_in_tanh(tmp_path: Path, imported: Import) -> None:
+    """It comes back in 0..1 nearly as well; where its last operator gives -1..1, that is what it was trained on."""
+
+    class Ending(Sharpener):
+        def forward(self, x: Tensor) -> Tensor:
+            picture = 0.99 * super().forward(x).clamp(-1, 1)
+            return torch.tanh(torch.log((1 + picture) / (1 - picture)) / 2)
+
+    torch.onnx.export(Ending().eval(), (torch.rand(1, 3, 16, 16),), str(tmp_path / "t.onnx"), dynamo=False)
+    _, facts = imported(tmp_path / "t.onnx", kind="upsample")
+    assert facts["range"].startswith("-1..1")
+
+
 def test_a_network_that_looks_at_the_whole_picture_is_refused(tmp_path: Path, imported: Import) -> None:
     class Global(Sharpener):
         def forward(self, x: Tensor) -> Tensor:
