@@ -61,6 +61,15 @@ def parts(first: int, n: int, size: int) -> Iterator[tuple[int, int]]:
         yield (first + start) % 2**32, min(size, n - start)
 
 
+def untied(response: httpx.Response) -> httpx.Response:
+    """An answer that was read, without its stream.
+
+    httpx ties the two to each other: the body would stay until the garbage collector comes, hundreds of bodies in a long set.
+    """
+    response.stream = httpx.ByteStream(b"")
+    return response
+
+
 def document(response: httpx.Response) -> dict[str, Any]:
     """A JSON object."""
     found: dict[str, Any] = response.json()

@@ -72,14 +72,15 @@ class Client:
 
     def _try(self, call: Call[Any]) -> tuple[httpx.Response | None, httpx.TransportError | None]:
         try:
-            return self._http.request(
+            response = self._http.request(
                 call.method,
                 call.path,
                 json=call.json,
                 params=dict(call.params),
                 headers=dict(call.headers),
                 content=call.content,
-            ), None
+            )
+            return calls.untied(response), None
         except httpx.TransportError as error:
             return None, error
 

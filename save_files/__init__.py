@@ -6,7 +6,7 @@ Standard library only, so that the client stays light. What survives which re-sa
 from save_files.errors import DamagedRecipeError
 from save_files.read import read_recipe, read_recipes
 from save_files.recipe import LARGEST_RECIPE, Metadata, Recipe, as_json, combined, expanded, parameters_line
-from save_files.write import SOURCE_TYPE, XMP, comment, exif, in_jpeg, xmp
+from save_files.write import SOURCE_TYPE, XMP, comment, exif, in_gif, in_jpeg, xmp
 
 __all__ = [
     "LARGEST_RECIPE",
@@ -20,6 +20,7 @@ __all__ = [
     "comment",
     "exif",
     "expanded",
+    "in_gif",
     "in_jpeg",
     "parameters_line",
     "read_recipe",

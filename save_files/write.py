@@ -84,6 +84,18 @@ def _comments(text: bytes) -> list[bytes]:
     return [f"{MARK}{k}/{len(pieces)} ".encode() + piece for k, piece in enumerate(pieces, 1)]
 
 
+def in_gif(data: bytes, metadata: Metadata) -> bytes:
+    """A GIF file with the XMP packet, as the application extension that Adobe's specification (part 3) describes.
+
+    The packet stands as it is, not in sub-blocks; the trailer behind it leads a reader that walks sub-blocks to the end.
+    """
+    if metadata == "none":
+        return data
+    place = 13 + (3 * (2 << (data[10] & 7)) if data[10] & 0x80 else 0)
+    block = b"\x21\xff\x0bXMP DataXMP" + xmp(metadata) + b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+    return data[:place] + block + data[place:]
+
+
 def _after_header(data: bytes) -> int:
     """Where segments of ours go: behind SOI and, where there is one, JFIF's own segment."""
     if data[2:4] == b"\xff\xe0":

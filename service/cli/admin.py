@@ -8,21 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from models.errors import ModelsError
 from service.auth.keys import SCOPES, ApiKey, KeyFileError, new_key, read_keys
 from service.cli.jobs import group
-from service.cli.remote import AsJson, show
-from service.cli.serve import fail, load_settings
+from service.cli.output import fail
+from service.cli.remote import show
+from service.cli.serve import load_settings
 from service.cli.worker import PORT as WORKER_PORT
 from service.cli.worker import work
 from service.errors import ServiceError
-from service.http.server import RefusedToStartError
 from service.jobs.job import Job
 from service.jobs.queue import JobQueue
-from service.observability.logs import configure
 from service.operations.state import open_redis, queue_settings
 from service.redis.keys import RedisKeys
 
@@ -31,22 +27,15 @@ keys = typer.Typer(no_args_is_help=True, help="API keys: make one, list them.")
 
 
 @group.command("dead")
-def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100, as_json: AsJson = False) -> None:
+def dead(limit: Annotated[int, typer.Option(help="At most so many.")] = 100) -> None:
     """Jobs that used up their attempts, latest first, with the reason. Example: ganymede jobs dead --json"""
     found = _on_queue(lambda queue: queue.dead(limit))
-    if as_json:
-        show([_described(job) for job in found], as_json, "")
-        return
-    table = Table("job", "operation", "attempts", "ended", "reason", title=f"{len(found)} dead jobs")
-    for job in found:
-        table.add_row(job.id, job.op, str(job.attempts), _time(job), str((job.error or {}).get("detail", "")))
-    Console().print(table)
+    rows = [f"{job.id}  {job.op:12} {job.attempts} attempts  {_time(job)}  {_reason(job)}" for job in found]
+    show([_described(job) for job in found], "\n".join(rows) or "no dead jobs")
 
 
 @group.command("requeue")
-def requeue(
-    job_id: Annotated[str, typer.Argument(help="Id of a dead job, or `all`.")], as_json: AsJson = False
-) -> None:
+def requeue(job_id: Annotated[str, typer.Argument(help="Id of a dead job, or `all`.")]) -> None:
     """Give a dead job its attempts back. Example: ganymede jobs requeue all"""
 
     async def again(queue: JobQueue) -> list[str]:
@@ -56,11 +45,11 @@ def requeue(
         return ids
 
     requeued = _on_queue(again)
-    show({"requeued": requeued}, as_json, f"requeued {len(requeued)} jobs")
+    show({"requeued": requeued}, f"requeued {len(requeued)} jobs")
 
 
 @group.command("stats")
-def stats(as_json: AsJson = False) -> None:
+def stats() -> None:
     """How much waits, runs and has ended, and how fast it goes. Example: ganymede jobs stats"""
 
     async def read(queue: JobQueue) -> dict[str, float]:
@@ -68,7 +57,7 @@ def stats(as_json: AsJson = False) -> None:
         return {**load.counts(), "workers": load.workers, "pictures/s while busy": round(load.pictures_per_s, 1)}
 
     figures = _on_queue(read)
-    show(figures, as_json, "\n".join(f"{name}: {count:g}" for name, count in figures.items()))
+    show(figures, "\n".join(f"{name}: {count:g}" for name, count in figures.items()))
 
 
 @keys.command("add")
@@ -77,7 +66,6 @@ def add_key(
     file: Annotated[Path, typer.Option(help="Key file; made when it is not there.")],
     scope: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(SCOPES)}; may be given again.")] = None,
     per_minute: Annotated[int, typer.Option(min=1, help="Requests a minute.")] = 600,
-    as_json: AsJson = False,
 ) -> None:
     """Make a key, show it once, and add its hash to the file. A running server takes it up within a second.
 
@@ -90,16 +78,16 @@ def add_key(
     token, table = new_key(name, scopes, per_minute)
     with open(file, "a", encoding="utf-8", opener=_private) as target:
         target.write(table + "\n")
-    show({"name": name, "key": token, "file": str(file)}, as_json, token)
+    show({"name": name, "key": token, "file": str(file)}, token)
 
 
 @keys.command("list")
-def list_keys(file: Annotated[Path, typer.Option(help="Key file.")], as_json: AsJson = False) -> None:
+def list_keys(file: Annotated[Path, typer.Option(help="Key file.")]) -> None:
     """Names, scopes and limits; the keys themselves are stored nowhere. Example: ganymede keys list --file keys.toml"""
     found = _read(file)
     rows = [{"name": key.name, "scopes": sorted(key.scopes), "per_minute": key.per_minute} for key in found]
     lines = [f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.per_minute}/min" for key in found]
-    show(rows, as_json, "\n".join(lines))
+    show(rows, "\n".join(lines))
 
 
 def _private(path: str, flags: int) -> int:
@@ -136,6 +124,10 @@ def _described(job: Job) -> dict[str, object]:
     return {"id": job.id, "op": job.op, "attempts": job.attempts, "ended_at": job.ended_at, "error": job.error}
 
 
+def _reason(job: Job) -> str:
+    return str((job.error or {}).get("detail", ""))
+
+
 def _time(job: Job) -> str:
     return datetime.fromtimestamp(job.ended_at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
@@ -152,11 +144,7 @@ def worker(
     settings = load_settings(**{"role": "worker", **options})
     if port is None and "port" not in settings.model_fields_set:
         settings = settings.model_copy(update={"port": WORKER_PORT})
-    configure(settings.log_format)
-    try:
-        work(settings)
-    except (RefusedToStartError, ModelsError) as error:
-        fail(str(error))
+    work(settings)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,15 +1,16 @@
 """Progress of long work: a bar on a terminal, plain lines in a pipe, nothing when quiet."""
 
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from service.cli.output import is_quiet
+from service.cli.output import is_quiet, note
 
 FIRST_LINE_S, LINE_EVERY_S = 1.0, 5.0
 
@@ -67,3 +68,34 @@ def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
     text = TextColumn("{task.description} {task.completed:.0f}/{task.total}" if total else "{task.description}")
     with Progress(text, BarColumn(), Pace(unit), TimeRemainingColumn(), console=console, transient=True) as shown:
         yield Bar(what, total, unit, shown)
+
+
+def follow(what: str, unit: str) -> Callable[[int, int], None]:
+    """A bar moved by calls with (done, total): there from the first, gone with the last."""
+    open_ = ExitStack()
+    shown: list[Bar] = []
+
+    def move(done: int, total: int) -> None:
+        if not shown:
+            shown.append(open_.enter_context(bar(what, total, unit)))
+        shown[0].reach(done)
+        if done == total:
+            open_.close()
+
+    return move
+
+
+@contextmanager
+def working(sentence: str) -> Iterator[None]:
+    """Work whose length is not known: a moving mark on a terminal, in a pipe a line after a second, nothing when quiet."""
+    console = Console(stderr=True)
+    if console.is_terminal and not is_quiet():
+        with console.status(sentence):
+            yield
+        return
+    later = threading.Timer(FIRST_LINE_S, note, [f"{sentence} …"])
+    later.start()
+    try:
+        yield
+    finally:
+        later.cancel()

@@ -10,8 +10,8 @@ import httpx
 import typer
 
 from service.cli.config import Login, login_for
-from service.cli.remote import AsJson, Model, Url, client, note, show
-from service.cli.serve import fail
+from service.cli.output import fail
+from service.cli.remote import Model, Url, client, note, show
 
 
 @dataclass
@@ -28,7 +28,6 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 5.0,
     parallel: Annotated[int, typer.Option(min=1, max=1024, help="Requests under way at once.")] = 8,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Measure a running server. Example: ganymede bench -m faces64 --parallel 16 --seconds 10"""
     with client(url) as ganymede:
@@ -39,7 +38,7 @@ def bench(
     except httpx.TransportError as error:
         fail(f"the server went away: {error}", code=3)
     found = figures(tally, n, seconds)
-    show(found, as_json, "\n".join(f"{key:18} {value}" for key, value in found.items()))
+    show(found, "\n".join(f"{key:18} {value}" for key, value in found.items()))
 
 
 async def _load(login: Login, body: dict[str, Any], seconds: float, parallel: int) -> Tally:

@@ -9,9 +9,8 @@ import typer
 
 from ganymede_client import Client
 from service.cli.many import PICTURES, Item, conclude, find, run_many
-from service.cli.output import STANDARD, report, show
-from service.cli.remote import Again, AsJson, Files, Jobs, Model, Recursive, Url, client
-from service.cli.serve import fail
+from service.cli.output import STANDARD, fail, report, show
+from service.cli.remote import Again, Files, Jobs, Model, Recursive, Url, client
 
 Label = Annotated[str | None, typer.Option(help="Class to classify by, for a conditional discriminator.")]
 Fit = Annotated[str | None, typer.Option(help="crop | pad | stretch: how another shape becomes the model's.")]
@@ -33,7 +32,6 @@ def classify(
     jobs: Jobs = 2,
     again: Again = False,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Which class, and how real. Example: ganymede classify digits/ -m mnist-ssl -o answers.ndjson"""
     options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
@@ -42,7 +40,7 @@ def classify(
         return ganymede.classify(data, **wish)
 
     with client(url, retries=30) as ganymede:
-        _ask_of_each(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again, as_json)
+        _ask_of_each(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again)
 
 
 def features(
@@ -56,7 +54,6 @@ def features(
     jobs: Jobs = 2,
     again: Again = False,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """A discriminator's features, for search and clusters. Example: ganymede features pics/ -m faces64 -o features.ndjson"""
     options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
@@ -65,7 +62,7 @@ def features(
         return ganymede.features(data, **wish)
 
     with client(url, retries=30) as ganymede:
-        _ask_of_each(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again, as_json)
+        _ask_of_each(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again)
 
 
 def _classified(row: dict[str, Any]) -> str:
@@ -80,7 +77,7 @@ def _featured(row: dict[str, Any]) -> str:
 
 def _ask_of_each(
     ganymede: Client, ask: Question, what: str, line: Callable[[dict[str, Any]], str], files: Sequence[Path],
-    options: dict[str, Any], out: Path | None, recursive: bool, jobs: int, again: bool, as_json: bool,
+    options: dict[str, Any], out: Path | None, recursive: bool, jobs: int, again: bool,
 ) -> None:  # fmt: skip
     """Ask of every file, in order of their names; rows go to `out` as they come, so that an interrupt loses nothing."""
     items = find(files, PICTURES, recursive=recursive)
@@ -95,10 +92,10 @@ def _ask_of_each(
     outcome = run_many(items, one, what=what, jobs=jobs, done=lambda item: str(item.source) in known)
     rows = [outcome.results[k] for k in sorted(outcome.results)]
     if out is not None and out != STANDARD:
-        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, as_json, f"{out}  {len(rows)} rows")
-    elif rows or as_json:
+        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, f"{out}  {len(rows)} rows")
+    else:
         single = len(items) == 1 and len(rows) == 1 and not files[0].is_dir()
-        show(rows[0] if single else rows, as_json, "\n".join(map(line, rows)))
+        show(rows[0] if single else rows, "\n".join(map(line, rows)))
     conclude(items, outcome)
 
 

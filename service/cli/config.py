@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.serve import fail
+from service.cli.output import fail
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 

@@ -1,7 +1,6 @@
 """`ganymede doctor`: what is wrong with this machine, and the command that mends it."""
 
 import importlib.metadata
-import json
 import shutil
 import socket
 import sys
@@ -13,7 +12,7 @@ import typer
 from models.bundle import read_bundle
 from models.errors import ModelsError
 from models.runtimes.onnx_runtime import available_providers
-from service.cli.remote import AsJson
+from service.cli.output import show
 from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
 from service.operations.state import sources_of
@@ -126,22 +125,21 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (
 )
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor() -> None:
     """Look at this machine: providers, Redis, port, data folder, bundles. Exit code 1 when something is wrong.
 
     Example: ganymede doctor --json
     """
     settings = load_settings()
     findings = [check(settings) for check in CHECKS]
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            typer.echo(f"{'ok ' if finding.fine else 'BAD'} {finding.what:20} {finding.found}")
-            if not finding.fine:
-                typer.echo(f"    {'':20} {finding.mend}")
+    show([asdict(finding) for finding in findings], "\n".join(map(_line, findings)))
     if not all(finding.fine for finding in findings):
         raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    mend = "" if finding.fine else f"\n    {'':20} {finding.mend}"
+    return f"{'ok ' if finding.fine else 'BAD'} {finding.what:20} {finding.found}{mend}"
 
 
 def register(app: typer.Typer) -> None:

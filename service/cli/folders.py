@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from service.cli.many import Item, conclude, find, run_many, targets
-from service.cli.output import STANDARD, report, write
+from service.cli.output import STANDARD, fail, report, write
 from service.cli.pictures import make_folder
-from service.cli.serve import fail
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def plan(
 Make = Callable[[Item, Path], tuple[bytes, dict[str, Any]]]
 
 
-def run(chosen: Plan, make: Make, *, what: str, jobs: int, again: bool, as_json: bool) -> None:
+def run(chosen: Plan, make: Make, *, what: str, jobs: int, again: bool) -> None:
     """Make every result that is not there. `make` gives a result's bytes and what there is to say of it."""
     pairs = list(zip(chosen.items, chosen.targets, strict=True))
 
@@ -67,7 +66,6 @@ def run(chosen: Plan, make: Make, *, what: str, jobs: int, again: bool, as_json:
     made = [outcome.results[k] for k in sorted(outcome.results)]
     failed = [{"source": str(chosen.items[k].source), "error": outcome.failures[k]} for k in sorted(outcome.failures)]
     facts = {"made": made, "failed": failed, "skipped": outcome.skipped}
-    if made or as_json:
-        where = f"{len(made)} files in {chosen.folder}" if chosen.folder else str(chosen.targets[0])
-        report(facts, as_json, where, to_stdout=not chosen.to_stdout)
+    where = f"{len(made)} files in {chosen.folder}" if chosen.folder else str(chosen.targets[0])
+    report(facts, where if made else "", to_stdout=not chosen.to_stdout)
     conclude(chosen.items, outcome)

@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from models.imports.options import Options
+from service.cli.output import fail
 
 
 def _said(
@@ -77,9 +78,3 @@ def _pairs(words: list[str] | None) -> dict[str, str] | None:
         if "=" not in word:
             fail(f"{word!r} must be NAME=VALUE", code=2)
     return dict(word.split("=", 1) for word in words)
-
-
-def fail(sentence: str, code: int = 1) -> NoReturn:
-    """Say what is wrong on stderr and exit."""
-    typer.secho(f"ganymede: {sentence}", err=True, fg="red")
-    raise typer.Exit(code)

@@ -1,13 +1,11 @@
 """`ganymede import FILE`: a foreign generator made into a bundle; and the files that `ganymede serve FILE` serves at once."""
 
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from models.bundle import MANIFEST_NAME
 from models.errors import ModelsError
@@ -15,7 +13,9 @@ from models.imports.child import ImportFailedError, bundle_name, import_cached, 
 from models.imports.options import Options
 from models.imports.report import Row
 from models.sources.remote import is_url, shown
-from service.cli.import_options import fail, with_import_options
+from service.cli.bars import working
+from service.cli.import_options import with_import_options
+from service.cli.output import fail, note, show
 
 WEIGHTS = (".onnx", ".pt", ".pth", ".ts", ".ckpt", ".tar", ".bin", ".safetensors")
 
@@ -34,26 +34,37 @@ def import_(
     target = out / (options.name or bundle_name(file))
     if not (dry_run or replace) and target.exists():
         fail(f"{target} is there already; say --replace or another --name")
+    _import(file, None if dry_run else out, options)
+
+
+def _import(file: Path, out: Path | None, options: Options) -> None:
     try:
-        with Console(stderr=True).status(f"importing {file.name}"):  # on a terminal only
-            done = run_import(file, None if dry_run else out, options)
+        with working(f"importing {file.name}"):
+            done = run_import(file, out, options)
     except ImportFailedError as error:
-        _print(error.rows)
+        _understood(error.rows)
         fail(str(error))
     except ModelsError as error:
         fail(str(error))
-    _print(done.rows)
-    if done.bundle is not None:
-        typer.echo(f"{done.bundle.reference} is in {done.bundle.folder}; serve it with: ganymede serve --bundles {out}")
+    made = done.bundle
+    facts: dict[str, Any] = {"understood": [asdict(row) for row in done.rows]}
+    facts |= {} if made is None else {"bundle": made.reference, "folder": str(made.folder)}
+    lines = _table(done.rows)
+    if made is not None:
+        lines += [f"{made.reference} is in {made.folder}; serve it with: ganymede serve --bundles {out}"]
+    show(facts, "\n".join(lines))
 
 
-def _print(rows: tuple[Row, ...]) -> None:
-    if not rows:
-        return
-    table = Table("what", "value", "how it is known")
-    for row in rows:
-        table.add_row(escape(row.what), escape(row.value), row.how)
-    Console().print(table)
+def _table(rows: tuple[Row, ...]) -> list[str]:
+    """A line a fact: what, value, how it is known."""
+    what = max((len(row.what) for row in rows), default=0)
+    return [f"{row.what:{what}}  {row.value}  ({row.how})" for row in rows]
+
+
+def _understood(rows: tuple[Row, ...]) -> None:
+    """Of a refused file: what was known until then, on stderr."""
+    for line in _table(rows):
+        note(line)
 
 
 def served_sources(files: list[str], options: Options, cache: Path) -> list[str]:
@@ -71,16 +82,16 @@ def served_sources(files: list[str], options: Options, cache: Path) -> list[str]
 def _cached(path: Path, cache: Path, options: Options, names: set[str]) -> str:
     """The folder of a file's bundle, whose name is not among `names`, and is then."""
     try:
-        typer.echo(f"importing {path.name} …", err=True)
+        note(f"importing {path.name} …")
         bundle = import_cached(path, cache, options)
         if bundle.name in names:
             free = next(f"{bundle.name[:60]}-{k}" for k in range(2, 1000) if f"{bundle.name[:60]}-{k}" not in names)
             bundle = import_cached(path, cache, options.model_copy(update={"name": free}))
-        typer.echo(f"serving {bundle.reference}, imported from {path.name}", err=True)
+        note(f"serving {bundle.reference}, imported from {path.name}")
         names.add(bundle.name)
         return str(bundle.folder)
     except ImportFailedError as error:
-        _print(error.rows)
+        _understood(error.rows)
         fail(f"{path.name}: {error}")
     except ModelsError as error:
         fail(str(error))

@@ -8,10 +8,10 @@ from typer.core import TyperGroup
 
 from save_files import DamagedRecipeError, Recipe, parameters_line, read_recipes
 from service.cli.many import SAVE_FILES, Item, UnreadableError, conclude, find, run_many
-from service.cli.remote import AsJson, Files, Recursive, Url, client, show
+from service.cli.remote import Files, Recursive, Url, client, show
 
 
-def info(files: Files, recursive: Recursive = False, as_json: AsJson = False) -> None:
+def info(files: Files, recursive: Recursive = False) -> None:
     """Print the recipes of save files (PNG, WebP, JPEG, GIF, npz, zip). Example: ganymede info faces.png
 
     Several files or a folder: a line each. Make them again with: ganymede redo FILE
@@ -20,11 +20,11 @@ def info(files: Files, recursive: Recursive = False, as_json: AsJson = False) ->
     outcome = run_many(items, _recipes, what="info", jobs=4)
     rows = [(item, row) for k, item in enumerate(items) if k in outcome.results for row in outcome.results[k]]
     if len(items) == len(rows) == 1 and not files[0].is_dir():
-        show(rows[0][1][1], as_json, _in_full(rows[0][1][1]))
-    elif as_json or rows:
+        show(rows[0][1][1], _in_full(rows[0][1][1]))
+    else:
         named = [{"file": _name(item, member), "recipe": recipe} for item, (member, recipe) in rows]
         lines = [f"{_name(item, member)}: {parameters_line(recipe)}" for item, (member, recipe) in rows]
-        show(named, as_json, "\n".join(lines))
+        show(named, "\n".join(lines))
     conclude(items, outcome)
 
 
@@ -62,20 +62,19 @@ group = typer.Typer(cls=ListsByDefault, help="The bundles a server has, and how 
 def models(
     name: Annotated[str | None, typer.Argument(help="One bundle in full.")] = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """List the bundles a server has, or show one. Example: ganymede models faces64"""
     with client(url) as ganymede:
         if name is not None:
             page = ganymede.model(name)
-            show(page, as_json, page.get("card") or json.dumps(page["manifest"], indent=2))
+            show(page, page.get("card") or json.dumps(page["manifest"], indent=2))
             return
         found = ganymede.models()
         rows = [
             f"{m['name']:20} {m['image']['width']}x{m['image']['height']}  {m['description']}" for m in found["data"]
         ]
         rows += [f"{bad['folder']:20} refused: {bad['reason']}" for bad in found.get("refused", [])]
-        show(found, as_json, "\n".join(rows) or "no bundle is served")
+        show(found, "\n".join(rows) or "no bundle is served")
 
 
 def _short(value: Any) -> str:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.remote import AsJson, Model, Url, client, read, show, write
-from service.cli.serve import fail
+from service.cli.output import fail
+from service.cli.remote import Model, Url, client, read, show, write
 
 shelf = typer.Typer(no_args_is_help=True, help="Keep, list, rename, export and import saved latents.")
 arrows = typer.Typer(no_args_is_help=True, help="Named directions in latent space.")
@@ -19,7 +19,6 @@ def list_latents(
     tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
     q: Annotated[str | None, typer.Option(help="Only names that begin like this.")] = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Newest first. Example: ganymede latents list --model faces64 --tag smiling"""
     with client(url) as ganymede:
@@ -31,7 +30,7 @@ def list_latents(
             cursor = page["next_cursor"]
             if cursor is None:
                 break
-        show(rows, as_json, "\n".join(f"{row['name']:32} {row['model']}" for row in rows) or "nothing saved")
+        show(rows, "\n".join(f"{row['name']:32} {row['model']}" for row in rows) or "nothing saved")
 
 
 @shelf.command()
@@ -43,12 +42,11 @@ def save(
     model: Model = None,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given again.")] = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Keep a latent. Example: ganymede latents save woman_1 --seed 12 -m faces64 --tag woman"""
     with client(url) as ganymede:
         saved = ganymede.save_latent(name, _source(seed, expression, picture), model=model, tags=tag or None)
-        show(saved, as_json, f"saved {saved['name']} of {saved['model']}")
+        show(saved, f"saved {saved['name']} of {saved['model']}")
 
 
 def _source(seed: int | None, expression: str | None, picture: Path | None) -> dict[str, Any]:
@@ -68,19 +66,18 @@ def rename(
     name: LatentName,
     new_name: Annotated[str, typer.Argument(help="New name.")],
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Rename in one step; a taken name is refused. Example: ganymede latents rename woman_1 ann"""
     with client(url) as ganymede:
-        show(ganymede.change_latent(name, new_name=new_name), as_json, f"{name} is now called {new_name}")
+        show(ganymede.change_latent(name, new_name=new_name), f"{name} is now called {new_name}")
 
 
 @shelf.command()
-def delete(name: LatentName, url: Url = None, as_json: AsJson = False) -> None:
+def delete(name: LatentName, url: Url = None) -> None:
     """Remove a saved latent. Example: ganymede latents delete woman_1"""
     with client(url) as ganymede:
         ganymede.delete_latent(name)
-        show({"removed": name}, as_json, f"removed {name}")
+        show({"removed": name}, f"removed {name}")
 
 
 @shelf.command("export")
@@ -88,12 +85,11 @@ def export_latents(
     out: Annotated[Path, typer.Argument(help="File to write.")],
     model: Model = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Everything saved as one file, a backup that any Redis can take back. Example: ganymede latents export all.ndjson"""
     with client(url) as ganymede:
         write(out, ganymede.export_latents(model=model))
-        show({"file": str(out)}, as_json, str(out))
+        show({"file": str(out)}, str(out))
 
 
 @shelf.command("import")
@@ -101,20 +97,19 @@ def import_latents(
     file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
     conflict: Annotated[str, typer.Option(help="refuse | skip | rename | replace")] = "refuse",
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Take an exported file back. Example: ganymede latents import all.ndjson --conflict skip"""
     with client(url) as ganymede:
         found = ganymede.import_latents(read(file), conflict)
-        show(found, as_json, ", ".join(f"{key} {value}" for key, value in found.items()))
+        show(found, ", ".join(f"{key} {value}" for key, value in found.items()))
 
 
 @arrows.command("list")
-def list_directions(model: Model = None, url: Url = None, as_json: AsJson = False) -> None:
+def list_directions(model: Model = None, url: Url = None) -> None:
     """Shipped and saved directions of a bundle. Example: ganymede directions list -m faces64"""
     with client(url) as ganymede:
         found = ganymede.directions(model=model)
-        show(found, as_json, "\n".join(row["name"] for row in found["data"]) or "none")
+        show(found, "\n".join(row["name"] for row in found["data"]) or "none")
 
 
 def register(app: typer.Typer) -> None:

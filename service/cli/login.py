@@ -8,9 +8,8 @@ import typer
 
 from ganymede_client import Client
 from service.cli.config import Login, config_file, login_for, save_login
-from service.cli.output import read, report, show
-from service.cli.remote import AsJson, Url, client, speaking
-from service.cli.serve import fail
+from service.cli.output import fail, read, report, show
+from service.cli.remote import Url, client, speaking
 
 
 def login(
@@ -19,7 +18,6 @@ def login(
         str | None,
         typer.Option("--key-from", help="File with the API key, - for stdin; absent: asked for on a terminal."),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Remember a server and its API key for all commands, after asking it. Example: ganymede login http://127.0.0.1:8000"""
     if not address.startswith(("http://", "https://")):
@@ -29,7 +27,7 @@ def login(
         bundles = len(ganymede.models()["data"])
     file = save_login(found)
     facts = {"url": found.url, "key": found.key is not None, "file": str(file), "bundles": bundles}
-    report(facts, as_json, f"{found.url} serves {bundles} bundles; remembered in {file}")
+    report(facts, f"{found.url} serves {bundles} bundles; remembered in {file}")
 
 
 def _key(source: str | None) -> str | None:
@@ -42,25 +40,24 @@ def _key(source: str | None) -> str | None:
     return typer.prompt("API key (enter for none)", default="", hide_input=True, show_default=False, err=True) or None
 
 
-def logout(as_json: AsJson = False) -> None:
+def logout() -> None:
     """Forget the remembered server and key. Example: ganymede logout"""
     file = config_file()
     there = file.exists()
     file.unlink(missing_ok=True)
-    report({"removed": there}, as_json, f"removed {file}" if there else "nothing was remembered")
+    report({"removed": there}, f"removed {file}" if there else "nothing was remembered")
 
 
 def open_studio(
     url: Url = None,
     only_print: Annotated[bool, typer.Option("--print", help="Print the address and open nothing.")] = False,
-    as_json: AsJson = False,
 ) -> None:
     """Show the studio in the browser. Example: ganymede open"""
     address = login_for(url).url.rstrip("/") + "/"
     with client(url) as ganymede:
         ganymede.alive()  # no server is a sentence, and not an empty tab
     opened = not only_print and webbrowser.open(address)
-    show({"url": address, "opened": opened}, as_json, address)
+    show({"url": address, "opened": opened}, address)
 
 
 def register(app: typer.Typer) -> None:

@@ -11,7 +11,8 @@ from importlib.metadata import entry_points
 import typer
 
 from service.cli import serve
-from service.cli.quiet import add_quiet
+from service.cli.manners import add_manners
+from service.cli.output import fail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 OTHERS = (
@@ -30,7 +31,7 @@ def root() -> None:
 
     Start with:  ganymede serve        then:  ganymede sample --model faces64 -n 16 --seed 7 -o faces.png
 
-    Every command has --help with an example, and --quiet. Completion of words with Tab: ganymede --install-completion
+    Every command has --help with an example, --quiet and --json. Completion of words with Tab: ganymede --install-completion
 
     Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 wrong usage or a wrong setting, 3 no server there.
     """
@@ -49,7 +50,7 @@ def main() -> None:
         register_ours()
         if not _is_ours(words):
             register_foreign() if _needs_foreign(words) else _name_foreign()
-    add_quiet(app)
+    add_manners(app)
     app()
 
 
@@ -115,7 +116,7 @@ def _explain_missing(module: str) -> None:
 
 def _missing(name: str, module: str):  # type: ignore[no-untyped-def]
     def command(context: typer.Context) -> None:
-        serve.fail(f"`{name}` needs {module}, which is not installed: pip install 'ganymede[train]'")
+        fail(f"`{name}` needs {module}, which is not installed: pip install 'ganymede[train]'")
 
     command.__doc__ = "Needs the training libraries: pip install 'ganymede[train]'"
     return command

@@ -12,9 +12,8 @@ import typer
 
 from ganymede_client import GanymedeError, TransportError
 from service.cli.bars import bar
-from service.cli.output import STANDARD, note
+from service.cli.output import STANDARD, fail, note
 from service.cli.remote import sentence_of
-from service.cli.serve import fail
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 SAVE_FILES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".npz", ".zip"}

@@ -1,47 +1,47 @@
-"""What a command says and writes: results on stdout, everything else on stderr."""
+"""What a command says and writes: results on stdout, everything else on stderr; failures as one sentence."""
 
-import json
+import json as jsons
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
-from service.cli.serve import fail
-
 STANDARD = Path("-")
 """The name that stands for the standard stream."""
-QUIET = "GANYMEDE_QUIET"
+QUIET, JSON = "GANYMEDE_QUIET", "GANYMEDE_JSON"
+"""How --quiet and --json are told to commands of other packages, and to processes that a command starts."""
 
 
-class _Quiet:
-    """Whether --quiet was given."""
-
-    on = False
-
-
-def be_quiet(wanted: bool) -> None:
-    """No notes, no bars, no lines about what was written; errors and JSON stay."""
-    _Quiet.on = wanted
-    os.environ[QUIET] = "1" if wanted else ""  # for commands of other packages
+def say(*, quiet: bool, json: bool) -> None:
+    """How this command shall speak: `quiet` without notes, bars and lines about what was done, `json` for scripts."""
+    os.environ[QUIET], os.environ[JSON] = "1" if quiet else "", "1" if json else ""
 
 
 def is_quiet() -> bool:
     """Whether --quiet was given."""
-    return _Quiet.on
+    return bool(os.environ.get(QUIET))
 
 
-def show(found: Any, as_json: bool, line: str) -> None:
-    """JSON for scripts, a line for people: the answer itself, on stdout."""
-    typer.echo(json.dumps(found) if as_json else line)
+def is_json() -> bool:
+    """Whether --json was given."""
+    return bool(os.environ.get(JSON))
 
 
-def report(found: Any, as_json: bool, line: str, *, to_stdout: bool = True) -> None:
+def show(found: Any, line: str) -> None:
+    """The answer itself, on stdout: JSON for scripts, a line for people unless it is empty."""
+    if is_json():
+        typer.echo(jsons.dumps(found))
+    elif line:
+        typer.echo(line)
+
+
+def report(found: Any, line: str, *, to_stdout: bool = True) -> None:
     """What was done. Quiet leaves the line out; it goes to stderr where stdout carries a picture."""
-    if as_json and to_stdout:
-        typer.echo(json.dumps(found))
-    elif not is_quiet():
+    if is_json() and to_stdout:
+        typer.echo(jsons.dumps(found))
+    elif line and not is_quiet():
         typer.echo(line, err=not to_stdout)
 
 
@@ -49,6 +49,12 @@ def note(sentence: str) -> None:
     """A word on stderr, so that stdout stays clean."""
     if not is_quiet():
         typer.secho(sentence, err=True, dim=True)
+
+
+def fail(sentence: str, code: int = 1) -> NoReturn:
+    """Say what is wrong on stderr and exit."""
+    typer.secho(f"ganymede: {sentence}", err=True, fg="red")
+    raise typer.Exit(code)
 
 
 def write(path: Path, data: bytes) -> None:

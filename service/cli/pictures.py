@@ -7,9 +7,8 @@ import typer
 
 from ganymede_client import Pictures, calls
 from service.cli.bars import bar
-from service.cli.output import STANDARD, note, report, write
-from service.cli.remote import AsJson, Metadata, Model, Out, Url, client
-from service.cli.serve import fail
+from service.cli.output import STANDARD, fail, note, report, write
+from service.cli.remote import Metadata, Model, Out, Url, client
 
 Format = Annotated[str | None, typer.Option("--format", help="png | webp | jpeg for files in a folder.")]
 MOVING = {".gif": "image/gif", ".webp": "image/webp"}
@@ -23,12 +22,11 @@ def arithmetic(
     metadata: Metadata = None,
     out: Out = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Add and subtract saved latents. Example: ganymede arithmetic "seed(3) + 1.5 * dir(smiling)" -m faces64 -o smile.png"""
     delivery: Any = {"output_format": output_format, "metadata": metadata}
     with client(url) as ganymede:
-        deliver(ganymede.arithmetic(expression, model=model, save_as=save_as, **delivery), out, "arithmetic", as_json)
+        deliver(ganymede.arithmetic(expression, model=model, save_as=save_as, **delivery), out, "arithmetic")
 
 
 def walk(
@@ -43,7 +41,6 @@ def walk(
         Path | None, typer.Option("--out", "-o", help="Folder, .gif or .webp (moving), .png or .jpg (a sheet), or -.")
     ] = None,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Walk between pictures. Example: ganymede walk 1 2 3 -m faces64 --frames 48 -o walk.webp"""
     places: list[Any] = [int(stop) if stop.isdigit() else stop for stop in stops]
@@ -53,14 +50,14 @@ def walk(
     moving = MOVING.get("" if out is None else out.suffix.lower())
     with client(url) as ganymede, bar("walk", frames, "frames") as progress:
         if out is None or moving is None:
-            deliver(ganymede.run(call), out, "walk", as_json)
+            deliver(ganymede.run(call), out, "walk")
         else:
             write(out, ganymede.run(calls.encoded(call, moving)))
-            report({"files": [str(out)], "frames": frames}, as_json, str(out))
+            report({"files": [str(out)], "frames": frames}, str(out))
         progress.reach(frames)
 
 
-def deliver(pictures: Pictures, out: Path | None, stem: str, as_json: bool) -> None:
+def deliver(pictures: Pictures, out: Path | None, stem: str) -> None:
     """Write the files and say what was made; without --out a name in this folder is chosen."""
     for sentence in pictures.envelope.get("notes", []):
         note(sentence)
@@ -70,7 +67,7 @@ def deliver(pictures: Pictures, out: Path | None, stem: str, as_json: bool) -> N
     facts = {"files": [str(path) for path in written], "model": pictures.model, "seeds": seeds}
     shown = f" seed {seeds[0]}" + (f" … {seeds[-1]}" if len(seeds) > 1 else "") if seeds else ""
     line = f"{', '.join(map(str, written[:3]))}{' …' if len(written) > 3 else ''}  {pictures.model}{shown}"
-    report(facts, as_json, line, to_stdout=target != STANDARD)
+    report(facts, line, to_stdout=target != STANDARD)
 
 
 def _write(pictures: Pictures, target: Path) -> list[Path]:

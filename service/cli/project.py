@@ -9,9 +9,9 @@ from ganymede_client import Job, calls
 from service.cli.classify import Fit
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
+from service.cli.output import fail
 from service.cli.pictures import Format
-from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
-from service.cli.serve import fail
+from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
 from service.cli.upsample import SUFFIXES
 
 LONGEST_S = 24 * 3600.0
@@ -33,7 +33,6 @@ def project(
     jobs: Jobs = 1,
     again: Again = False,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Find the latent of a picture; its picture carries it. Example: ganymede project me.jpg -m faces64 -o found.png"""
     options: dict[str, Any] = {"model": model, "label": label, "fit": fit, "steps": steps, "restarts": restarts}
@@ -51,7 +50,7 @@ def project(
                 "distance": made.envelope.get("distance"),
             }
 
-        run(chosen, make, what="project", jobs=jobs, again=again, as_json=as_json)
+        run(chosen, make, what="project", jobs=jobs, again=again)
 
 
 def register(app: typer.Typer) -> None:

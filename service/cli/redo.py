@@ -15,7 +15,7 @@ from save_files import Recipe, as_json, combined, expanded, read_recipe
 from service.cli.folders import plan, run
 from service.cli.many import SAVE_FILES, Item, UnreadableError
 from service.cli.pictures import suffix_of
-from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Out, Recursive, Url, client
+from service.cli.remote import Again, Files, Jobs, Metadata, Out, Recursive, Url, client
 from service.cli.sources import Sources, recipe_in
 
 MEDIA = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
@@ -35,7 +35,6 @@ def redo(
     jobs: Jobs = 2,
     again: Again = False,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Make save files' pictures again. Example: ganymede redo faces.png -o again.png
 
@@ -45,7 +44,7 @@ def redo(
     sources = Sources(source or [])
     with client(url, retries=30) as ganymede:
         remake = _Remake(ganymede, sources, metadata)
-        run(chosen, remake.file, what="redo", jobs=jobs, again=again, as_json=as_json)
+        run(chosen, remake.file, what="redo", jobs=jobs, again=again)
 
 
 class _Remake:

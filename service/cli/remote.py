@@ -9,13 +9,11 @@ import typer
 
 from ganymede_client import Client, GanymedeError, ServerError, TransportError
 from service.cli.config import login_for
-from service.cli.output import note, read, report, show, write
-from service.cli.serve import fail
+from service.cli.output import fail, note, read, report, show, write
 
 Url = Annotated[
     str | None, typer.Option("--url", envvar="GANYMEDE_URL", help="Address of the server; absent: see ganymede login.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Bundle; the server's default when absent.")]
 Metadata = Annotated[
     str | None, typer.Option("--metadata", help="full | minimal | none: recipe and source mark inside the files.")
@@ -57,4 +55,4 @@ def sentence_of(error: GanymedeError) -> str:
     return f"{error}{pointers}{hints.get(error.status, '')}"
 
 
-__all__ = ["AsJson", "Model", "Url", "client", "note", "read", "report", "show", "write"]
+__all__ = ["Model", "Url", "client", "note", "read", "report", "show", "write"]

@@ -13,8 +13,9 @@ from models.runtimes.choice import Choice
 from models.runtimes.memory import Memory
 from models.runtimes.proof import Proof, proof_of
 from models.runtimes.trial import Row
-from service.cli.remote import AsJson, note, show
-from service.cli.serve import fail, load_settings
+from service.cli.output import fail
+from service.cli.remote import note, show
+from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
 from service.operations.state import sources_of
 from service.settings import Settings
@@ -25,7 +26,6 @@ def runtimes(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the runtime; a process a core has 1.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure even if a choice is remembered.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the server that shall remember it.")] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Candidates of GANYMEDE_RUNTIME=auto for a bundle: difference, speed, winner, pictures at once. It is remembered.
 
@@ -38,7 +38,6 @@ def runtimes(
     choice, proof = measure(found, settings, again)
     show(
         {"bundle": found.reference, **asdict(choice), **asdict(proof)},
-        as_json,
         table(choice, proof, settings.max_batch),
     )
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import sample_set
-from service.cli.output import note
+from service.cli.output import fail, note
 from service.cli.pictures import Format, deliver
-from service.cli.remote import AsJson, Jobs, Metadata, Model, Out, Url, client
-from service.cli.serve import fail
+from service.cli.remote import Jobs, Metadata, Model, Out, Url, client
 from service.cli.sources import recipe_of_file
 
 Seed = Annotated[int | None, typer.Option("--seed", "-s", help="First seed; drawn at random and reported when absent.")]
@@ -33,7 +32,6 @@ def sample(
     out: Out = None,
     jobs: Jobs = 2,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Make pictures. Example: ganymede sample -m faces64 -n 16 --seed 7 -o faces.png
 
@@ -43,19 +41,19 @@ def sample(
     request |= {"output_format": output_format, "metadata": metadata}
     with client(url) as ganymede:
         if source is not None:
-            deliver(ganymede.redo(recipe_of_file(source), metadata=metadata), out, "sample", as_json)  # type: ignore[arg-type]
+            deliver(ganymede.redo(recipe_of_file(source), metadata=metadata), out, "sample")  # type: ignore[arg-type]
         elif latent or save_as or (n <= AT_ONCE and not sample_set.is_archive(out)):
             count = None if latent else n
             made = ganymede.sample(**request, n=count, seed=seed, latents=latent or None, save_as=save_as)
-            deliver(made, out, "sample", as_json)
+            deliver(made, out, "sample")
         elif out is not None and (sample_set.is_archive(out) or not out.suffix or out.is_dir()):
-            sample_set.make(ganymede, request, n, seed, out, jobs, as_json)
+            sample_set.make(ganymede, request, n, seed, out, jobs)
         elif n > sample_set.LARGEST_SHEET:
             fail(f"{n} pictures do not fit one sheet; use -o FOLDER, -o set.zip or -o set.npz", code=2)
         else:
             first = secrets.randbelow(2**32) if seed is None else seed
             note(f"one sheet of {n} pictures")
-            deliver(sample_set.gathered(ganymede, request, n, first), out, "sample", as_json)
+            deliver(sample_set.gathered(ganymede, request, n, first), out, "sample")
 
 
 def register(app: typer.Typer) -> None:

@@ -20,9 +20,8 @@ from save_files import as_json as packed
 from save_files import combined, expanded
 from service.cli.bars import bar
 from service.cli.many import Outcome, run_many
-from service.cli.output import note, report, write
+from service.cli.output import fail, note, report, write
 from service.cli.pictures import make_folder, suffix_of
-from service.cli.serve import fail
 
 LARGEST_SHEET = 4096
 PART, PART_PIXELS = 256, 8_000_000
@@ -55,9 +54,7 @@ def gathered(ganymede: Client, request: dict[str, Any], n: int, seed: int) -> Pi
     return Pictures(tuple(made), {"model": str(made[0].recipe.get("model", ""))})
 
 
-def make(
-    ganymede: Client, request: dict[str, Any], n: int, seed: int | None, out: Path, jobs: int, as_json: bool
-) -> None:
+def make(ganymede: Client, request: dict[str, Any], n: int, seed: int | None, out: Path, jobs: int) -> None:
     """Make the set, or what is left of it, and say what was made."""
     if is_archive(out) and out.exists():
         fail(f"{out} is there already; remove it or choose another name")
@@ -82,7 +79,7 @@ def make(
     else:
         (folder / STATE).unlink(missing_ok=True)
     facts = {"files": [str(out)], "pictures": n, "model": request["model"], "first_seed": first}
-    report(facts, as_json, f"{out}  {n} pictures of {request['model']}, seeds from {first}")
+    report(facts, f"{out}  {n} pictures of {request['model']}, seeds from {first}")
 
 
 def _default(ganymede: Client) -> dict[str, Any]:

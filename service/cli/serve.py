@@ -1,6 +1,7 @@
-"""`ganymede serve`, and what every command shares: settings, one-sentence failures."""
+"""`ganymede serve`, and settings for every command that needs them."""
 
-import os
+import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,10 @@ from pydantic import ValidationError
 
 from models.errors import ModelsError
 from models.imports.options import Options
-from service.cli.import_options import fail, with_import_options
+from service.cli.import_options import with_import_options
 from service.cli.imports import served_sources
+from service.cli.output import fail, is_quiet, note, show
+from service.engine.catalogue import Opening
 from service.http.server import RefusedToStartError
 from service.http.server import serve as run_server
 from service.observability.logs import configure
@@ -49,15 +52,29 @@ def serve(
         sources = served_sources(files, options, settings.data_dir / "imports")
         settings = load_settings(**chosen | {"bundles": (*sources, *(bundles or ()))})
     if dry_run:
-        typer.echo(settings.model_dump_json(indent=2))
+        show(settings.model_dump(mode="json"), settings.model_dump_json(indent=2))
         return
-    configure(settings.log_format)
-    if not settings.measurements_file.exists() and not os.environ.get("GANYMEDE_QUIET"):
-        typer.echo("first start: bundles are opened and measured, later starts are faster", err=True)
+    if not settings.measurements_file.exists():
+        note("first start: bundles are opened and measured, later starts are faster")
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serve, and say where; the log goes to stderr, only its warnings when quiet. Ends the command with a sentence."""
+    configure(settings.log_format, logging.WARNING if is_quiet() else logging.INFO)
     try:
-        run_server(settings)
+        run_server(settings, lambda url: show({"url": url}, f"Ganymede is ready on {url}"), _opening())
     except (RefusedToStartError, ModelsError) as error:
         fail(str(error))
+
+
+def _opening() -> Opening | None:
+    """A bar on a terminal; in a pipe the log has a line for each bundle, and a start needs no library for bars."""
+    if is_quiet() or not sys.stderr.isatty():
+        return None
+    from service.cli.bars import follow
+
+    return follow("opening bundles", "bundles")
 
 
 def load_settings(**options: Any) -> Settings:

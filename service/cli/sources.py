@@ -6,8 +6,7 @@ from pathlib import Path
 
 from save_files import DamagedRecipeError, Recipe, read_recipe
 from service.cli.many import PICTURES, UnreadableError, find
-from service.cli.output import read
-from service.cli.serve import fail
+from service.cli.output import fail, read
 
 
 def recipe_of_file(path: Path) -> Recipe:

@@ -9,11 +9,10 @@ import typer
 from ganymede_client.options import Upsample
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
-from service.cli.output import note
+from service.cli.output import fail, note
 from service.cli.pictures import Format, deliver
-from service.cli.remote import Again, AsJson, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
+from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
 from service.cli.sample import Seed
-from service.cli.serve import fail
 
 SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
 
@@ -33,7 +32,6 @@ def upsample(
     jobs: Jobs = 2,
     again: Again = False,
     url: Url = None,
-    as_json: AsJson = False,
 ) -> None:
     """Sharpen pictures; detail is invented, not recovered. Example: ganymede upsample photo.jpg --factor 4 -o big.png
 
@@ -58,9 +56,9 @@ def upsample(
         if (variants or 1) > 1:
             if len(chosen.items) > 1:
                 fail("--variants takes one file", code=2)
-            deliver(ganymede.upsample(chosen.items[0].data(), **options), out, "sharpened", as_json)
+            deliver(ganymede.upsample(chosen.items[0].data(), **options), out, "sharpened")
             return
-        run(chosen, make, what="upsample", jobs=jobs, again=again, as_json=as_json)
+        run(chosen, make, what="upsample", jobs=jobs, again=again)
 
 
 class _Once:

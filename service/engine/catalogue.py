@@ -25,6 +25,8 @@ log = logging.getLogger("ganymede.catalogue")
 PREFERRED_DEFAULT = "fashion32"
 KEEP_S = 60.0
 """Seconds an unloaded version stays open for requests that were accepted before; jobs open it again if need be."""
+Opening = Callable[[int, int], None]
+"""Told how many bundles of how many are open."""
 _accepted = contextvars.ContextVar("ganymede_accepted", default=False)
 
 
@@ -108,7 +110,7 @@ class Catalogue:
             self._index()
         return changed
 
-    def refresh(self) -> bool:
+    def refresh(self, on_opened: Opening | None = None) -> bool:
         """Look at the folders once; opens what is new, replaces what changed, drops what is gone. True if any did."""
         with self._refreshing:
             roots, self._refused_sources = self._look()
@@ -120,7 +122,7 @@ class Catalogue:
             woken = self._wake_and_retire()
             fresh = [folder for folder in found if folder in changed or folder in woken]
             self._seen = found
-            self._open_all(fresh)
+            self._open_all(fresh, on_opened or (lambda done, total: None))
             self._index()
             self.ready = True
             return bool(changed or woken)
@@ -151,10 +153,12 @@ class Catalogue:
             log.info("unloaded %s", model.reference)
         return {folder for folder, bundle in self._asleep.items() if bundle.reference not in unloaded}
 
-    def _open_all(self, folders: list[Path]) -> None:
+    def _open_all(self, folders: list[Path], on_opened: Opening) -> None:
         with ThreadPoolExecutor(max(1, min(self._side_by_side, len(folders))), "ganymede-open") as openers:
-            for folder, opened in zip(folders, openers.map(self._opened, folders), strict=True):
+            on_opened(0, len(folders))
+            for done, (folder, opened) in enumerate(zip(folders, openers.map(self._opened, folders), strict=True), 1):
                 self._keep(folder, opened)
+                on_opened(done, len(folders))
 
     def _opened(self, folder: Path) -> Model | Bundle | Exception:
         """Verified and opened, in a thread of its own: hashing, loading and probing leave the interpreter free.

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.engine.catalogue import Opening
 from service.http import problems
 from service.http.fast.handler import SampleHandler
 from service.http.gate import Gate
@@ -87,14 +88,17 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def build_app(settings: Settings) -> FastAPI:
-    """The application of one process; its state is built when the server starts and closed when it stops."""
+def build_app(settings: Settings, opening: Opening | None = None) -> FastAPI:
+    """The application of one process; its state is built when the server starts and closed when it stops.
+
+    `opening` hears of the bundles as they are opened.
+    """
 
     hosts = HostPolicy(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = app.state.ganymede = await build_state(settings)
+        state = app.state.ganymede = await build_state(settings, opening)
         if state.engine is not None:
             if settings.role != "worker" and state.keyring is None and not state.tracing.is_on:
                 app.state.handler = SampleHandler(state, state.engine, hosts)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import uvicorn
 from fastapi import FastAPI
 
+from service.engine.catalogue import Opening
 from service.http.app import build_app, handler_of, state_of
 from service.http.fast.connection import Connection
 from service.http.slow_clients import Patience, WatchedProtocol
@@ -98,35 +99,46 @@ def bind(settings: Settings, shared: bool = False) -> socket.socket:
     return listener
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises RefusedToStartError, or what building the state raises."""
+def serve(settings: Settings, ready: Callable[[str], None], opening: Opening | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` hears the address once it answers, `opening` of bundles as they are opened.
+
+    Raises RefusedToStartError, or what building the state raises.
+    """
     check(settings)
     if settings.role != "api":
         resolve_device(settings)
     if process_count(settings) > 1:
-        serve_group(settings)
+        serve_group(settings, ready, opening)
     else:
         listener = bind(settings)
-        run(settings, listener, lambda: announce(listener))
+        run(settings, listener, lambda: ready(address_of(listener)), opening=opening)
 
 
-def serve_group(settings: Settings) -> None:
+def serve_group(settings: Settings, ready: Callable[[str], None], opening: Opening | None = None) -> None:
     """One full process a core behind one port. Raises RefusedToStartError when they do not come up."""
     bind(settings).close()  # a port that another server shares would be bound without a word
     with bind(settings, shared=True) as reserved:  # bound and never listening: it gets no connection
         settings = settings.model_copy(update={"port": reserved.getsockname()[1]})
-        children = children_of(settings, lambda own, ready, share: run(own, bind(own, shared=True), ready, share))
+
+        def serve_one(own: Settings, up: Callable[[], object], share: ConnectionShare) -> None:
+            run(own, bind(own, shared=True), up, share, None if own.process_index else opening)
+
+        children = children_of(settings, serve_one)
         try:
-            Supervisor(children, settings.drain_s, lambda: announce(reserved)).run()
+            Supervisor(children, settings.drain_s, lambda: ready(address_of(reserved))).run()
         except ChildFailedError as error:
             raise RefusedToStartError(str(error)) from None
 
 
 def run(
-    settings: Settings, listener: socket.socket, ready: Callable[[], object], share: ConnectionShare | None = None
+    settings: Settings,
+    listener: socket.socket,
+    ready: Callable[[], object],
+    share: ConnectionShare | None = None,
+    opening: Opening | None = None,
 ) -> None:
     """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
-    app = build_app(settings)
+    app = build_app(settings, opening)
     allow_many_files(settings.max_connections)
     connections = partial(Connection, handler_of=lambda: handler_of(app), share=share)
     config = uvicorn.Config(
@@ -153,7 +165,7 @@ def allow_many_files(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def announce(listener: socket.socket) -> None:
-    """The sentence that says where to look."""
+def address_of(listener: socket.socket) -> str:
+    """Where a bound socket is reached."""
     host, port = listener.getsockname()[:2]
-    print(f"Ganymede is ready on http://{'[' + host + ']' if ':' in host else host}:{port}", flush=True)
+    return f"http://{'[' + host + ']' if ':' in host else host}:{port}"

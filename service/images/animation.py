@@ -35,19 +35,19 @@ def animate(
         options |= {"loop": 0} if loop else {}
         duration = max(20, round(100 / fps) * 10)
         first.save(buffer, "GIF", save_all=True, append_images=rest, duration=duration, disposal=1, **options)
-    else:
-        first.save(
-            buffer,
-            "WEBP",
-            save_all=True,
-            append_images=rest,
-            duration=round(1000 / fps),
-            loop=0 if loop else 1,
-            quality=WEBP_QUALITY,
-            method=2,
-            exif=save_files.exif(recipe, metadata),
-            xmp=save_files.xmp(metadata),
-        )
+        return save_files.in_gif(buffer.getvalue(), metadata)
+    first.save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=rest,
+        duration=round(1000 / fps),
+        loop=0 if loop else 1,
+        quality=WEBP_QUALITY,
+        method=2,
+        exif=save_files.exif(recipe, metadata),
+        xmp=save_files.xmp(metadata),
+    )
     return buffer.getvalue()
 
 

@@ -8,9 +8,14 @@ _XMP_CHUNK = itxt("XML:com.adobe.xmp", XMP)
 
 
 def png_chunks(recipe: Recipe | None, metadata: Metadata) -> bytes:
-    """iTXt `ganymede` with the recipe (full only), tEXt `parameters` for people, the IPTC digital source type."""
-    if metadata == "none" or recipe is None:
+    """iTXt `ganymede` with the recipe (full only), tEXt `parameters` for people, the IPTC digital source type.
+
+    A picture without a recipe, such as one on the way to another, has the last alone.
+    """
+    if metadata == "none":
         return b""
+    if recipe is None:
+        return _XMP_CHUNK
     line = text("parameters", parameters_line(recipe))
     if metadata == "minimal":
         return line + _XMP_CHUNK

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message", "about"}
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
@@ -63,12 +63,21 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def configure(log_format: Literal["text", "json"]) -> None:
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that moment: while a bar is shown, lines go above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def configure(log_format: Literal["text", "json"], level: int = logging.INFO) -> None:
     """Logs go to stderr; ended requests and jobs are logged at INFO only in the JSON format, which machines read."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(about)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
     handler.addFilter(IdsFilter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING if log_format == "text" else logging.NOTSET)

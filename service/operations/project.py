@@ -15,6 +15,7 @@ from models.errors import RuntimeUnavailableError
 from models.runtimes.base import Array, from_pixels, to_pixels
 from models.runtimes.projection import Projection, Search
 from models.runtimes.projection_by_differences import project_somehow
+from save_files import Metadata
 from service.engine.model import Model
 from service.errors import NotInstalledError
 from service.images.encode import encode
@@ -59,7 +60,7 @@ async def project_picture(context: Context, request: ProjectRequest, attachments
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
     target = await asyncio.to_thread(fitted, decoded, model, request.fit)
     search = Search(restarts=request.restarts, steps=request.steps, seed=request.seed)
-    found = await _search(context, model, target, search, label)
+    found = await _search(context, model, target, search, label, request.metadata)
     extra = await _kept(context, model, request, found, label)
     return await _answer(context, model, request, found, label, extra)
 
@@ -89,11 +90,13 @@ def _shaped(picture: Image.Image, shape: float, fit: str) -> Image.Image:
     return picture.crop((left, top, left + box[0], top + box[1]))
 
 
-async def _search(context: Context, model: Model, target: Array, search: Search, label: int | None) -> Projection:
+async def _search(
+    context: Context, model: Model, target: Array, search: Search, label: int | None, metadata: Metadata
+) -> Projection:
     """Run in a thread, one search at a time; a caller who leaves stops it within a step."""
     stop = threading.Event()
     threads = context.state.settings.engine_threads
-    report = _reporter(context, asyncio.get_running_loop())
+    report = _reporter(context, asyncio.get_running_loop(), metadata)
     async with context.state.searching:
         try:
             return await asyncio.to_thread(
@@ -112,11 +115,13 @@ async def _search(context: Context, model: Model, target: Array, search: Search,
             stop.set()
 
 
-def _reporter(context: Context, loop: asyncio.AbstractEventLoop) -> Callable[[int, int, float, Array], None]:
+def _reporter(
+    context: Context, loop: asyncio.AbstractEventLoop, metadata: Metadata
+) -> Callable[[int, int, float, Array], None]:
     def report(done: int, total: int, psnr_db: float, picture: Array) -> None:
         data: dict[str, Any] = {"done": done, "total": total, "unit": "steps", "psnr_db": round(psnr_db, 2)}
         if context.emit is not silent:
-            png = encode(to_pixels(picture[None])[0], "png")
+            png = encode(to_pixels(picture[None])[0], "png", None, metadata)
             data["b64_json"] = base64.b64encode(png).decode()
         _from_thread(loop, context.emit("progress", data))
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from models.mathematics.latents import SEED_COUNT, draw, seed_range, truncate
 from models.runtimes.base import Pixels
+from save_files import Metadata
 from service.engine.engine import OnLevel
 from service.engine.model import Model
 from service.errors import InvalidValueError
@@ -55,7 +56,12 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
     model = (foresee if context.part is None else foresee_set)(context.state, request)
     wants = await _wants(context, model, request)
     result = await generate(
-        context, model, wants, truncation=request.truncation, scale=request.scale, on_level=_report(context, model)
+        context,
+        model,
+        wants,
+        truncation=request.truncation,
+        scale=request.scale,
+        on_level=_report(context, model, request.metadata),
     )
     if request.save_as is not None:
         result = await _kept(context, model, wants[0], request, result)
@@ -132,7 +138,7 @@ async def _latent(context: Context, model: Model, item: str | LatentValues, labe
     return want_of(model, found, label)
 
 
-def _report(context: Context, model: Model) -> OnLevel | None:
+def _report(context: Context, model: Model, metadata: Metadata) -> OnLevel | None:
     """Levels as events: the coarse pictures of a pyramid reach a stream before the fine ones are computed."""
     if context.emit is silent:
         return None
@@ -141,7 +147,7 @@ def _report(context: Context, model: Model) -> OnLevel | None:
     async def on_level(level: int, pixels: Pixels) -> None:
         await context.emit("progress", {"done": level + 1, "total": levels, "unit": "levels"})
         if levels > 1:
-            png = await asyncio.to_thread(lambda: encode(contact_sheet(list(pixels)), "png"))
+            png = await asyncio.to_thread(lambda: encode(contact_sheet(list(pixels)), "png", None, metadata))
             data = {"level": level, "size": list(pixels.shape[1:3]), "b64_json": base64.b64encode(png).decode()}
             await context.emit("level", data)
 

@@ -18,7 +18,7 @@ from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from models.sources import Sources
 from service.auth.keys import KeyRing, RateLimiter
-from service.engine.catalogue import Catalogue, follow, watch
+from service.engine.catalogue import Catalogue, Opening, follow, watch
 from service.engine.engine import Engine
 from service.engine.model import Model, open_model
 from service.engine.versions import VersionStore
@@ -71,15 +71,18 @@ class State:
     in_flight: int = 0
 
 
-async def build_state(settings: Settings) -> State:
-    """Load bundles, start the engine and the watchers. Raises RuntimeUnavailableError when the provider cannot be had."""
+async def build_state(settings: Settings, on_opened: Opening | None = None) -> State:
+    """Load bundles, start the engine and the watchers. `on_opened` hears of each bundle.
+
+    Raises RuntimeUnavailableError when the provider cannot be had.
+    """
     metrics = Metrics()
     has_engine = settings.role != "api"
     device = resolve_device(settings) if has_engine else "cpu"
     opener = _opener(settings, device, has_engine)
     alone = device != "cpu" or settings.runtime == "auto"  # what is timed needs the processor for itself
     catalogue = Catalogue(sources_of(settings).look, opener, settings.default_model, 1 if alone else settings.cores)
-    opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh))  # Redis starts meanwhile
+    opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh, on_opened))  # Redis starts meanwhile
     redis, close_redis = await open_redis(settings)
     await opening
     inline = device == "cpu" and settings.has_one_core

@@ -1,6 +1,8 @@
 """The Python client against the whole application: typed results, errors, retries, sync and async alike."""
 
+import gc
 import json
+import tracemalloc
 from typing import Any
 
 import httpx
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from ganymede_client import AsyncClient, Client, Job, ServerError, TransportError, options
+from ganymede_client import AsyncClient, Client, Job, ServerError, TransportError, calls, options
 from ganymede_client.retry import wait_s
 from scripts.sync_client import CLIENT, written
 from service.http.app import build_app
@@ -155,3 +157,21 @@ def test_what_the_server_asks_for_is_waited() -> None:
     """Retry-After is not cut short by our own clock."""
     assert wait_s(0, httpx.Response(429, headers={"retry-after": "45"})) == 45
     assert wait_s(2000, httpx.Response(503)) <= 30
+
+
+async def test_answers_are_forgotten() -> None:
+    """Thousands of parts need the memory of one: an answer does not wait for the garbage collector."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=httpx.ByteStream(bytes(1_000_000))))
+    part = calls.encoded(calls.sample(n=1, seed=1), "application/zip")
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        with Client("http://test", transport=transport) as ganymede:
+            assert [len(ganymede.run(part)) for _ in range(10)] == [1_000_000] * 10
+        async with AsyncClient("http://test", transport=transport) as ganymede_async:
+            assert [len(await ganymede_async.run(part)) for _ in range(10)] == [1_000_000] * 10
+        assert tracemalloc.get_traced_memory()[1] < 4_500_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()

@@ -11,7 +11,7 @@ from unittest import mock
 from typer.testing import CliRunner
 
 from service.cli import main
-from service.cli.quiet import add_quiet
+from service.cli.manners import add_manners
 
 
 def application() -> None:
@@ -19,7 +19,7 @@ def application() -> None:
     if len(main.app.registered_commands) < 5:
         main.register_ours()
         main.register_foreign()
-        add_quiet(main.app)
+        add_manners(main.app)
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def test_what_is_wrong_is_one_sentence(folder: Path, words: tuple[str, ...], cod
     ended, _, said = _run(folder, "import", *words, "--out", "other")
     assert ended == code
     assert sentence in said
-    assert len(said.strip().splitlines()) == 1
+    assert len([line for line in said.splitlines() if not line.startswith("importing")]) == 1
     assert not (folder / "other").exists()
 
 

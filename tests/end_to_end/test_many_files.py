@@ -3,7 +3,10 @@
 import io
 import json
 import random
+import signal
 import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,19 +51,34 @@ class Done:
         self.output = self.stdout + self.stderr
 
 
-def picture(number: int) -> Image.Image:
-    return Image.fromarray(np.random.RandomState(number).randint(0, 256, (20, 16 + number % 7, 3)).astype(np.uint8))
+MODES = {
+    "png": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),
+    "jpg": ("RGB", "L", "CMYK"),
+    "webp": ("RGB", "RGBA"),
+    "gif": ("P",),
+    "bmp": ("RGB", "L", "P"),
+    "tiff": ("RGB", "CMYK", "I;16", "RGBA"),
+}
+"""What stands in the files of each ending."""
+
+
+def picture(number: int, mode: str = "RGB") -> Image.Image:
+    colours = np.random.RandomState(number).randint(0, 256, (20, 16 + number % 7, 3)).astype(np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(colours[:, :, 0].astype(np.uint16) * 257)
+    return Image.fromarray(colours).convert(mode)
 
 
 @pytest.fixture(scope="module")
 def mixed(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """200 files: pictures of six formats, save files, in three levels of folders, five of them broken, and two of no kind."""
+    """200 files in three levels of folders: pictures of six formats in all modes, five broken files, two that are not meant."""
     folder = tmp_path_factory.mktemp("pictures") / "pics"
     (folder / "sub" / "deep").mkdir(parents=True)
     kinds = ["png", "jpg", "webp", "gif", "bmp", "tiff"]
     for k in range(193):
         place = folder / ("", "sub", "sub/deep")[k % 3]
-        picture(k).save(place / f"p{k:03d}.{kinds[k % 6]}")
+        kind = kinds[k % 6]
+        picture(k, MODES[kind][k // 6 % len(MODES[kind])]).save(place / f"p{k:03d}.{kind}")
     good = (folder / "p000.png").read_bytes()
     for name, data in zip(
         BROKEN, [good[:60], b"not a picture", b"", b"GIF89a" + random.Random(1).randbytes(99), b"<html>"], strict=True
@@ -68,6 +86,7 @@ def mixed(address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_bytes(data)
     (folder / "notes.txt").write_text("not meant")
     (folder / ".hidden.png").write_bytes(good)
+    (folder / "folder.png").mkdir()
     assert sum(path.is_file() for path in folder.rglob("*")) == 200
     return folder
 
@@ -76,20 +95,40 @@ def files_of(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_upsample_a_folder(run: Command, mixed: Path, tmp_path: Path) -> None:
-    """Names and sub-folders stay; broken files are named at the end, exit code 1; a second run only does what is missing."""
-    first = run("upsample", mixed, "-r", "-o", "up", "-m", "tiny-lapgan", "--seed", 1, "--jobs", 4, "--json")
-    assert first.exit_code == 1, first.output
+def interrupted(folder: Path, address: str, *words: object) -> int:
+    """A command in a process of its own gets Ctrl-C in the middle; how many files it had made, each of them whole."""
+    line = [sys.executable, "-m", "service.cli", *map(str, words)]
+    settings = environment(folder, GANYMEDE_URL=address)
+    with subprocess.Popen(line, cwd=folder, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and len(files_of(folder / "up")) < 5:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        stderr = process.communicate(timeout=200)[1].decode()
+    assert process.returncode == 130, stderr
+    assert "the same command goes on" in stderr
+    for name in files_of(folder / "up"):
+        with Image.open(folder / "up" / name) as made:
+            made.load()
+    return len(files_of(folder / "up"))
+
+
+def test_upsample_a_folder(run: Command, address: str, mixed: Path, tmp_path: Path) -> None:
+    """Interrupted and gone on with; names and sub-folders stay; broken files are named at the end, exit code 1."""
+    words = ("upsample", mixed, "-r", "-o", "up", "-m", "tiny-lapgan", "--seed", 1, "--json")
+    done = interrupted(tmp_path, address, *words, "--jobs", 1)
+    assert 0 < done < 193
+    rest = run(*words, "--jobs", 4)
+    assert rest.exit_code == 1, rest.output
     for name in BROKEN:
-        assert str(mixed / name) in first.stderr
-    assert "5 of 198 files failed" in first.stderr
-    report = json.loads(first.stdout)
-    assert (len(report["made"]), len(report["failed"])) == (193, 5)
+        assert str(mixed / name) in rest.stderr
+    assert "5 of 198 files failed" in rest.stderr
+    report = json.loads(rest.stdout)
+    assert (len(report["made"]), report["skipped"], len(report["failed"])) == (193 - done, done, 5)
     assert len(files_of(tmp_path / "up")) == 193
     assert {"p000.png", "sub/p001.png", "sub/deep/p002.png"} <= files_of(tmp_path / "up")
     before = {name: (tmp_path / "up" / name).stat().st_mtime_ns for name in files_of(tmp_path / "up")}
     (tmp_path / "up" / "p000.png").unlink()
-    again = json.loads(run("upsample", mixed, "-r", "-o", "up", "-m", "tiny-lapgan", "--seed", 1, "--json").stdout)
+    again = json.loads(run(*words).stdout)
     assert (len(again["made"]), again["skipped"]) == (1, 192)
     kept = {name: (tmp_path / "up" / name).stat().st_mtime_ns for name in before if name != "p000.png"}
     assert kept.items() <= before.items()
@@ -139,15 +178,16 @@ def test_info_redo_and_classify_a_folder(run: Command, mixed: Path, tmp_path: Pa
 def test_project_a_folder(run: Command, tmp_path: Path) -> None:
     """Every picture's nearest one, which carries the latent; a broken file stops nothing."""
     (tmp_path / "in").mkdir()
-    for k in range(2):
-        picture(k).save(tmp_path / "in" / f"{k}.png")
+    names = {"RGB": "0.png", "RGBA": "1.webp", "I;16": "2.png", "CMYK": "3.jpg"}
+    for k, (mode, name) in enumerate(names.items()):
+        picture(k, mode).save(tmp_path / "in" / name)
     (tmp_path / "in" / "broken.png").write_bytes(b"no")
     done = run("project", "in", "-m", "tiny", "--steps", 10, "--restarts", 1, "-o", "found", "--json")
     assert done.exit_code == 1
     assert "broken.png" in done.stderr
-    assert files_of(tmp_path / "found") == {"0.png", "1.png"}
+    assert files_of(tmp_path / "found") == {"0.png", "1.png", "2.png", "3.png"}
     redone = json.loads(run("redo", "found", "-o", "again", "--json").stdout)
-    assert [row["same"] for row in redone["made"]] == [True, True]
+    assert [row["same"] for row in redone["made"]] == [True] * 4
 
 
 def test_pipes(run: Command, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from models.bundle import read_bundle
 from training.classifiers.classifier import label_agreement, load_classifier
 from training.classifiers.classifier import train_classifier as fit
-from training.cli.console import explained
+from training.cli.console import answer, explained
 from training.data.dataset import load_dataset
 from training.export.rescore import rescore
 from training.recipes.resolve import resolve
@@ -26,13 +26,14 @@ def train_command(
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
 ) -> None:
     """Train on a recipe's data: ganymede classifier train fashion32 --out fashion.safetensors."""
-    with explained():
+    with explained("training a classifier"):
         table = resolve(recipe).data
         real, _ = load_dataset(table)
         test, _ = load_dataset(table.model_copy(update={"split": "test", "flip": False}))
         classifier = fit(real, test, epochs, seed)
         classifier.save(out)
-        typer.echo(f"{out}: {classifier.accuracy:.2%} right on {len(test)} test pictures")
+        facts = {"file": str(out), "accuracy": classifier.accuracy, "test_pictures": len(test)}
+        answer(facts, f"{out}: {classifier.accuracy:.2%} right on {len(test)} test pictures")
 
 
 @app.command()
@@ -43,8 +44,8 @@ def agreement(
     save: Annotated[bool, typer.Option("--save", help="Put the score into the bundle's manifest and card.")] = False,
 ) -> None:
     """Say how often a bundle's samples look like the label that was asked for."""
-    with explained():
+    with explained("judging samples"):
         score = label_agreement(read_bundle(bundle), load_classifier(classifier), count)
-        typer.echo(f"{score.value:.2%}  {score.protocol}")
-        if save:
-            typer.echo(rescore(bundle, [score]).reference)
+        saved = [rescore(bundle, [score]).reference] if save else []
+        facts = {"agreement": score.value, "protocol": score.protocol, "saved": saved}
+        answer(facts, f"{score.value:.2%}  {score.protocol}", *saved)

@@ -11,7 +11,7 @@ from models.bundle import Bundle, read_bundle
 from training.classifiers.attributes import Classifier, load_classifier, train_classifier
 from training.classifiers.directions import Lens, learn, measure, ship, study
 from training.classifiers.labelled import load_labelled
-from training.cli.console import explained
+from training.cli.console import answer, explained, note
 
 SHIPPED = Path(__file__).parents[2] / "models" / "exports"
 DEFAULT_NAMES = ("eyeglasses", "smiling", "male", "blond=blond_hair")
@@ -46,10 +46,10 @@ def learn_command(
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
         judge = obtain_classifier(opened, attributes, tuple(titles), classifier, epochs)
         lens = Lens(opened, judge)
-        found = learn(study(lens, samples, typer.echo), titles)
-        found = measure(lens, found, judge.names, typer.echo)
-        if not dry_run:
-            typer.echo(ship(opened, found).reference)
+        found = learn(study(lens, samples, note), titles)
+        found = measure(lens, found, judge.names, note)
+        reference = opened.reference if dry_run else ship(opened, found).reference
+        answer({"bundle": reference, "directions": [direction.name for direction in found]}, reference)
 
 
 def open_bundle(name: str) -> Bundle:
@@ -66,8 +66,8 @@ def obtain_classifier(
         kept = load_classifier(path)
         if kept.names == names:
             return kept
-    trained = train_classifier(load_labelled(bundle, attributes, names), epochs=epochs, report=typer.echo)
-    typer.echo(f"balanced accuracy on people it never saw: {trained.accuracy}")
+    trained = train_classifier(load_labelled(bundle, attributes, names), epochs=epochs, report=note)
+    note(f"balanced accuracy on people it never saw: {trained.accuracy}")
     trained.save(path)
     return trained
 

@@ -13,7 +13,7 @@ import typer
 from models.bundle import Bundle, read_bundle
 from models.manifest import Score
 from training.classifiers.classifier import load_classifier
-from training.cli.console import explained
+from training.cli.console import answer, explained, is_json, note
 from training.errors import EvaluationError, RecipeError
 from training.evaluate import lite2
 from training.evaluate.extractors import Extractor, from_classifier, from_inception
@@ -50,20 +50,21 @@ def evaluate(
         if inception is not None:
             extractors.append(from_inception(inception))
         if not lite2.available():
-            typer.echo(
-                "no lite2_* scores (Fréchet and kernel distances, precision, recall): pip install 'ganymede[pretrained]'",
-                err=True,
+            note(
+                "no lite2_* scores (Fréchet and kernel distances, precision, recall): pip install 'ganymede[pretrained]'"
             )
         plan = Plan(samples=samples, real=samples, rows=min(2000, samples), seed=seed)
         material = gather(opened, _table(opened.manifest.provenance.recipe, data), plan)
         found: list[Score] = []
         for score in scores_of(material, extractors, judge, out / f"{opened.name}-closest.png"):
-            typer.echo(f"{score.name:24s} {score.value:12.4f}  {score.protocol}")
+            if not is_json():
+                typer.echo(f"{score.name:24s} {score.value:12.4f}  {score.protocol}")  # the next may take minutes
             append(out / "scores.jsonl", opened, score)
             found.append(score)
         neighbour_sheet(material, out / f"{opened.name}-neighbours.png", extractors[0] if extractors else None)
-        if save:
-            typer.echo(rescore(bundle, found).reference)
+        reference = rescore(bundle, found).reference if save else opened.reference
+        facts = {"bundle": reference, "scores": [score.model_dump() for score in found], "folder": str(out)}
+        answer(facts, *([reference] if save else []))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from training.cli import classifier as cli_classifier
 from training.cli import compare as cli_compare
 from training.cli import evaluate as cli_evaluate
 from training.cli import inside as cli_inside
-from training.cli.console import console, explained, is_quiet
+from training.cli.console import answer, console, explained, is_quiet
 from training.cli.models import models_app
 from training.compute import parallel
 from training.compute.precision import with_hardware
@@ -71,12 +72,12 @@ def train(
                 recipe, [*(overrides or []), f"pyramid.train={list(sizes_of(wish, levels))}"], run, resume
             )
         if dry_run:
-            typer.echo(to_toml(wish))
+            answer(wish.model_dump(mode="json"), to_toml(wish))
             return
         if at_once:
             folder = run_folder.create(out, wish) if exact is None else run_folder.at(exact, wish)
             train_side_by_side(wish, [recipe, *(overrides or [])], folder, sizes_of(wish, levels))
-            typer.echo(f"run folder {folder.path}")
+            answer({"run": str(folder.path)}, f"run folder {folder.path}")
             return
         group = parallel.from_environment()
         try:
@@ -103,9 +104,14 @@ def export(
         folder = RunFolder(run)
         chosen = folder.latest_step() if last and step is None else step
         bundle = export_run(folder, out, name, chosen, weights=precision_of(weights))
-        typer.echo(f"{bundle.folder}  {bundle.reference}")
-        for check in bundle.manifest.export_checks:
-            typer.echo(f"  {check.file}: differs from the network by at most {check.max_abs_difference:.1e}")
+        checks = bundle.manifest.export_checks
+        lines = [f"  {c.file}: differs from the network by at most {c.max_abs_difference:.1e}" for c in checks]
+        facts = {"bundle": bundle.reference, "folder": str(bundle.folder)}
+        answer(
+            {**facts, "checks": [check.model_dump() for check in checks]},
+            f"{bundle.folder}  {bundle.reference}",
+            *lines,
+        )
 
 
 @app.command()
@@ -115,12 +121,12 @@ def preview(
     step: Annotated[int | None, typer.Option(help="A kept checkpoint's step (the newest); runs only.")] = None,
 ) -> None:
     """Write a picture sheet of fixed seeds from a run or a bundle. Example: ganymede preview runs/000-faces64"""
-    with explained():
+    with explained("drawing the sheet"):
         if (source / MANIFEST_NAME).is_file():
             write_preview(read_bundle(source), None, out)
         else:
             samples.save_grid(out, grid_pictures(open_run(RunFolder(source), step).algorithm), GRID_COLUMNS)
-        typer.echo(out)
+        answer({"file": str(out)}, str(out))
 
 
 @dataset_app.command()
@@ -133,9 +139,9 @@ def check(
     all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
 ) -> None:
     """Report everything odd about a data set, by file name; exit code 1 when a file would be refused."""
-    with explained():
+    with explained("reading the pictures"):
         report = _check(path, size, grey)
-        typer.echo(report.text(names_shown=len(report.findings) if all_names else 20))
+        answer(report.facts(), report.text(names_shown=len(report.findings) if all_names else 20))
         if report.refused:
             raise typer.Exit(1)
 
@@ -159,10 +165,10 @@ def _recipe_in(run: Path) -> Path:
 
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
     dataset, report = load_dataset(wish.data)
-    if group.is_main and (report.findings or report.warning):
+    if group.is_main and not is_quiet() and (report.findings or report.warning):
         console.print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
-    progress = Terminal() if group.is_main and not is_quiet() else Silent()
+    progress = Terminal(console) if group.is_main and not is_quiet() else Silent()
     trainer = Trainer(wish, dataset, folder, group, progress, _scorer(wish, dataset) if group.is_main else None)
     trainer.resume()
     if trainer.step == 0 and wish.run.init_from:
@@ -170,12 +176,16 @@ def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     if group.is_main:
-        typer.echo(f"run folder {folder.path}, from step {trainer.step}")
-        typer.echo(f"watch it: {folder.page.resolve().as_uri()}")
+        page = folder.page.resolve().as_uri()
+        begun = {"run": str(folder.path), "step": trainer.step, "page": page}
+        answer(begun, f"run folder {folder.path}, from step {trainer.step}", f"watch it: {page}")
     outcome = trainer.run()
     if group.is_main:
         state = "complete" if outcome.complete else f"stopped; continue with: train --resume {folder.path}"
-        typer.echo(f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes, {state}")
+        answer(
+            {"run": str(folder.path), **asdict(outcome)},
+            f"{outcome.step} steps in {outcome.seconds / 60:.1f} minutes, {state}",
+        )
 
 
 def _scorer(wish: Recipe, dataset: Dataset) -> Scorer | None:

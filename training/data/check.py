@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from training.data.pictures import Finding
 
@@ -37,6 +37,12 @@ class Report:
             f"copies of them; from about {FEW:,} on new ones can be hoped for. augment.policy and data.flip help; "
             "`ganymede evaluate` finds copies"
         )
+
+    def facts(self) -> dict[str, object]:
+        """The report for a script."""
+        findings = [asdict(finding) for finding in self.findings]
+        counts = {"pictures": self.pictures, "refused": len(self.refused), "classes": dict(self.classes)}
+        return {**counts, "warning": self.warning, "findings": findings}
 
     def text(self, names_shown: int = NAMES_SHOWN) -> str:
         """The report for a terminal: one paragraph per kind, files by name."""

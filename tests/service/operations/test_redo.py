@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from ganymede_client.results import pictures_of
-from save_files import read_recipe, read_recipes
+from save_files import SOURCE_TYPE, read_recipe, read_recipes
 from tests.conftest import ClientFactory
 from tests.service.images.uploads.pictures import photo, saved
 from tests.service.operations.upsample.conftest import make_tiny_double
@@ -104,6 +104,28 @@ async def test_without_metadata_there_is_none(server: httpx.AsyncClient, name: s
         little = await make(server, name, media, metadata="minimal")
         assert {recipe for _, recipe in read_recipes(little)} == {None}
         assert b"trainedAlgorithmicMedia" in little or media == "application/x-npz"
+
+
+async def test_the_mark_is_in_every_picture(server: httpx.AsyncClient) -> None:
+    """Whole or on the way, in PNG, WebP, JPEG, GIF and events: the picture says that a machine made it, unless asked not to."""
+    for name in ("one", "interpolate"):
+        for media in ("image/png", "image/webp", "image/jpeg", *(["image/gif"] if name == "interpolate" else [])):
+            data = await make(server, name, media)
+            assert data.count(SOURCE_TYPE.encode()) == 1, media
+            with Image.open(io.BytesIO(data)) as picture:
+                assert picture.n_frames if media == "image/gif" else picture.load()
+    for path, body in (
+        ("/sample", {"model": "tiny-lapgan", "seed": 1}),
+        ("/interpolate", {"model": "tiny", "stops": [1, 2], "frames": 2}),
+    ):
+        for metadata, marked in (("full", True), ("minimal", True), ("none", False)):
+            answer = await server.post(
+                path, json={**body, "metadata": metadata}, headers={"accept": "text/event-stream"}
+            )
+            rows = [json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: ")]
+            pictures = [base64.b64decode(row["b64_json"]) for row in rows if "b64_json" in row]
+            assert pictures
+            assert {SOURCE_TYPE.encode() in picture for picture in pictures} == {marked}, (path, metadata)
 
 
 async def test_a_sheet_of_the_client_is_the_servers(server: httpx.AsyncClient) -> None:

@@ -73,6 +73,27 @@ async def test_representations(client: httpx.AsyncClient) -> None:
     assert len(json.loads(last.split("data: ")[1])["data"]) == 3
 
 
+async def test_every_answer_says_its_seeds(client: httpx.AsyncClient) -> None:
+    """Asked for or drawn at random, in every representation: the seeds that make the same pictures again."""
+    for wish in ({"seed": 1}, {}):
+        for media in (
+            "image/png",
+            "image/webp",
+            "image/jpeg",
+            "application/zip",
+            "application/x-npy",
+            "application/x-npz",
+        ):
+            answer = await client.post("/sample", json={**wish, "n": 3}, headers={"accept": media})
+            first, *_ = seeds = [int(seed) for seed in answer.headers["ganymede-seed"].split(",")]
+            assert seeds == [(first + k) % 2**32 for k in range(3)], media
+            assert first == wish.get("seed", first)
+            again = await client.post("/sample", json={"seed": first, "n": 3}, headers={"accept": media})
+            assert again.content == answer.content, media
+    events = await client.post("/sample", json={"n": 2}, headers={"accept": "text/event-stream"})
+    assert len([row["seed"] for row in json.loads(events.text.split("data: ")[-1])["data"]]) == 2
+
+
 async def test_png_carries_its_recipe(client: httpx.AsyncClient) -> None:
     """The file says which model and seed made it, and that a machine did; metadata=none says nothing."""
     picture = await client.post("/sample", json={"seed": 5}, headers=PNG)
