@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from typer.testing import CliRunner
@@ -20,6 +21,14 @@ def application() -> None:
         main.register_ours()
         main.register_foreign()
         add_manners(main.app)
+
+
+def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command below one, with its words."""
+    for name, one in getattr(found, "commands", {}).items():
+        yield from leaves(one, (*path, name))
+    if not hasattr(found, "commands"):
+        yield " ".join(path), found
 
 
 @contextmanager

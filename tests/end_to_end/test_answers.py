@@ -6,7 +6,6 @@ import pty
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
@@ -73,18 +72,10 @@ def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield execute
 
 
-def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command below one, with its words."""
-    for name, one in getattr(found, "commands", {}).items():
-        yield from leaves(one, (*path, name))
-    if not hasattr(found, "commands"):
-        yield " ".join(path), found
-
-
 def test_every_command_takes_both() -> None:
     """Of this package and of the training package, in every group."""
     command.application()
-    found = dict(leaves(typer.main.get_command(main.app)))
+    found = dict(command.leaves(typer.main.get_command(main.app)))
     assert {"serve", "train", "inside forget", "models compact", "directions learn", "latents import"} <= found.keys()
     for name, one in found.items():
         options = {word for parameter in one.params for word in parameter.opts}

@@ -112,6 +112,7 @@ def train_classifier(
     learn, held = data.split()
     net = AttributeNet(data.pictures.shape[1], data.pictures.shape[2], len(data.names))
     pictures, labels = torch.from_numpy(data.pictures[learn]), torch.from_numpy(data.labels[learn])
+    batch = min(batch, len(pictures))
     steps = epochs * (len(pictures) // batch)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)

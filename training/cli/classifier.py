@@ -25,7 +25,7 @@ def train_command(
     epochs: Annotated[float, typer.Option(help="Passes over the training set.")] = 3.0,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
 ) -> None:
-    """Train on a recipe's data: ganymede classifier train fashion32 --out fashion.safetensors."""
+    """Train on a recipe's data. Example: ganymede classifier train fashion32 --out fashion.safetensors"""
     with explained("training a classifier"):
         table = resolve(recipe).data
         real, _ = load_dataset(table)
@@ -43,7 +43,10 @@ def agreement(
     count: Annotated[int, typer.Option(min=1, help="Samples to judge.")] = 5000,
     save: Annotated[bool, typer.Option("--save", help="Put the score into the bundle's manifest and card.")] = False,
 ) -> None:
-    """Say how often a bundle's samples look like the label that was asked for."""
+    """Say how often a bundle's samples look like the label that was asked for.
+
+    Example: ganymede classifier agreement models/exports/fashion32 --classifier fashion.safetensors
+    """
     with explained("judging samples"):
         score = label_agreement(read_bundle(bundle), load_classifier(classifier), count)
         saved = [rescore(bundle, [score]).reference] if save else []

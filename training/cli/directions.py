@@ -40,7 +40,10 @@ def learn_command(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of the classifier.")] = 12,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, but leave the bundle as it is.")] = False,
 ) -> None:
-    """Train a small attribute classifier, score seeds, regress, measure flips, and put the directions in the bundle."""
+    """Train a small attribute classifier, score seeds, regress, measure flips, and put the directions in the bundle.
+
+    Example: ganymede directions learn faces64 --attributes faces/attributes.csv --name smiling
+    """
     with explained():
         opened = open_bundle(bundle)
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)

@@ -40,7 +40,10 @@ def guided(
     ),
     count: Annotated[int, typer.Option(min=10, help="Real pictures to look among.")] = 500,
 ) -> None:
-    """What the six strongest features see, and what those of a random network do."""
+    """What the six strongest features see, and what those of a random network do.
+
+    Example: ganymede inside guided models/exports/faces64 --out guided.png
+    """
     with explained("looking for what features see"):
         opened, shown = read_bundle(bundle), {}
         real = _real(opened.manifest.provenance.recipe, "train", count)
@@ -58,7 +61,10 @@ def features(
     train: Annotated[int, typer.Option(min=100, help="Training pictures.")] = 5000,
     test: Annotated[int, typer.Option(min=100, help="Test pictures.")] = 5000,
 ) -> None:
-    """Accuracy of a linear SVM on pooled features, on a random network's, and on raw pixels."""
+    """Accuracy of a linear SVM on pooled features, on a random network's, and on raw pixels.
+
+    Example: ganymede inside features models/exports/fashion32 --train 1000 --test 1000
+    """
     with explained("fitting linear SVMs"):
         opened = read_bundle(bundle)
         known = _rows(_real(opened.manifest.provenance.recipe, "train", train), train)
@@ -89,9 +95,14 @@ def forget(
     ] = 1500,
     out: Annotated[Path, typer.Option(help="PNG: same seeds before and after.")] = Path("forget.png"),
 ) -> None:
-    """Drop the generator's maps that draw an attribute, and sample again."""
+    """Drop the generator's maps that draw an attribute, and sample again.
+
+    Example: ganymede inside forget models/exports/faces64 --classifier runs/attributes.safetensors
+    """
     with explained("dropping maps and sampling again"):
         opened, judge = read_bundle(bundle), load_classifier(classifier)
+        if opened.manifest.labels:
+            raise EvaluationError(f"'{opened.name}' draws what its label says; maps are forgotten without labels")
         shows = forgetting.shown_by(judge, attribute)
         generator = networks(opened)[0]
         latents = torch.from_numpy(draw(opened.manifest.latent, range(2 * samples_drawn)))

@@ -138,7 +138,10 @@ def check(
     grey: Annotated[bool, typer.Option("--grey", help="Train in grey: colour is what gets converted.")] = False,
     all_names: Annotated[bool, typer.Option("--all", help="Name every file, however many.")] = False,
 ) -> None:
-    """Report everything odd about a data set, by file name; exit code 1 when a file would be refused."""
+    """Report everything odd about a data set, by file name; exit code 1 when a file would be refused.
+
+    Example: ganymede dataset check my-pictures --size 64
+    """
     with explained("reading the pictures"):
         report = _check(path, size, grey)
         answer(report.facts(), report.text(names_shown=len(report.findings) if all_names else 20))

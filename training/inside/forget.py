@@ -47,10 +47,16 @@ def activations(generator: DcganGenerator, latents: Tensor, dropped: Sequence[in
 
 
 def maps_of(generator: DcganGenerator, latents: Tensor, shows: Shows, count: int) -> tuple[int, ...]:
-    """The `count` maps whose mean activation speaks most for the attribute: the largest positive weights."""
+    """The `count` maps whose mean activation speaks most for the attribute: the largest positive weights.
+
+    Raises EvaluationError where all samples show it, or none does.
+    """
     maps, pictures = activations(generator, latents)
+    shown = shows(pictures)
+    if len(np.unique(shown)) < 2:
+        raise EvaluationError(f"{'all' if shown[0] else 'none'} of {len(shown)} samples show it: no map tells them apart")
     rows = StandardScaler().fit_transform(maps.mean((2, 3)).numpy())
-    machine = LogisticRegression(C=0.1, max_iter=1000, class_weight="balanced").fit(rows, shows(pictures))
+    machine = LogisticRegression(C=0.1, max_iter=1000, class_weight="balanced").fit(rows, shown)
     weights = machine.coef_[0]
     order = np.argsort(-weights)[:count]
     return tuple(int(index) for index in order if weights[index] > 0)
