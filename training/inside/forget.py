@@ -54,7 +54,9 @@ def maps_of(generator: DcganGenerator, latents: Tensor, shows: Shows, count: int
     maps, pictures = activations(generator, latents)
     shown = shows(pictures)
     if len(np.unique(shown)) < 2:
-        raise EvaluationError(f"{'all' if shown[0] else 'none'} of {len(shown)} samples show it: no map tells them apart")
+        raise EvaluationError(
+            f"{'all' if shown[0] else 'none'} of {len(shown)} samples show it: no map tells them apart"
+        )
     rows = StandardScaler().fit_transform(maps.mean((2, 3)).numpy())
     machine = LogisticRegression(C=0.1, max_iter=1000, class_weight="balanced").fit(rows, shown)
     weights = machine.coef_[0]
