@@ -67,14 +67,14 @@ def states(folder: Path, faults: list[Fault], tests: list[str]) -> dict[str, str
     return dict(json.loads(told.read_text()))
 
 
-def tried_in(area: str, modules: list[str], most: int) -> list[Fault]:
-    """Prints the area's lines of the table; returns what nobody noticed."""
+def tried_in(modules: list[str], tests: list[str], most: int) -> list[Fault]:
+    """Prints the modules' lines of the table; returns what nobody noticed."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         folder = copied(Path(name))
         faults = {module: put_into(folder, module) for module in modules}
         chance = random.Random(SEED)
         tried = {module: chance.sample(found, min(most, len(found))) for module, found in faults.items() if found}
-        told = states(folder, [fault for found in tried.values() for fault in found], AREAS[area])
+        told = states(folder, [fault for found in tried.values() for fault in found], tests)
     for module, found in tried.items():
         noticed = sum(told[fault.name] in NOTICED for fault in found)
         share = f"{100 * noticed / len(found):.0f} %"
@@ -87,10 +87,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="FOLDER or FILE", help=f"of {', '.join(AREAS)}")
     parser.add_argument("--most", type=int, default=60, help="faults tried of each module")
+    parser.add_argument("--tests", nargs="+", metavar="PATH", help="instead of the folder's own")
     asked = parser.parse_args()
     print("| module | faults | tried | noticed | |\n|---|---|---|---|---|")
     areas = chosen(asked.names)
-    left = [fault for area, modules in areas.items() for fault in tried_in(area, modules, asked.most)]
+    left = [f for area, some in areas.items() for f in tried_in(some, asked.tests or AREAS[area], asked.most)]
     for fault in left:
         print(f"\n{fault.name}\n{fault.change}")
 

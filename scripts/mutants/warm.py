@@ -39,9 +39,8 @@ class Warm:
         self.failed = self.failed or report.failed
 
     def run(self, item: pytest.Item) -> None:
-        """One test. What it shares with other modules, like servers, is left standing for the next fault."""
-        other = next((one for one in self.items if one.path != item.path), None)
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=other)
+        """One test. Of what it needed, that of the whole session, like servers, is left standing for the next fault."""
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.session)
 
     def costs(self, item: pytest.Item) -> float:
         """Seconds of the processor."""

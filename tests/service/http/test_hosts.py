@@ -258,9 +258,20 @@ async def test_a_named_page_may_ask_and_read(client_with: ClientFactory) -> None
         assert allowed.headers["access-control-allow-origin"] == PAGE
         assert "POST" in allowed.headers["access-control-allow-methods"]
         assert allowed.headers["access-control-allow-headers"] == "content-type"
+        assert allowed.headers["access-control-max-age"] == "600"
+        assert "access-control-allow-private-network" not in allowed.headers
+        plain = {
+            "origin": PAGE,
+            "access-control-request-method": "POST",
+            "access-control-request-private-network": "true",
+        }
+        private = (await client.options("/sample", headers=plain)).headers
+        assert private["access-control-allow-private-network"] == "true"
+        assert private["access-control-allow-headers"] == "authorization, content-type"
         for body, status in (({"seed": 1}, 200), ({"sede": 1}, 422)):
             answer = await client.post("/sample", json=body, headers={"origin": PAGE, "sec-fetch-site": "cross-site"})
             assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, PAGE)
+            assert answer.headers["access-control-expose-headers"] == "*"
         assert (await client.get("/models")).headers["vary"] == "origin"
         refused = await client.options("/sample", headers={**asking, "origin": "https://evil.example"})
         assert refused.status_code == 403
