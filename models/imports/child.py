@@ -17,14 +17,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle, publish, read_bundle
-from models.errors import ImportRefusedError, ModelsError, RuntimeUnavailableError
+from models.bundle import Bundle, publish, read_bundle, safe_path
+from models.bundle.graph_file import external_tensors
+from models.errors import ImportRefusedError, ModelsError, RuntimeUnavailableError, UnsafePathError
 from models.imports.options import Options
 from models.imports.report import Row
 
 MEMORY_BYTES = 12 << 30
 TIMEOUT_S = 900.0
-CACHE_VERSION = "1"
+CACHE_VERSION = "2"
 """Changes when imports are written differently, so that older ones are made anew."""
 
 
@@ -77,13 +78,23 @@ def import_cached(path: Path, cache: Path, options: Options) -> Bundle:
 
 
 def key_of(path: Path, options: Options) -> str:
-    """16 hex digits that change with the file's bytes, those beside it in a folder, its name, and the options."""
+    """16 hex digits that change with the bytes of the file, its folder or what it keeps beside it, its name, the options."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {path.name} {options.model_dump_json()}".encode())
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path, *_beside(path)]:
         if file.is_file():
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def _beside(path: Path) -> list[Path]:
+    """Files that an ONNX file keeps weights in; none for others, and none outside its folder, which are refused later."""
+    if path.suffix != ".onnx":
+        return []
+    with contextlib.suppress(ValueError, RecursionError, OSError, UnsafePathError):
+        places = {tensor.location for tensor in external_tensors(path.read_bytes())}
+        return [safe_path(path.parent, place) for place in sorted(places)]
+    return []
 
 
 def bundle_name(path: Path) -> str:
