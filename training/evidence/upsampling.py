@@ -137,8 +137,8 @@ def trials(photo: Bundle | None, faces: Bundle | None, data: Path) -> list[Trial
         found.append(Trial("Emoji drawings, x2: nothing like the training set", drawn, 2, methods, publishable=True))
     if faces is not None:
         truth = held_out_faces(data)
-        for factor, times in ((2, 1), (4, 2), (8, 3)):
-            methods = _plain_methods(64) | _bundle_methods(faces, times)
+        for times in range(1, len(faces.manifest.levels)):
+            factor, methods = 2**times, _plain_methods(64) | _bundle_methods(faces, times)
             found.append(Trial(f"Faces, {64 // factor} to 64: held-out faces of LFW", truth, factor, methods))
     return found
 

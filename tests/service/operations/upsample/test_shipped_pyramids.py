@@ -22,6 +22,8 @@ from tests.service.operations.upsample.test_upsample import events, send, stack
 
 EXPORTS = ROOT / "models" / "exports"
 BUNDLES = ("cifar32-lapgan", "faces64-lapgan")
+LEVELS = {name: read_bundle(EXPORTS / name).manifest.levels for name in BUNDLES}
+COARSEST = {name: levels[0].output[0] for name, levels in LEVELS.items()}
 NPY = {"accept": "application/x-npy"}
 SSE = {"accept": "text/event-stream"}
 
@@ -83,17 +85,17 @@ def energy(images: Array) -> float:
 
 @pytest.mark.parametrize("name", BUNDLES)
 async def test_the_stream_rises_level_by_level(server: httpx.AsyncClient, name: str) -> None:
-    """From 8 pixels: 16, 32 (and 64), each an event before the next; the last is the answer byte for byte."""
-    _, data = upload(name, 8)
-    streamed = events(await send(server, data, SSE, model=name, start_size=8, seed=2))
+    """From the coarsest size: twice as large with every event; the last is the answer byte for byte."""
+    start = COARSEST[name]
+    _, data = upload(name, start)
+    streamed = events(await send(server, data, SSE, model=name, start_size=start, seed=2))
     levels = [event for kind, event in streamed if kind == "level"]
-    assert [event["size"][0] for event in levels] == [16, 32, 64][: len(levels)]
-    assert levels[-1]["size"][0] == read_bundle(EXPORTS / name).manifest.image.height
-    whole = await send(server, data, model=name, start_size=8, seed=2)
+    assert [event["size"][0] for event in levels] == [level.output[0] for level in LEVELS[name][1:]]
+    whole = await send(server, data, model=name, start_size=start, seed=2)
     assert base64.b64decode(levels[-1]["b64_json"]) == whole.content
 
 
-@pytest.mark.parametrize(("name", "start"), [(name, start) for name in BUNDLES for start in (8, 16)])
+@pytest.mark.parametrize(("name", "start"), [(name, k * COARSEST[name]) for name in BUNDLES for k in (1, 2)])
 async def test_a_faithful_picture_gives_every_level_back(server: httpx.AsyncClient, name: str, start: int) -> None:
     """Reduced by the bundle's own operator each level is the one before within 1/255, the first one the upload."""
     before, data = upload(name, start)
@@ -108,11 +110,12 @@ async def test_a_faithful_picture_gives_every_level_back(server: httpx.AsyncClie
 @pytest.mark.parametrize("name", BUNDLES)
 async def test_one_level_is_rolled_again_and_the_others_stay(server: httpx.AsyncClient, name: str) -> None:
     """With the second level's seed changed the first level's picture is the same and the last one is not."""
-    _, data = upload(name, 8)
+    start = COARSEST[name]
+    _, data = upload(name, start)
     count = len(read_bundle(EXPORTS / name).manifest.levels) - 1
     shown = []
     for seeds in ([6] * count, [6, 70, *[6] * (count - 2)]):
-        streamed = events(await send(server, data, SSE, model=name, start_size=8, level_seeds=seeds))
+        streamed = events(await send(server, data, SSE, model=name, start_size=start, level_seeds=seeds))
         shown.append([event["b64_json"] for kind, event in streamed if kind == "level"])
     pixels = [[np.asarray(Image.open(io.BytesIO(base64.b64decode(png)))) for png in levels] for levels in shown]
     assert np.array_equal(pixels[0][0], pixels[1][0])
@@ -122,7 +125,7 @@ async def test_one_level_is_rolled_again_and_the_others_stay(server: httpx.Async
 @pytest.mark.parametrize("name", BUNDLES)
 async def test_without_noise_every_seed_gives_the_mean_detail(server: httpx.AsyncClient, name: str) -> None:
     """noise=0 is one picture for all seeds; with noise, variants are the pictures of their own seeds."""
-    _, data = upload(name, 16)
+    _, data = upload(name, COARSEST[name])
     quiet = [stack(await send(server, data, NPY, model=name, noise=0, seed=seed)) for seed in (1, 2)]
     assert np.array_equal(*quiet)
     three = stack(await send(server, data, NPY, model=name, variants=3, seed=7))
