@@ -1,6 +1,7 @@
 """A bundle on disk: read it, verify it, write it. The folder is untrusted input."""
 
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from models.bundle.graph_file import ExternalTensor, external_tensors
-from models.errors import BundleError, ChecksumError, ManifestError, UnsafePathError
+from models.errors import BundleError, ChecksumError, ManifestError, ModelsError, UnsafePathError
 from models.manifest import FileRecord, Manifest, digest_of, manifest_to_bytes, parse_manifest
 
 MANIFEST_NAME = "manifest.json"
@@ -74,6 +75,14 @@ def read_bundle(folder: Path) -> Bundle:
         if files.onnx is not None:
             _verify_places(folder, files.onnx, manifest)
     return Bundle(folder, manifest, digest_of(text))
+
+
+def name_of(folder: Path) -> str | None:
+    """The name a bundle's manifest gives it, nothing verified; None for what is no manifest."""
+    try:
+        return str(json.loads(_manifest_bytes(folder))["name"])
+    except (ModelsError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _manifest_bytes(folder: Path) -> bytes:

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from models.errors import ModelsError
 from models.imports.options import Options
 from service.cli.import_options import with_import_options
-from service.cli.imports import served_sources
 from service.cli.output import fail, is_quiet, note, show
 from service.engine.catalogue import Opening
 from service.http.server import RefusedToStartError
@@ -49,6 +48,10 @@ def serve(
     chosen |= {"insecure": True} if insecure else {}
     settings = load_settings(**chosen)
     if files:
+        from service.cli.imports import (
+            served_sources,
+        )  # with rich and the importers: 30 ms that most starts do not need
+
         sources = served_sources(files, options, settings.data_dir / "imports")
         settings = load_settings(**chosen | {"bundles": (*sources, *(bundles or ()))})
     if dry_run:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from models.bundle import MANIFEST_NAME, Bundle, read_bundle
+from models.bundle import MANIFEST_NAME, Bundle, name_of, read_bundle
 from models.errors import ModelsError
 from service.engine.model import Model
 from service.engine.versions import Choices, VersionStore
@@ -110,11 +110,16 @@ class Catalogue:
             self._index()
         return changed
 
-    def refresh(self, on_opened: Opening | None = None) -> bool:
-        """Look at the folders once; opens what is new, replaces what changed, drops what is gone. True if any did."""
+    def refresh(self, on_opened: Opening | None = None, *, only_default: bool = False) -> bool:
+        """Look at the folders once; opens what is new, replaces what changed, drops what is gone. True if any did.
+
+        `only_default`: of what is new only the bundle that a request means which names none, where a setting names it.
+        """
         with self._refreshing:
             roots, self._refused_sources = self._look()
             found = {folder: _signature(folder) for folder in candidates(roots)}
+            if only_default and (folder := self._default_of(found)) is not None:
+                found = {folder: found[folder]}
             changed = [folder for folder, signature in found.items() if self._seen.get(folder) != signature]
             for folder in [folder for folder in self._seen if folder not in found]:
                 self._forget(folder)
@@ -126,6 +131,15 @@ class Catalogue:
             self._index()
             self.ready = True
             return bool(changed or woken)
+
+    def _default_of(self, folders: Iterable[Path]) -> Path | None:
+        """The folder of the bundle that will be the default, by what its manifest says of itself; None for none known."""
+        names = {folder: name_of(folder) for folder in folders}
+        for wanted in (self._default, PREFERRED_DEFAULT):
+            for folder, name in names.items():
+                if wanted and name == wanted:
+                    return folder
+        return None
 
     @contextlib.contextmanager
     def accepted(self) -> Iterator[None]:

@@ -35,6 +35,8 @@ SECURITY = {
 }
 
 
+BEFORE_ALL_IS_OPEN = frozenset({"/livez", "/readyz", "/metrics"})
+"""Answered while bundles besides the default one are being opened; what names another one waits, as lists do."""
 _SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -92,6 +94,8 @@ class Gate:
             limit = self._larger.get(scope["path"], self._max_body)
             self._refuse(scope, state, limit)
             await admit(scope, state)
+            if state.opening is not None and scope["path"] not in BEFORE_ALL_IS_OPEN:
+                await state.complete()
             await self._answer(scope, _limited(receive, limit), exchange, limit)
         except ClientDisconnect:  # it went in the middle of its body: nobody is answered, and nothing failed
             exchange.status = exchange.status or ClientClosedError.status

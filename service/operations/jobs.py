@@ -70,6 +70,7 @@ def start_runner(state: State) -> None:
 
 async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) -> bytes:
     """Run the operation of a job; the packed result. Raises ServiceError or JobError."""
+    await state.complete()
     row = OPERATIONS.get(job.op)
     if row is None:
         raise JobError(NotFoundError(f"this worker does not know the operation {job.op!r}").problem(f"/jobs/{job.id}"))

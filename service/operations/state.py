@@ -18,10 +18,11 @@ from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import PROVIDERS, available_providers
 from models.sources import Sources
 from service.auth.keys import KeyRing, RateLimiter
-from service.engine.catalogue import Catalogue, Opening, follow, watch
+from service.engine.catalogue import Catalogue, Opening, watch
 from service.engine.engine import Engine
 from service.engine.model import Model, open_model
 from service.engine.versions import VersionStore
+from service.errors import UnavailableError
 from service.images.uploads import Decoder
 from service.jobs.queue import JobQueue, QueueSettings
 from service.jobs.results import Results, open_results
@@ -69,11 +70,19 @@ class State:
     process_metrics: ProcessMetrics | None = None
     draining: bool = False
     in_flight: int = 0
+    opening: asyncio.Task[None] | None = None
+    """Opens the bundles that are not the default one, while that is served already; None where all of them are open."""
+
+    async def complete(self) -> None:
+        """Return once every bundle is open, or refused."""
+        if self.opening is not None:
+            await asyncio.shield(self.opening)
 
 
 async def build_state(settings: Settings, on_opened: Opening | None = None) -> State:
-    """Load bundles, start the engine and the watchers. `on_opened` hears of each bundle.
+    """Load bundles, start the engine and the watchers. `on_opened` hears of each bundle that is waited for.
 
+    A server that makes pictures for HTTP has its default bundle then, and `opening` opens the others.
     Raises RuntimeUnavailableError when the provider cannot be had.
     """
     metrics = Metrics()
@@ -82,9 +91,9 @@ async def build_state(settings: Settings, on_opened: Opening | None = None) -> S
     opener = _opener(settings, device, has_engine)
     alone = device != "cpu" or settings.runtime == "auto"  # what is timed needs the processor for itself
     catalogue = Catalogue(sources_of(settings).look, opener, settings.default_model, 1 if alone else settings.cores)
-    opening = asyncio.create_task(asyncio.to_thread(catalogue.refresh, on_opened))  # Redis starts meanwhile
-    redis, close_redis = await open_redis(settings)
-    await opening
+    first = asyncio.create_task(asyncio.to_thread(catalogue.refresh, on_opened, only_default=settings.role == "all"))
+    redis, close_redis = await open_redis(settings)  # meanwhile
+    await first
     inline = device == "cpu" and settings.has_one_core
     tracing = open_tracing(settings.role)
     engine = Engine(metrics, settings.max_batch, settings.queue_pictures, inline, tracing) if has_engine else None
@@ -106,7 +115,7 @@ async def build_state(settings: Settings, on_opened: Opening | None = None) -> S
     metrics.follow("in_flight_requests", lambda: state.in_flight)
     metrics.follow("waiting_pictures", lambda: engine.waiting if engine is not None else 0)
     state.closers += [close_redis, uploads.close, jobs.close]
-    await follow(catalogue, versions)
+    await _open_others(state)
     _count_models(state)
     if settings.webhook_hosts:
         hooks = Webhooks(jobs, settings.webhook_secret, settings.webhook_hosts)
@@ -117,9 +126,36 @@ async def build_state(settings: Settings, on_opened: Opening | None = None) -> S
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
     if settings.processes > 1:
         _share_metrics(state)
-    gc.freeze()  # what lives as long as the process need not be looked at by every collection
-    gc.set_threshold(GC_EVERY, 10, 50)
+    _settle_memory()
     return state
+
+
+async def _open_others(state: State) -> None:
+    """Begin to open the bundles that are not open yet; wait for them where the one that is may not be all that counts."""
+    decided = False
+    with contextlib.suppress(UnavailableError):
+        decided = state.catalogue.choose(await state.versions.read())
+    state.opening = asyncio.create_task(_open_rest(state), name="opening")
+    state.tasks.append(state.opening)
+    if decided or not state.catalogue.all():
+        await state.opening
+
+
+async def _open_rest(state: State) -> None:
+    try:
+        await asyncio.to_thread(state.catalogue.refresh)
+    except Exception:  # the watcher looks again; those who wait must not wait for ever
+        log.exception("the bundles could not be opened")
+    state.opening = None
+    _count_models(state)
+    _settle_memory()
+
+
+def _settle_memory() -> None:
+    """What lives as long as the process need not be looked at by every collection."""
+    gc.freeze()
+    gc.set_threshold(GC_EVERY, 10, 50)
+    gc.enable()
 
 
 def sources_of(settings: Settings) -> Sources:

@@ -65,6 +65,7 @@ async def opened(bundle_folder: Path, tmp_path: Path) -> AsyncIterator[Open]:
         app = build_app(Settings(**{**defaults, **options}))
         lifespan = app.router.lifespan_context(app)
         await lifespan.__aenter__()
+        await app.state.ganymede.complete()
         ends.append(lifespan)
         return app
 

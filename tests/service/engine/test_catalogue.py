@@ -2,10 +2,21 @@
 
 import asyncio
 import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
+import httpx
+import pytest
+
+from models.bundle import Bundle
+from service.engine.model import Model
+from service.http.app import build_app
+from service.operations import state
+from service.settings import Settings
 from tests.bundles import make_tiny
 from tests.conftest import ClientFactory
+from tests.service.wires import Wire
 
 
 async def names(client) -> list[str]:  # type: ignore[no-untyped-def]
@@ -79,6 +90,36 @@ async def test_no_bundle_is_not_ready(client_with: ClientFactory, tmp_path: Path
         assert ready.status_code == 503
         assert ready.headers["retry-after"]
         assert (await client.post("/sample", json={})).status_code == 503
+
+
+async def test_the_default_bundle_is_served_while_others_open(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready with it alone; a request for another one waits and is answered, and so do lists and what names no bundle."""
+    go_on, open_as_ever = threading.Event(), state.open_model
+
+    def open_slowly(bundle: Bundle, *options: Any) -> Model:
+        assert bundle.name == "tiny" or go_on.wait(60)
+        return open_as_ever(bundle, *options)
+
+    monkeypatch.setattr(state, "open_model", open_slowly)
+    app = build_app(Settings(bundles=(bundle_folder,), data_dir=tmp_path / "data", threads=1, default_model="tiny"))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
+            assert (await client.get("/readyz")).json()["models"] == 1
+            assert (await Wire(app).ask(b'{"seed": 7}'))[0] == 200
+            waiting = [
+                asyncio.ensure_future(client.post("/sample", json={"model": "tiny-labels", "seed": 1})),
+                asyncio.ensure_future(client.get("/models")),
+            ]
+            await asyncio.sleep(0.2)
+            assert not any(each.done() for each in waiting)
+            go_on.set()
+            sample, listing = await asyncio.gather(*waiting)
+            assert sample.status_code == 200
+            assert {"tiny", "tiny-labels"} <= {model["name"] for model in listing.json()["data"]}
+            assert app.state.ganymede.opening is None
 
 
 async def test_model_page(client_with: ClientFactory) -> None:
