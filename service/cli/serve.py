@@ -48,9 +48,8 @@ def serve(
     chosen |= {"insecure": True} if insecure else {}
     settings = load_settings(**chosen)
     if files:
-        from service.cli.imports import (
-            served_sources,
-        )  # with rich and the importers: 30 ms that most starts do not need
+        # here, as rich and the importers take 30 ms that most starts need not wait
+        from service.cli.imports import served_sources
 
         sources = served_sources(files, options, settings.data_dir / "imports")
         settings = load_settings(**chosen | {"bundles": (*sources, *(bundles or ()))})
