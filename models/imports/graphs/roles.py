@@ -19,6 +19,8 @@ FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProt
 INTEGERS = (TensorProto.INT64, TensorProto.INT32)
 LABEL_WORDS = ("label", "class", "cond", "one_hot", "onehot", "y", "c", "categor")
 DEFAULTS = {"psi": 1.0, "truncation": 1.0, "strength": 1.0, "scale": 1.0, "alpha": 1.0}
+KEEPS_INDICES = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Gather", "Slice", "Expand")
+"""Operators behind which a class index is still one; a Gather takes a column of indices."""
 MAX_CLASSES = 10_000
 
 
@@ -98,7 +100,7 @@ def roles_of(model: ModelProto, options: Options, report: Report) -> Roles:
     if unknown:
         raise ImportRefusedError(f"there is no input {unknown[0]!r}; there are {_names(inputs)}")
     latents = _latents(inputs, options)
-    label = _label([one for one in inputs if one not in latents], options)
+    label = _label(model, [one for one in inputs if one not in latents], options)
     rest = [one for one in inputs if one not in latents and one is not label]
     sized = tuple(_sized(one, options) for one in latents)
     batch = next((one.shape[0] for one in sized if one.shape and one.shape[0]), 0) or 0
@@ -139,14 +141,15 @@ def sounds_like_label(name: str) -> bool:
     return any(last == word or (len(word) > 1 and word in last) for word in LABEL_WORDS)
 
 
-def _label(rest: list[Input], options: Options) -> Input | None:
+def _label(model: ModelProto, rest: list[Input], options: Options) -> Input | None:
     said = [one for one in rest if options.input.get(one.name) in ("one-hot", "index")]
     open_ = [one for one in rest if one.name not in options.input]
     whole = [one for one in open_ if one.type in INTEGERS and len(one.shape) in (1, 2) and sounds_like_label(one.name)]
     rows = [one for one in open_ if one.type in FLOATS and len(one.shape) == 2 and one.shape[1] != 1]
     rows = [one for one in rows if sounds_like_label(one.name) or one.shape[1]]
+    looked_up = [one for one in open_ if one.type in INTEGERS and _rows_gathered(model, one.name) > 1]
     lone = [one for one in open_ if one.type in INTEGERS and len(one.shape) == 1 and one.shape != (1,)]
-    return next(iter([*said, *whole, *rows, *lone]), None)
+    return next(iter([*said, *whole, *looked_up, *rows, *lone]), None)
 
 
 def _is_index(label: Input) -> bool:
@@ -187,10 +190,7 @@ def _rows_gathered(model: ModelProto, name: str) -> int:
                 return int(table.dims[0])
             if table is not None and node.op_type == "OneHot":
                 return int(np.frombuffer(table.raw_data, np.int64)[0]) if table.raw_data else int(table.int64_data[0])
-        if (
-            node.op_type in ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity")
-            and node.input[0] in reached
-        ):
+        if node.op_type in KEEPS_INDICES and node.input[0] in reached:
             reached |= set(node.output)
     return 0
 

@@ -192,6 +192,27 @@ def test_labels_as_an_index_or_as_one_hot_rows(tmp_path: Path, imported: Import,
     assert same(bundle, network(latents(3), label), label=2)
 
 
+@pytest.mark.parametrize(("shape", "names"), [((3, 1), ["noise", "class"]), ((1, 1), ["a", "b"]), ((1,), ["a", "b"])])
+def test_an_index_that_is_looked_up_is_a_label_whatever_its_name(
+    tmp_path: Path, imported: Import, shape: tuple[int, ...], names: list[str]
+) -> None:
+    """As a column, and in an export of one picture, where it could be taken for a constant."""
+
+    class Column(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main = mlp(CLASSES)
+
+        def forward(self, z: Tensor, label: Tensor) -> Tensor:
+            return self.main(z, label.reshape(-1) if label.dim() == 1 else label[:, 0])
+
+    network = Column()
+    given = (torch.randn(shape[0], NZ), torch.zeros(shape, dtype=torch.int64))
+    bundle, _ = imported(export(network, tmp_path / "c.onnx", *given, input_names=names))
+    assert bundle.manifest.labels == tuple("01234")
+    assert same(bundle, network(latents(3), torch.full((3,), 2)), label=2)
+
+
 def test_labels_that_do_not_fit_are_refused(tmp_path: Path, imported: Import) -> None:
     names = ["noise", "labels"]
     file = export(mlp(CLASSES), tmp_path / "c.onnx", torch.randn(3, NZ), torch.arange(3), input_names=names)
