@@ -28,12 +28,12 @@ class Pace(ProgressColumn):
 
 
 class Bar:
-    """Progress of one piece of work; `total` may be unknown, and be corrected on the way."""
+    """Progress of one piece of work; `total` may be unknown, and be corrected on the way. `done` was done before."""
 
-    def __init__(self, what: str, total: int | None, unit: str, shown: Progress | None) -> None:
-        self.what, self.total, self.unit, self.done = what, total, unit, 0
-        self._shown = shown
-        self._task = None if shown is None else shown.add_task(what, total=total)
+    def __init__(self, what: str, total: int | None, unit: str, shown: Progress | None, done: int = 0) -> None:
+        self.what, self.total, self.unit, self.done = what, total, unit, done
+        self._shown, self._before = shown, done
+        self._task = None if shown is None else shown.add_task(what, total=total, completed=done)
         self._begun = time.monotonic()
         self._said = self._begun + FIRST_LINE_S - LINE_EVERY_S
 
@@ -52,22 +52,25 @@ class Bar:
 
     def _line(self) -> str:
         seconds = time.monotonic() - self._begun
-        pace = self.done / seconds
+        pace = (self.done - self._before) / seconds
         of = f" of {self.total}" if self.total else ""
         left = f", {(self.total - self.done) / pace:.0f} s left" if self.total and pace else ""
         return f"{self.what}: {self.done}{of} {self.unit}, {pace:.1f}/s{left}"
 
 
 @contextmanager
-def bar(what: str, total: int | None, unit: str) -> Iterator[Bar]:
-    """A bar on a terminal; in a pipe a line after a second and then every five; nothing when quiet."""
+def bar(what: str, total: int | None, unit: str, done: int = 0) -> Iterator[Bar]:
+    """A bar on a terminal; in a pipe a line after a second and then every five; nothing when quiet.
+
+    What was `done` before does not count for the pace.
+    """
     console = Console(stderr=True)
     if is_quiet() or not console.is_terminal:
-        yield Bar(what, total, unit, None)
+        yield Bar(what, total, unit, None, done)
         return
     text = TextColumn("{task.description} {task.completed:.0f}/{task.total}" if total else "{task.description}")
     with Progress(text, BarColumn(), Pace(unit), TimeRemainingColumn(), console=console, transient=True) as shown:
-        yield Bar(what, total, unit, shown)
+        yield Bar(what, total, unit, shown, done)
 
 
 def follow(what: str, unit: str) -> Callable[[int, int], None]:

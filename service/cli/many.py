@@ -112,8 +112,8 @@ def run_many(
     left = [(k, item) for k, item in enumerate(items) if not done(item)]
     outcome.skipped = len(items) - len(left)
     total, stop = sum(weight(item) for item in items), threading.Event()
-    with bar(what, total, unit) as progress, _Interruptible(stop), ThreadPoolExecutor(jobs) as pool:
-        progress.reach(total - sum(weight(item) for _, item in left))
+    before = total - sum(weight(item) for _, item in left)
+    with bar(what, total, unit, before) as progress, _Interruptible(stop), ThreadPoolExecutor(jobs) as pool:
         for k, item, future in _finished(pool, left, work, jobs, stop):
             _take(outcome, k, future, stop)
             progress.advance(weight(item))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-CLAIMS = {
+CLAIMS: dict[str, dict[str, str | None]] = {
     "README.md": {
         "The same bundle and seed give the same pixels alone, in any batch, under any load": "test_a_thousand_seeds",
         "before and after a restart": "test_the_same_bytes_after_a_restart",
