@@ -9,7 +9,7 @@ import typer
 
 from ganymede_client import Client
 from service.cli.many import PICTURES, Item, conclude, find, run_many
-from service.cli.output import STANDARD, fail, report, show
+from service.cli.output import STANDARD, counted, fail, report, show
 from service.cli.remote import Again, Files, Jobs, Model, Recursive, Url, client
 
 Label = Annotated[str | None, typer.Option(help="Class to classify by, for a conditional discriminator.")]
@@ -92,7 +92,7 @@ def _ask_of_each(
     outcome = run_many(items, one, what=what, jobs=jobs, done=lambda item: str(item.source) in known)
     rows = [outcome.results[k] for k in sorted(outcome.results)]
     if out is not None and out != STANDARD:
-        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, f"{out}  {len(rows)} rows")
+        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, f"{out}  {counted(len(rows), 'row')}")
     else:
         single = len(items) == 1 and len(rows) == 1 and not files[0].is_dir()
         show(rows[0] if single else rows, "\n".join(map(line, rows)))

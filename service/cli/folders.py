@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.cli.many import Item, conclude, find, run_many, targets
-from service.cli.output import STANDARD, fail, report, write
+from service.cli.output import STANDARD, counted, fail, report, write
 from service.cli.pictures import make_folder
 
 
@@ -66,6 +66,6 @@ def run(chosen: Plan, make: Make, *, what: str, jobs: int, again: bool) -> None:
     made = [outcome.results[k] for k in sorted(outcome.results)]
     failed = [{"source": str(chosen.items[k].source), "error": outcome.failures[k]} for k in sorted(outcome.failures)]
     facts = {"made": made, "failed": failed, "skipped": outcome.skipped}
-    where = f"{len(made)} files in {chosen.folder}" if chosen.folder else str(chosen.targets[0])
-    report(facts, where if made else "", to_stdout=not chosen.to_stdout)
+    where = f"{counted(len(made), 'file')} in {chosen.folder}" if chosen.folder else str(chosen.targets[0])
+    report(facts, where if made and not chosen.to_stdout else "", to_stdout=not chosen.to_stdout)
     conclude(chosen.items, outcome)

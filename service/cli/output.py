@@ -45,6 +45,11 @@ def report(found: Any, line: str, *, to_stdout: bool = True) -> None:
         typer.echo(line, err=not to_stdout)
 
 
+def counted(count: int, thing: str) -> str:
+    """For example `1 file`, `2 files`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def note(sentence: str) -> None:
     """A word on stderr, so that stdout stays clean."""
     if not is_quiet():

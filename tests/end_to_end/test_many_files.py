@@ -196,6 +196,7 @@ def test_pipes(run: Command, tmp_path: Path) -> None:
     picture(1).save(data, "JPEG")
     sharp = run("upsample", "-", "-m", "tiny-lapgan", "--seed", 2, "-o", "-", input=data.getvalue())
     assert sharp.exit_code == 0, sharp.output
+    assert "-" not in sharp.stderr.splitlines(), "where it went is known"
     assert Image.open(io.BytesIO(sharp.stdout_bytes)).size == (32, 32)
     sampled = run("sample", "-m", "tiny", "--seed", 2, "-o", "-")
     told = run("info", "-", "--json", input=sampled.stdout_bytes)
