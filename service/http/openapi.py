@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from service.http.openapi_links import link_answers
 from service.http.openapi_schemas import COMPONENTS, ref
 from service.http.picture_body import form_name, form_schema
 
@@ -33,6 +34,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, text in _STATUSES.items()
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+EVENT_STREAM: dict[str, Any] = {
+    "schema": {"description": "Events with id, event and data; data is JSON"}  # tools take a schema here for one event's
+}
 _OK: dict[str, Any] = {
     "description": "The picture, a contact sheet of several, or another representation by Accept",
     "content": {
@@ -43,7 +47,7 @@ _OK: dict[str, Any] = {
         "application/zip": _BINARY,
         "application/x-npy": _BINARY,
         "application/x-npz": _BINARY,
-        "text/event-stream": {"schema": {"type": "string"}},
+        "text/event-stream": EVENT_STREAM,
     },
 }
 ACCEPTED: dict[str, Any] = {
@@ -77,13 +81,14 @@ def document(
 
 
 def name_parts(app: FastAPI, forms: Iterable[type[BaseModel]]) -> None:
-    """Put the parts that answers refer to, and the forms that carry a picture, into the OpenAPI document."""
+    """Put the parts that answers refer to, the forms that carry a picture, and the links into the OpenAPI document."""
     plain = app.openapi
     parts = {**COMPONENTS, **{form_name(kind): form_schema(kind) for kind in forms}}
 
     def openapi() -> dict[str, Any]:
         document = plain()
         document["components"]["schemas"].update(parts)
+        link_answers(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

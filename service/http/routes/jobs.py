@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from service.errors import InvalidValueError
 from service.http.negotiation import JSON, NPY, PICTURE_TYPES, SSE, choose
-from service.http.openapi import PICTURES, PROBLEMS, document
+from service.http.openapi import EVENT_STREAM, PICTURES, PROBLEMS, document
 from service.http.permissions import check_owner, need_scope, visible_caller
 from service.http.responses.job_answers import record_of, record_response
 from service.http.responses.respond import respond, sse
@@ -30,7 +30,7 @@ CURSOR = re.compile(r"\d{1,12}(\.\d{1,9})?\Z")
 KEEP_ALIVE_S = 10.0
 EVENTS: dict[int | str, dict[str, Any]] = {
     **PROBLEMS,
-    200: {"description": "Server-sent events", "content": {SSE: {"schema": {"type": "string"}}}},
+    200: {"description": "Server-sent events", "content": {SSE: EVENT_STREAM}},
 }
 
 

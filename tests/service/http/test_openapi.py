@@ -30,7 +30,7 @@ def ndjson(context: object, value: object) -> bytes:
 def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     """The schema of a running application over the tiny bundles, small limits so that no case is slow."""
     data = tmp_path_factory.mktemp("data")
-    small = {"max_pictures": 20, "max_frames": 20, "allowed_hosts": ("testserver",)}
+    small = {"max_pictures": 20, "max_frames": 20, "async_pictures": 8, "allowed_hosts": ("testserver",)}
     app = build_app(Settings(bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", **small))
     with TestClient(app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
@@ -47,3 +47,31 @@ def test_every_answer_is_described(schema, path: str, method: str) -> None:  # t
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     check()
+
+
+def test_what_one_answer_names_the_next_request_finds(schema) -> None:  # type: ignore[no-untyped-def]
+    """Saved, listed, read, renamed, removed, queued, fetched, cancelled, in orders that nobody thought of: along the links.
+
+    Without searches, whose events come for seconds.
+    """
+
+    class Walk(schema.exclude(path="/project").as_state_machine()):  # type: ignore[misc]
+        def validate_response(self, response, case, additional_checks=(), **options) -> None:  # type: ignore[no-untyped-def]
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
+
+    walks = settings(max_examples=20, stateful_step_count=8, deadline=None, derandomize=True, database=None)
+    Walk.run(settings=settings(walks, suppress_health_check=list(HealthCheck)))
+
+
+def test_every_link_leads_to_an_operation_that_takes_its_parameter() -> None:
+    """What the document promises to its readers."""
+    document = build_app(Settings()).openapi()
+    operations = {one["operationId"]: one for item in document["paths"].values() for one in item.values()}
+    linked = [
+        (operations[link["operationId"]], set(link["parameters"]))
+        for one in operations.values()
+        for answer in one["responses"].values()
+        for link in answer.get("links", {}).values()
+    ]
+    assert len(linked) > 50
+    assert all(wanted <= {row["name"] for row in one["parameters"]} for one, wanted in linked)
