@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     result_inline_bytes: int = Field(
         256 << 10,
         ge=1024,
-        description="Bytes of a job's result that Redis keeps; a larger one goes to the results store.",
+        description="Bytes of a job's upload or result that Redis keeps; a larger one goes to the results store.",
     )
     stored_bytes_per_key: int = Field(
         20 << 30, ge=1, description="Bytes of sets kept for one API key (or, without keys, one address) before 429."

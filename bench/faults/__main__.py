@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.faults import long_runs, scenarios
+from bench.faults import scenarios, soak
+from bench.faults.chaos import chaos
 from bench.faults.page import Row, record
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     parser.add_argument("--chaos-minutes", type=float, default=10)
     parser.add_argument("--soak-minutes", type=float, default=60)
     parser.add_argument("--chaos-rate", type=float, default=20, help="requests a second, half of them jobs")
+    parser.add_argument("--chaos-kills", type=float, default=30, help="kills a minute")
     parser.add_argument("--soak-rate", type=float, default=20, help="requests a second")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--cancels", type=int, default=10_000)
@@ -33,8 +35,8 @@ def main() -> None:
         "disk": lambda: scenarios.store_full("disk"),
         "link": lambda: scenarios.link_cut(),
         "cancels": lambda: scenarios.cancels(options.cancels),
-        "chaos": lambda: long_runs.chaos(options.chaos_minutes, options.chaos_rate),
-        "soak": lambda: long_runs.soak(options.soak_minutes, options.soak_rate),
+        "chaos": lambda: chaos(options.chaos_minutes, options.chaos_rate, options.chaos_kills),
+        "soak": lambda: soak.soak(options.soak_minutes, options.soak_rate),
     }
     for name, run in plan.items():
         if not options.only or name in options.only:

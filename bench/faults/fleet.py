@@ -1,4 +1,4 @@
-"""A fleet of real processes on this machine: one Redis, API processes without an engine, workers; all may be killed."""
+"""A fleet of real processes on this machine: one Redis, API replicas without an engine, workers; all may be killed."""
 
 import os
 import re
@@ -19,33 +19,34 @@ from service.redis.embedded import answer, find_server
 class Fleet:
     """`with Fleet(workers=2) as fleet:`; everything that is not named has its default."""
 
-    def __init__(self, workers: int = 2, folder: Path | None = None, **settings: str) -> None:
+    def __init__(self, workers: int = 2, replicas: int = 1, folder: Path | None = None, **settings: str) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="ganymede-faults-"))
         self.socket = self.folder / "redis.sock"
-        fixed = {"REDIS_URL": f"unix://{self.socket}", "THREADS": "1", "DRAIN_S": "20"}
+        fixed = {"REDIS_URL": f"unix://{self.socket}", "DATA_DIR": str(self.folder), "THREADS": "1", "DRAIN_S": "20"}
         names = {f"GANYMEDE_{name.upper()}": value for name, value in {**fixed, **settings}.items()}
         self.environment = {**os.environ, **names, "OMP_NUM_THREADS": "1"}
         self.redis: subprocess.Popen[bytes] | None = None
-        self.api: subprocess.Popen[bytes] | None = None
+        self.apis: list[subprocess.Popen[bytes]] = []
         self.workers: list[subprocess.Popen[bytes]] = []
-        self.wanted = workers
-        self.port = 0
+        self.wanted, self.replicas = workers, replicas
+        self.ports: list[int] = []
         self.redis_address = ["--port", "0"]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.ports[0]}"
 
     @property
     def processes(self) -> "list[subprocess.Popen[bytes] | None]":
-        return [self.api, *self.workers, self.redis]
+        return [*self.apis, *self.workers, self.redis]
 
     def __enter__(self) -> "Fleet":
         try:
             self.start_redis()
-            self.start_api()
-            for _ in range(self.wanted):
-                self.add_worker()
+            for place in range(self.replicas):
+                self.start_api(place)
+            for place in range(self.wanted):
+                self.start_worker(place)
             self.wait_for_workers()
         except BaseException:  # what did start must not stay behind
             self.__exit__(None, None, None)
@@ -74,14 +75,17 @@ class Fleet:
         while not answer(self.socket).startswith(b"+PONG"):
             time.sleep(0.01)
 
-    def start_api(self) -> None:
-        """On the port of the one before, as a supervisor would."""
-        self.api, line = self._command("serve", "--role", "api", "--port", str(self.port))
-        self.port = int(line.rsplit(":", 1)[1])
+    def start_api(self, place: int = 0) -> None:
+        """A replica; on the port of the one before in its place, as a supervisor would."""
+        before = self.ports[place] if place < len(self.ports) else 0
+        process, line = self._command("serve", "--role", "api", "--port", str(before))
+        self.apis[place : place + 1] = [process]
+        self.ports[place : place + 1] = [int(line.rsplit(":", 1)[1])]
 
-    def add_worker(self, *prefix: str, **settings: str) -> None:
+    def start_worker(self, place: int, *prefix: str, **settings: str) -> None:
         """`prefix` puts it elsewhere (`ip netns exec NAME`); `settings` are environment variables of its own."""
-        self.workers.append(self._command("worker", "--port", "0", prefix=prefix, own=settings)[0])
+        process = self._command("worker", "--port", "0", prefix=prefix, own=settings)[0]
+        self.workers[place : place + 1] = [process]
 
     def wait_for_workers(self) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as client:
@@ -91,11 +95,10 @@ class Fleet:
         """What a supervisor does: start again whatever is gone."""
         if self.redis is None or self.redis.poll() is not None:
             self.start_redis()
-        if self.api is None or self.api.poll() is not None:
-            self.start_api()
-        self.workers = [worker for worker in self.workers if worker.poll() is None]
-        while len(self.workers) < self.wanted:
-            self.add_worker()
+        for place in [place for place, one in enumerate(self.apis) if one.poll() is not None]:
+            self.start_api(place)
+        for place in [place for place, one in enumerate(self.workers) if one.poll() is not None]:
+            self.start_worker(place)
 
     def _command(
         self, *words: str, prefix: tuple[str, ...] = (), own: dict[str, str] | None = None

@@ -131,7 +131,7 @@ async def worker_killed(count: int = 300) -> Row:
 async def redis_away(how: str, count: int = 300, down_s: float = 2.0) -> Row:
     """Redis stopped (`SIGTERM`) or killed (`SIGKILL`) for two seconds; workers and API must stay up."""
     with Fleet(workers=2) as fleet:
-        pids = [fleet.api.pid if fleet.api else 0, *[worker.pid for worker in fleet.workers]]
+        pids = [one.pid for one in (*fleet.apis, *fleet.workers)]
         async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:
             addresses = await accept_jobs(client, count, PICTURES)
             before = await states(fleet, addresses)
@@ -161,7 +161,7 @@ async def sigterm(seconds: float = 12.0) -> Row:
     fleet.start_redis()
     try:
         process, line = fleet._command("serve", "--port", "0")
-        fleet.api = process
+        fleet.apis = [process]
         outcomes: Counter[str] = Counter()
         stop = asyncio.Event()
         async with httpx.AsyncClient(base_url=line, timeout=60) as client:
@@ -215,7 +215,7 @@ async def link_cut(count: int = 200, cut_s: float = 8.0) -> Row:
         fleet = Fleet(workers=1)
         fleet.redis_address = ["--port", port, "--bind", "10.77.0.1", "--protected-mode", "no"]
         with fleet:
-            fleet.add_worker("ip", "netns", "exec", space, GANYMEDE_REDIS_URL=f"redis://10.77.0.1:{port}/0")
+            fleet.start_worker(1, "ip", "netns", "exec", space, GANYMEDE_REDIS_URL=f"redis://10.77.0.1:{port}/0")
             async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:
                 addresses = await accept_jobs(client, count, PICTURES)
                 before = await states(fleet, addresses)

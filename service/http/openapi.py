@@ -35,7 +35,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 EVENT_STREAM: dict[str, Any] = {
-    "schema": {"description": "Events with id, event and data; data is JSON"}  # tools take a schema here for one event's
+    "schema": {
+        "description": "Events with id, event and data; data is JSON"
+    }  # tools take a schema here for one event's
 }
 _OK: dict[str, Any] = {
     "description": "The picture, a contact sheet of several, or another representation by Accept",

@@ -90,6 +90,11 @@ def new_job_id() -> str:
     return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
 
 
+def created_at(job_id: str) -> float:
+    """When an id was made, in Unix seconds."""
+    return int(job_id[:12], 16) / 1000
+
+
 def job_from_hash(job_id: str, record: Mapping[bytes, bytes], queue_position: int | None = None) -> Job:
     """The record in Redis as a Job. Unknown fields are ignored, so that an older process reads a newer one's jobs."""
     text = {name.decode(): value.decode() for name, value in record.items()}

@@ -77,6 +77,7 @@ class JobQueue:
         trace: str | None = None,
         meta: str | None = None,
         transient: bool = False,
+        job_id: str | None = None,
         chunks: Sequence[tuple[int, bytes]] = (),
     ) -> Job:
         """Accept a job; once this returns it is in Redis' log and will end, whatever is killed meanwhile.
@@ -84,7 +85,7 @@ class JobQueue:
         `cost` is in pictures; `deadline` in Unix seconds; `fingerprint` is what must be equal for the same
         `idempotency_key` (default: payload and attachments); `chunks` are (cost, part) of the parts that other workers
         may take, `part` saying which one it is; `meta` is kept for whoever asks for the result; a `transient` job is not
-        listed and is forgotten soon after its end.
+        listed and is forgotten soon after its end; `job_id` is one of `new_job_id`, if the caller had to know it.
 
         Raises OverloadedError when the queue is full or the deadline cannot be met, InvalidValueError when the key was
         used for another body, StorageFullError and UnavailableError for the store.
@@ -96,7 +97,15 @@ class JobQueue:
         key = _digest(caller.encode(), idempotency_key.encode()) if idempotency_key else b""
         same = [fingerprint] if fingerprint else [part for name, data in inputs for part in (name.encode(), data)]
         body = _digest(op.encode(), *same)
-        words: list[Any] = [new_job_id(), "bulk" if bulk else "immediate", caller, cost, settings.max_jobs, key, body]
+        words: list[Any] = [
+            job_id or new_job_id(),
+            "bulk" if bulk else "immediate",
+            caller,
+            cost,
+            settings.max_jobs,
+            key,
+            body,
+        ]
         words += [math.ceil(settings.idempotency_ttl_s), int(not transient), "" if deadline is None else deadline]
         words += _counted([("keep_s", keep_s), *[(name, text) for name, text in fields.items() if text is not None]])
         with as_service_errors():

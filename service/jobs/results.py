@@ -1,5 +1,6 @@
-"""Where large results lie: a folder, or an object store through fsspec. Names are `<job id>/<part>`."""
+"""Where large results and inputs lie: a folder, or an object store through fsspec. Names are `<job id>/<part>`."""
 
+import contextlib
 import errno
 import importlib
 import os
@@ -24,6 +25,9 @@ class Results(Protocol):
 
     def read(self, name: str) -> bytes:
         """The bytes. Raises GoneError when they are not there, UnavailableError when the store is away."""
+
+    def discard(self, name: str) -> None:
+        """Forget one thing of a job; what is not there is no fault. Raises UnavailableError when the store is away."""
 
     def jobs(self) -> list[str]:
         """Ids of the jobs that have something here."""
@@ -63,6 +67,13 @@ class FolderResults:
         except OSError:
             raise UnavailableError("the results store cannot be read", headers={"Retry-After": "5"}) from None
 
+    def discard(self, name: str) -> None:
+        """See `Results`."""
+        target = self._root / name
+        with contextlib.suppress(OSError):  # not there, or its job has something else
+            target.unlink(missing_ok=True)
+            target.parent.rmdir()
+
     def jobs(self) -> list[str]:
         """See `Results`."""
         if not self._root.is_dir():
@@ -89,6 +100,11 @@ class RemoteResults:
     def read(self, name: str) -> bytes:
         """See `Results`."""
         return bytes(self._call(lambda: self._files.cat_file(f"{self._root}/{name}")))
+
+    def discard(self, name: str) -> None:
+        """See `Results`."""
+        with contextlib.suppress(GoneError):
+            self._call(lambda: self._files.rm_file(f"{self._root}/{name}"))
 
     def jobs(self) -> list[str]:
         """See `Results`."""

@@ -23,6 +23,7 @@ from service.jobs.job import Job, JobError, JobState
 from service.jobs.runner import Hooks, JobRunner
 from service.observability.logs import learn
 from service.operations.base import Attachments, Context
+from service.operations.job_inputs import discard, enqueue, inputs_of
 from service.operations.parts import cut_up, merged, part_of
 from service.operations.results import Result
 from service.operations.sample import SampleRequest
@@ -77,7 +78,8 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
     left_s = None if job.deadline is None else time.monotonic() + (job.deadline - time.time())
     part = part_of(job.part)
     context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id, part)
-    body = row.request.model_validate_json(job.payload)
+    payload, attachments = await asyncio.to_thread(inputs_of, state, job)
+    body = row.request.model_validate_json(payload)
     await _need_model(state, body)
     with (
         state.catalogue.accepted(),
@@ -86,7 +88,7 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
         of_set = job.parent is not None and isinstance(body, SampleRequest) and is_set(state, body)
         if of_set and (made := await asyncio.to_thread(made_before, state, job)) is not None:
             return made
-        result = await row.run(context, body, job.attachments)
+        result = await row.run(context, body, attachments)
         return await asyncio.to_thread(packed, state, job, result, part=of_set)
 
 
@@ -125,7 +127,8 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
     """
     jobs, left_s = context.state.jobs, context.left_s()
     body = pinned(context.state, operation, body)
-    job = await jobs.enqueue(
+    job = await enqueue(
+        context.state,
         operation,
         payload_of(body),
         attachments,
@@ -183,6 +186,10 @@ def fingerprint_of(operation: str, body: BaseModel, attachments: Attachments) ->
 
 def _count_ended(state: State, job: Job, outcome: str, seconds: float) -> None:
     state.metrics.add("jobs_ended", op=job.op, state=outcome)
+    if (
+        outcome == "succeeded" and job.parent is None and job.attachments
+    ):  # another end leaves them to the sweep, or to a requeue
+        asyncio.get_running_loop().run_in_executor(None, discard, state, job.attachments)
 
 
 def _count_reclaimed(state: State, count: int) -> None:

@@ -8,13 +8,14 @@ import hashlib
 import json
 import math
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from service.engine.model import Model
 from service.errors import GoneError, InvalidValueError, OverloadedError, ServiceError
-from service.jobs.job import Job
+from service.jobs.job import Job, created_at
 from service.jobs.results import Results
 from service.operations.results import Pictures, Result, pack, unpack
 from service.operations.sample import SampleRequest, foresee, foresee_set, pixels_of
@@ -24,6 +25,8 @@ MARK = b"GANYMEDE-STORED "
 CHUNK_PIXELS = 4 << 20
 """Pixels that one part of a set has at most: a worker computes a dozen of them side by side."""
 MOST_PARTS = 4_000
+ACCEPTING_S = 600.0
+"""Inputs are put away before their job is known; so long they are taken for those of one that will be."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Stored:
     shape: tuple[int, ...] = ()
     model: str = ""
     provider: str = ""
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> "Stored":
+        """From its JSON."""
+        return cls(**{**fields, "shape": tuple(fields["shape"])})
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def packed(state: State, job: Job, result: Result, *, part: bool) -> bytes:
 def made_before(state: State, job: Job) -> bytes | None:
     """The mark of a part that an attempt wrote whole before it was killed; None when it is to be made. Blocks."""
     try:
-        data = _need(state.results).read(_name(job))
+        data = need_store(state.results).read(_name(job))
         return _mark({"whole": asdict(_described(job, data, unpack(data), part=True))})
     except (ServiceError, ValueError, struct.error, KeyError, TypeError):
         return None
@@ -157,7 +165,7 @@ def joined(store: Results | None, parts: Sequence[bytes]) -> bytes | list[Result
     if all(mark is not None and mark.count for mark in marks):
         return _mark({"set": [asdict(mark) for mark in marks if mark is not None]})
     return [
-        unpack(part if mark is None else read_stored(_need(store), mark))
+        unpack(part if mark is None else read_stored(need_store(store), mark))
         for part, mark in zip(parts, marks, strict=True)
     ]
 
@@ -168,8 +176,8 @@ def opened(store: Results | None, data: bytes) -> Result | StoredSet:
         return unpack(data)
     mark = json.loads(data[len(MARK) :])
     if "set" in mark:
-        return StoredSet(_need(store), tuple(_stored(part) for part in mark["set"]))
-    return unpack(read_stored(_need(store), _stored(mark["whole"])))
+        return StoredSet(need_store(store), tuple(Stored.of(part) for part in mark["set"]))
+    return unpack(read_stored(need_store(store), Stored.of(mark["whole"])))
 
 
 def read_stored(store: Results, stored: Stored) -> bytes:
@@ -194,9 +202,11 @@ async def sweep(state: State) -> int:
 
 
 async def _is_needed(state: State, job_id: str) -> bool:
-    """While the job is under way, and afterwards as long as its result is kept."""
+    """While the job is being accepted or is under way, and afterwards as long as its result is kept."""
     record: Any = await state.redis.hget(state.keys.job(job_id), "state")
-    if record is None or record in (b"failed", b"canceled", b"expired"):
+    if record is None:
+        return time.time() - created_at(job_id) < ACCEPTING_S
+    if record in (b"failed", b"canceled", b"expired"):
         return record == b"failed" and await state.redis.zscore(state.keys.name("dead"), job_id) is not None
     return record != b"succeeded" or bool(await state.redis.exists(state.keys.result(job_id)))
 
@@ -209,18 +219,15 @@ def _pictures(data: bytes) -> Pictures:
 
 
 def _whole(data: bytes) -> Stored | None:
-    return _stored(json.loads(data[len(MARK) :])["whole"]) if data.startswith(MARK) else None
-
-
-def _stored(fields: dict[str, Any]) -> Stored:
-    return Stored(**{**fields, "shape": tuple(fields["shape"])})
+    return Stored.of(json.loads(data[len(MARK) :])["whole"]) if data.startswith(MARK) else None
 
 
 def _mark(content: dict[str, Any]) -> bytes:
     return MARK + json.dumps(content, separators=(",", ":")).encode()
 
 
-def _need(store: Results | None) -> Results:
+def need_store(store: Results | None) -> Results:
+    """The store. Raises GoneError where this process has none."""
     if store is None:
         raise GoneError("this process has no results store; every process of a fleet needs the same GANYMEDE_RESULTS")
     return store

@@ -16,6 +16,7 @@ from service.jobs.job import Job
 from service.jobs.webhooks import check_url
 from service.observability.logs import learn
 from service.operations.base import Attachments, Context
+from service.operations.job_inputs import enqueue
 from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
 from service.operations.requests import Delivery
 from service.operations.sample import SampleRequest
@@ -108,7 +109,8 @@ async def _accept(
         delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or (not wish.asynchronous and not of_set)
     )
     left_s = context.left_s() if timed else None
-    job = await state.jobs.enqueue(
+    job = await enqueue(
+        state,
         operation,
         payload_of(fixed),
         attachments,

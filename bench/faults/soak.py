@@ -1,4 +1,4 @@
-"""The long runs: chaos, and the soak. Both go at a rate that can be set, so that a shared machine can carry them."""
+"""The soak: steady traffic for an hour at a rate that can be set, so that a shared machine can carry it."""
 
 import asyncio
 import random
@@ -8,64 +8,10 @@ from collections import Counter
 import httpx
 import numpy as np
 
-from bench.faults.fleet import Fleet, cpu_s, kill, rss_mib
-from bench.faults.scenarios import AWAY, Row, accept_jobs, all_end, differ
-from service.settings import SHIPPED_BUNDLES
+from bench.faults.fleet import Fleet, cpu_s, rss_mib
+from bench.faults.scenarios import AWAY, Row
 
 SOAK_BUNDLES = ("fashion32", "faces64", "mnist-gan")
-
-
-async def chaos(minutes: float, rate: float) -> Row:
-    """Random kills of API, workers and Redis under mixed traffic; every accepted job must end with the right bytes."""
-    rng = random.Random(7)
-    kills: Counter[str] = Counter()
-    accepted: dict[int, str] = {}
-    immediate: Counter[str] = Counter()
-    with Fleet(workers=2, bundles=str(SHIPPED_BUNDLES / "fashion32")) as fleet:
-        end = time.monotonic() + 60 * minutes
-        async with httpx.AsyncClient(base_url=fleet.url, timeout=20) as client:
-
-            async def jobs() -> None:
-                batch = 0
-                while time.monotonic() < end:
-                    accepted.update(await accept_jobs(client, 5, first=5 * batch))
-                    batch += 1
-                    await asyncio.sleep(5 * 2 / rate)
-
-            async def visitors() -> None:
-                while time.monotonic() < end:
-                    try:
-                        immediate[
-                            str((await client.post("/sample", json={"n": 2, "timeout_ms": 8000})).status_code)
-                        ] += 1
-                    except AWAY:
-                        immediate["connection lost"] += 1
-                    await asyncio.sleep(2 / rate)
-
-            async def murder() -> None:
-                while time.monotonic() < end:
-                    await asyncio.sleep(rng.uniform(4, 9))
-                    victim = rng.choice(["worker", "api", "redis"])
-                    process = {"worker": rng.choice(fleet.workers), "api": fleet.api, "redis": fleet.redis}[victim]
-                    if process is not None and process.poll() is None:
-                        await asyncio.to_thread(kill, process)
-                        kills[victim] += 1
-                    await asyncio.sleep(1.0)
-                    await asyncio.to_thread(fleet.revive)
-
-            await asyncio.gather(jobs(), visitors(), murder())
-            fleet.revive()
-            found = await all_end(fleet, accepted, limit_s=600)
-            wrong = await differ(client, accepted, 8)
-    note = f"kills {dict(kills)}; immediate requests {dict(immediate)}"
-    name = f"chaos, {minutes:g} min, {rate:g} requests/s"
-    return {
-        "fault": name,
-        "jobs": len(accepted),
-        "ended": dict(found),
-        "wrong bytes": wrong,
-        "note": note,
-    }
 
 
 async def soak(minutes: float, rate: float) -> Row:
