@@ -66,7 +66,7 @@ evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minu
 	$(BIN)/python -m bench.faults $(FAULTS)
 
 evidence-fuzz: $(VENV)/.test ## Broken requests, pictures, expressions and files with fresh seeds for about an hour
-	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-520} $(BIN)/python -m pytest tests/service/fuzz -p no:xdist --timeout 7200
+	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-520} $(BIN)/python -m pytest tests/service/fuzz tests/service/http/test_openapi.py -p no:xdist --timeout 7200
 
 evidence-mutants: $(VENV)/.test ## Small faults, one at a time: do the tests notice? (docs/evidence/mutants.md)
 	$(BIN)/python -m scripts.mutants $(MUTANTS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.faults import scenarios, soak
 from bench.faults.chaos import chaos
 from bench.faults.page import Row, record
+from bench.faults.slow_clients import slow_clients
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--soak-rate", type=float, default=20, help="requests a second")
     parser.add_argument("--jobs", type=int, default=300)
     parser.add_argument("--cancels", type=int, default=10_000)
+    parser.add_argument("--slow-clients", type=int, default=1000)
     parser.add_argument("--only", action="append")
     parser.add_argument("--out", type=Path, default=Path("docs/evidence/faults.md"))
     options = parser.parse_args()
@@ -35,6 +37,7 @@ def main() -> None:
         "disk": lambda: scenarios.store_full("disk"),
         "link": lambda: scenarios.link_cut(),
         "cancels": lambda: scenarios.cancels(options.cancels),
+        "slow-clients": lambda: slow_clients(options.slow_clients),
         "chaos": lambda: chaos(options.chaos_minutes, options.chaos_rate, options.chaos_kills),
         "soak": lambda: soak.soak(options.soak_minutes, options.soak_rate),
     }

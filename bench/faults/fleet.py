@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 
@@ -121,7 +122,7 @@ def kill(process: "subprocess.Popen[bytes] | None", how: int = signal.SIGKILL) -
         process.wait()
 
 
-def rss_mib(process: "subprocess.Popen[bytes] | None") -> float:
+def rss_mib(process: "subprocess.Popen[Any] | None") -> float:
     """Resident memory of a process."""
     assert process is not None
     found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())

@@ -1,116 +1,141 @@
-"""`python -m bench.faults.slow_clients [COUNT]`: a normal client beside slow ones; p99, memory, and how long they last.
+"""A normal client beside slow ones: p99 and memory, in rounds with and without them on the same machine.
 
-A third sends a byte a second, a third asks for 50 MB and reads nothing, a third vanishes half-way and comes again.
+`python -m bench.faults.slow_clients URL RESULT COUNT` is the crowd, a process of its own: of COUNT connections a third sends a
+byte a second, a third asks for the 50 MB of RESULT and reads nothing, a third vanishes half-way and comes again.
 """
 
 import asyncio
 import contextlib
-import json
+import resource
 import socket
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import httpx
+import numpy as np
 
+from bench.faults.fleet import rss_mib
+from bench.faults.page import Row
+from service.settings import SHIPPED_BUNDLES
 from tests.end_to_end.processes import running
 
-SECONDS, SHIPPED = 30, Path("models/exports")
-HEAD = b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/x-npy\r\n"
-BIG = b'{"model": "fashion32", "seed": 1, "n": 256, "scale": 14}'
+HEAD = b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n{"
+LARGE = {"seed": 1, "n": 1030, "scale": 7}
+"""A set of fashion32 whose array is 52 MB; made once, so that the crowd costs connections and not pictures."""
+PAUSE_S = 0.02  # of the normal client between two requests
 
 
-async def connect(port: int, said: bytes) -> asyncio.StreamWriter:
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-    _, writer = await asyncio.open_connection(sock=sock, limit=1024)
-    writer.write(said)
-    return writer
+class Crowd:
+    """COUNT slow connections to one server."""
 
+    def __init__(self, url: str, result: str) -> None:
+        self._port = int(url.rsplit(":", 1)[1])
+        self._ask = f"GET {result} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-npy\r\n\r\n".encode()
 
-async def drip(port: int) -> None:
-    writer = await connect(port, HEAD + b"Content-Length: 4000\r\n\r\n")
-    while not writer.transport.is_closing():
-        writer.write(b" ")
+    async def stand_there(self, count: int) -> None:
+        """All of them, until this process is killed."""
+        kinds = (self.drip, self.never_read, self.vanish)
+        await asyncio.gather(*(self.again(kinds[number % 3]) for number in range(count)))
+
+    async def again(self, kind: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Come back whenever it is over."""
+        while True:
+            with contextlib.suppress(OSError):
+                await kind()
+            await asyncio.sleep(1)
+
+    async def drip(self) -> None:
+        """A byte a second for as long as the server has patience."""
+        writer = await self.connect(HEAD)
+        while not writer.transport.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(1)
+
+    async def never_read(self) -> None:
+        """Ask for 50 MB and take none."""
+        writer = await self.connect(self._ask)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(60)
+
+    async def vanish(self) -> None:
+        """Be gone in the middle of a body."""
+        writer = await self.connect(HEAD)
         await asyncio.sleep(1)
+        writer.transport.abort()
+
+    async def connect(self, said: bytes) -> asyncio.StreamWriter:
+        """With a small buffer, so that what is not read stays with the server."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._port))
+        _, writer = await asyncio.open_connection(sock=sock, limit=1024)
+        writer.write(said)
+        return writer
 
 
-async def never_read(port: int) -> None:
-    await connect(port, HEAD + b"Content-Length: %d\r\n\r\n" % len(BIG) + BIG)
-    await asyncio.sleep(3600)
+async def prepare(url: str) -> str:
+    """Address of a large result."""
+    async with httpx.AsyncClient(base_url=url, timeout=600) as client:
+        job = (await client.post("/sample", json=LARGE)).json()
+        while (await client.get(job["urls"]["self"])).json()["state"] != "succeeded":
+            await asyncio.sleep(0.2)
+    return str(job["urls"]["result"])
 
 
-async def vanish(port: int) -> None:
-    writer = await connect(port, HEAD + b"Content-Length: 4000\r\n\r\n{")
-    await asyncio.sleep(0.5)
-    writer.transport.abort()
-
-
-async def again(kind: object, port: int) -> None:
-    while True:
-        with contextlib.suppress(OSError):
-            await kind(port)  # type: ignore[operator]
-        await asyncio.sleep(0.5)
-
-
-async def p99_ms(url: str, seconds: float) -> tuple[float, float, int]:
-    """p50 and p99 of one normal client in milliseconds, and how many answers were not 200."""
+async def visit(url: str, seconds: float) -> tuple[list[float], int]:
+    """Milliseconds of a normal client's answers, and how many were not 200."""
     times, wrong, end = [], 0, time.monotonic() + seconds
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         while time.monotonic() < end:
             began = time.perf_counter()
-            answer = await client.post("/sample", json={"model": "fashion32", "seed": len(times)})
-            times.append(time.perf_counter() - began)
-            wrong += answer.status_code != 200
-            await asyncio.sleep(0.02)
-    times.sort()
-    return times[len(times) // 2] * 1e3, times[int(len(times) * 0.99)] * 1e3, wrong
+            wrong += (await client.post("/sample", json={"seed": len(times)})).status_code != 200
+            times.append(1e3 * (time.perf_counter() - began))
+            await asyncio.sleep(PAUSE_S)
+    return times, wrong
 
 
-def memory_mb(process: int) -> int:
-    """Resident memory of the server."""
-    line = next(row for row in Path(f"/proc/{process}/status").read_text().splitlines() if row.startswith("VmRSS"))
-    return int(line.split()[1]) // 1024
-
-
-async def measure(url: str, process: int, count: int) -> dict[str, object]:
-    port = int(url.rsplit(":", 1)[1])
-    before, idle_mb = await p99_ms(url, SECONDS / 2), memory_mb(process)
-    kinds = (drip, never_read, vanish)
-    tasks = [asyncio.create_task(again(kinds[number % 3], port)) for number in range(count)]
-    await asyncio.sleep(2)
-    peak = asyncio.create_task(highest(process))
-    during = await p99_ms(url, SECONDS)
-    peak.cancel()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    row = ("p50_ms", "p99_ms", "not_200")
-    return {
-        "slow_clients": count,
-        "alone": dict(zip(row, before, strict=True)),
-        "beside_them": dict(zip(row, during, strict=True)),
-        "memory_mb": {"before": idle_mb, "highest": HIGHEST[0]},
-    }
-
-
-HIGHEST = [0]
-
-
-async def highest(process: int) -> None:
+async def highest(server: "subprocess.Popen[str]", readings: list[float]) -> None:
+    """Resident memory, four times a second."""
     while True:
-        HIGHEST[0] = max(HIGHEST[0], memory_mb(process))
+        readings.append(rss_mib(server))
         await asyncio.sleep(0.25)
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), SHIPPED.absolute()) as (process, url):
-        print(json.dumps(asyncio.run(measure(url, process.pid, count)), indent=1))
+async def slow_clients(count: int, rounds: int = 4, seconds: float = 15.0) -> Row:
+    """Rounds alone and beside the crowd, in turn, so that both see the same machine."""
+    alone: list[float] = []
+    beside: list[float] = []
+    wrong, memory, idle = 0, [], 0.0
+    bundle = SHIPPED_BUNDLES / "fashion32"
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder), bundle) as (server, url):
+        result = await prepare(url)
+        for _ in range(rounds):
+            times, failed = await visit(url, seconds)
+            alone, wrong, idle = alone + times, wrong + failed, max(idle, rss_mib(server))
+            command = [sys.executable, "-m", "bench.faults.slow_clients", url, result, str(count)]
+            crowd = subprocess.Popen(command)
+            watch = asyncio.create_task(highest(server, memory))
+            await asyncio.sleep(3)
+            times, failed = await visit(url, seconds)
+            beside, wrong = beside + times, wrong + failed
+            watch.cancel()
+            crowd.kill()
+            crowd.wait()
+            await asyncio.sleep(3)
+    (p50, p99), (p50_beside, p99_beside) = np.percentile(alone, [50, 99]), np.percentile(beside, [50, 99])
+    note = f"p50 {p50:.0f} → {p50_beside:.0f} ms, p99 {p99:.0f} → {p99_beside:.0f} ms ({p99_beside / p99:.2f} times), "
+    note += (
+        f"{len(alone)} and {len(beside)} requests, {wrong} not answered 200; server {idle:.0f} → {max(memory):.0f} MiB"
+    )
+    return {"fault": f"{count} slow clients, {rounds} rounds of {seconds:g} s", "note": note}
 
 
 if __name__ == "__main__":
-    main()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(Crowd(sys.argv[1], sys.argv[2]).stand_there(int(sys.argv[3])))

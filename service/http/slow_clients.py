@@ -6,17 +6,16 @@ timer is started per request, so that a request costs two additions more.
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from service.errors import UnavailableError
-from service.http.gate import RawHeaders, lines_of, with_security
-from service.http.problems import problem_response
+from service.http.last_words import last_words
 from service.settings import Settings
 
 log = logging.getLogger("ganymede.connections")
+TOO_MANY = UnavailableError("too many connections; try again", headers={"Retry-After": "1"})
 EVERY_S = 1.0
 SLOWEST_BYTES_S = 32 << 10
 """A body that has begun may take a second longer for so many bytes of it: a megabyte takes half a minute at the slowest."""
@@ -89,7 +88,7 @@ class WatchedConnection(asyncio.Protocol):
         self.transport = transport
         self.since = self.taken_at = self.watch.now()
         if self.watch.is_full:
-            transport.write(too_many())
+            transport.write(last_words(TOO_MANY))
             transport.close()
             return
         self.is_let_in = True
@@ -214,14 +213,6 @@ class Watch:
         log.info("connection cut: %s", why)
         self.open.discard(connection)
         connection.cut()
-
-
-def too_many() -> bytes:
-    """The answer to a connection beyond the limit."""
-    response = problem_response(UnavailableError("too many connections; try again", headers={"Retry-After": "1"}), "/")
-    own = [*response.raw_headers, (b"connection", b"close")]
-    headers: RawHeaders = with_security(own, secrets.token_hex(16))
-    return b"HTTP/1.1 503 Service Unavailable\r\n" + lines_of(headers) + b"\r\n" + bytes(response.body)
 
 
 class WatchedProtocol:

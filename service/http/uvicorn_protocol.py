@@ -2,9 +2,12 @@
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.errors import MalformedError
+from service.http.last_words import last_words
+
 
 class UvicornProtocol(HttpToolsProtocol):
-    """Sends no `100 Continue` to HTTP/1.0, and knows whose turn it is."""
+    """Sends no `100 Continue` to HTTP/1.0, knows whose turn it is, and refuses in problem+json."""
 
     @property
     def awaits_client(self) -> bool:
@@ -16,3 +19,8 @@ class UvicornProtocol(HttpToolsProtocol):
         if self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called for bytes that are no request; a problem like every other refusal."""
+        self.transport.write(last_words(MalformedError(msg)))
+        self.transport.close()

@@ -1,6 +1,7 @@
 """Schemathesis over the OpenAPI document: no 5xx, no answer that the document does not describe."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ ENDPOINTS = [
     for path, item in build_app(Settings()).openapi()["paths"].items()
     for method in sorted(METHODS & item.keys())
 ]
+
+TIMES = max(1, round(float(os.environ.get("GANYMEDE_FUZZ_SECONDS", "0")) / 10))
+"""How much longer than in the tests: `make evidence-fuzz` takes other examples every time."""
+OFTEN = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=TIMES == 1, database=None)
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -42,7 +47,7 @@ def test_every_answer_is_described(schema, path: str, method: str) -> None:  # t
 
     # What the document allows may still be refused: a label the model does not have, names that are not saved.
     @given(case=schema[path][method.upper()].as_strategy())
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(OFTEN, max_examples=8 * TIMES)
     def check(case) -> None:  # type: ignore[no-untyped-def]
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
@@ -59,8 +64,7 @@ def test_what_one_answer_names_the_next_request_finds(schema) -> None:  # type: 
         def validate_response(self, response, case, additional_checks=(), **options) -> None:  # type: ignore[no-untyped-def]
             case.validate_response(response, excluded_checks=[positive_data_acceptance])
 
-    walks = settings(max_examples=20, stateful_step_count=8, deadline=None, derandomize=True, database=None)
-    Walk.run(settings=settings(walks, suppress_health_check=list(HealthCheck)))
+    Walk.run(settings=settings(OFTEN, max_examples=15 * TIMES, stateful_step_count=8))
 
 
 def test_every_link_leads_to_an_operation_that_takes_its_parameter() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -37,10 +38,29 @@ def test_a_drain_is_told_to_every_connection() -> None:
 def test_a_protocol_has_what_is_looked_at() -> None:
     """What `service.http.uvicorn_protocol` looks at and sets of a protocol and its cycle."""
     source = inspect.getsource(HttpToolsProtocol)
-    for name in ("self.parser.get_http_version()", "self.expect_100_continue", "def on_headers_complete", "self.cycle"):
+    for name in (
+        "self.parser.get_http_version()",
+        "self.expect_100_continue",
+        "def on_headers_complete",
+        "self.cycle",
+        "self.send_400_response(msg)",
+    ):
         assert name in source, f"uvicorn's protocol no longer has {name}"
     for name in ("response_complete", "more_body"):
         assert f"self.{name} = " in inspect.getsource(RequestResponseCycle), f"uvicorn's cycle no longer has {name}"
+
+
+async def test_what_is_no_request_gets_a_problem(opened: Open) -> None:
+    """As every other refusal does; then the connection ends."""
+    app = await opened()
+    for fast in (True, False):
+        wire = Wire(app, fast=fast)
+        wire.tell(b"NOT A REQUEST\r\n\r\n")
+        status, headers, body = await wire.hear()
+        assert (status, headers["content-type"]) == (400, "application/problem+json")
+        assert (headers["connection"], headers["x-content-type-options"]) == ("close", "nosniff")
+        assert json.loads(body)["status"] == 400
+        assert wire.closed
 
 
 async def test_a_connection_is_handed_over_by_calling_its_protocol(opened: Open) -> None:
