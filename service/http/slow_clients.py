@@ -195,24 +195,26 @@ class Watch:
             self._wait()
         for connection in self.open:
             connection.forgive(late)
-        for connection in [one for one in self.open if one.is_too_slow(now, self.patience)]:
-            self._cut(connection, "too slow")
+        self._cut([one for one in self.open if one.is_too_slow(now, self.patience)], "too slow")
         self.bound_memory()
 
     def bound_memory(self) -> None:
         """Where all together hold too much, those go that took or sent nothing for longest."""
-        excess = sum(one.held for one in self.open) - self.patience.held_bytes
+        excess, going = sum(one.held for one in self.open) - self.patience.held_bytes, []
         for connection in sorted(self.open, key=lambda one: one.taken_at) if excess > 0 else []:
             if excess <= 0:
-                return
+                break
             excess -= connection.held
             if connection.held:
-                self._cut(connection, "too much is held for slow clients")
+                going.append(connection)
+        self._cut(going, "too much is held for slow clients")
 
-    def _cut(self, connection: WatchedConnection, why: str) -> None:
-        log.info("connection cut: %s", why)
-        self.open.discard(connection)
-        connection.cut()
+    def _cut(self, connections: list[WatchedConnection], why: str) -> None:
+        if connections:  # one line: a thousand that go together must not fill the log
+            log.info("%d connections cut: %s", len(connections), why)
+        for connection in connections:
+            self.open.discard(connection)
+            connection.cut()
 
 
 class WatchedProtocol:

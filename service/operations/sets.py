@@ -65,14 +65,20 @@ class StoredSet:
         return self.parts[0].shape
 
     def groups(self, first: int, count: int) -> Iterator[Pictures]:
-        """The pictures `first` … `first + count - 1` in order, a part at a time. Blocks while it reads."""
+        """The pictures `first` … `first + count - 1` in order, a part at a time. Blocks while it reads.
+
+        Between two parts it holds neither, so that a reader who does not come back costs no memory.
+        """
         start = 0
         for part in self.parts:
             low, high = max(first - start, 0), min(first + count - start, part.count)
             if low < high:
-                whole = _pictures(read_stored(self.store, part))
-                yield replace(whole, pictures=whole.pictures[low:high])
+                yield self._some_of(part, low, high)
             start += part.count
+
+    def _some_of(self, part: Stored, low: int, high: int) -> Pictures:
+        whole = _pictures(read_stored(self.store, part))
+        return replace(whole, pictures=whole.pictures[low:high])
 
 
 def is_set(state: State, request: SampleRequest) -> bool:

@@ -42,6 +42,9 @@ log = logging.getLogger("ganymede.state")
 GC_EVERY = 20_000
 """Objects made between two collections: with Python's own 700, looking for cycles is a twentieth of a small request."""
 
+READERS = 2
+"""Threads that read sets for all clients together: more of them would take the processor from small requests."""
+
 
 @dataclass
 class State:
@@ -65,6 +68,7 @@ class State:
     tracing: Tracing
     runner: JobRunner | None = None
     searching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    readers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READERS))
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     process_metrics: ProcessMetrics | None = None

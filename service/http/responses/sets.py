@@ -1,13 +1,13 @@
 """A set of pictures as a zip, npz or npy that is made while it is sent: a part is in memory at a time, never the whole."""
 
+import asyncio
 import io
 import zipfile
-from collections.abc import Iterator
-from typing import IO, cast
+from collections.abc import AsyncIterator, Iterator
+from typing import IO, TypeVar, cast
 
 import numpy as np
 from numpy.lib.format import write_array_header_1_0
-from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -20,6 +20,7 @@ from service.operations.results import Pictures
 from service.operations.sets import StoredSet
 from service.operations.state import State
 
+T = TypeVar("T")
 STREAMED = (ZIP, NPZ, NPY)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -42,14 +43,25 @@ async def respond_set(
     others = tuple(kind for kind in PICTURE_TYPES if kind not in (SSE, *STREAMED)) if few else ()
     media = choose(request.headers.get("accept"), STREAMED + others)
     if media not in STREAMED:
-        return await respond(request, await _gathered(found, first, count), media, delivery)
+        return await respond(request, await _gathered(found, first, count, state.readers), media, delivery)
     pieces = {ZIP: zip_pieces, NPZ: npz_pieces, NPY: npy_pieces}[media](found, delivery, first, count)
     headers = {"Ganymede-Model": found.parts[0].model, "Ganymede-Provider": found.parts[0].provider}
-    return StreamingResponse(iterate_in_threadpool(pieces), media_type=media, headers=headers)
+    return StreamingResponse(in_turn(pieces, state.readers), media_type=media, headers=headers)
 
 
-async def _gathered(found: StoredSet, first: int, count: int) -> Pictures:
-    groups = [group async for group in iterate_in_threadpool(found.groups(first, count))]
+async def in_turn(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncIterator[T]:
+    """What a blocking iterator gives; only so many threads work at this for all clients, as the others need the processor."""
+    end = object()
+    while True:
+        async with readers:
+            piece = await asyncio.to_thread(next, pieces, end)
+        if piece is end:
+            return
+        yield cast(T, piece)
+
+
+async def _gathered(found: StoredSet, first: int, count: int, readers: asyncio.Semaphore) -> Pictures:
+    groups = [group async for group in in_turn(found.groups(first, count), readers)]
     pictures = tuple(picture for group in groups for picture in group.pictures)
     return Pictures(groups[0].model, groups[0].provider, pictures, notes=groups[0].notes)
 
@@ -65,6 +77,7 @@ def zip_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
                 data = encode(picture.pixels, delivery.output_format, picture.recipe, delivery.metadata)
                 archive.writestr(zipfile.ZipInfo(f"{stem}.{delivery.output_format}", _EPOCH), data)
                 index += 1
+            del group, picture
             yield pipe.taken()
     yield pipe.taken()
 
@@ -82,6 +95,7 @@ def npz_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
                     member.write(np.ascontiguousarray(picture.pixels).tobytes())
                     seeds.append(picture.seed or 0)
                     labels.append(picture.label or "")
+                del group, picture
                 yield pipe.taken()
         fields = {"seeds": np.array(seeds, np.uint32), "model": np.array(found.parts[0].model.encode())}
         fields |= {"labels": np.array(labels)} if any(labels) else {}
@@ -95,8 +109,11 @@ def npz_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
 def npy_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> Iterator[bytes]:
     """uint8 [n, h, w, c]."""
     yield _npy_header(found, count)
-    for group in found.groups(first, count):
-        yield b"".join(np.ascontiguousarray(picture.pixels).tobytes() for picture in group.pictures)
+    yield from map(_array_bytes, found.groups(first, count))  # a name here would keep a group while the client is slow
+
+
+def _array_bytes(group: Pictures) -> bytes:
+    return b"".join(np.ascontiguousarray(picture.pixels).tobytes() for picture in group.pictures)
 
 
 def _npy_header(found: StoredSet, count: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,29 @@ async def test_what_ends_leaves_nothing(client_with: ClientFactory, tmp_path: Pa
         assert [folder.name for folder in (tmp_path / "data" / "results").iterdir()] == ["not-ours"]
         assert await state.redis.hlen(state.keys.name("stored")) == 0
         assert (await client.get(f"/jobs/{finished['id']}/result")).status_code == 410
+
+
+async def test_many_readers_of_a_set_take_turns(client_with: ClientFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve at once: each gets the whole set, and no more than two threads are at work for them at any time."""
+    at_work, most, plain = 0, 0, sets.read_stored
+
+    def slow(*words: Any) -> bytes:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        time.sleep(0.01)
+        data = plain(*words)
+        at_work -= 1
+        return data
+
+    async with client_with(**SMALL) as client:
+        job = await ordered(client)
+        await check_set(client, job)
+        monkeypatch.setattr(sets, "read_stored", slow)
+        url = f"/jobs/{job['id']}/result"
+        found = await asyncio.gather(*(client.get(url, headers=NPY) for _ in range(12)))
+        assert len({answer.content for answer in found}) == 1
+        assert 1 <= most <= 2
 
 
 async def test_limits(client_with: ClientFactory) -> None:
