@@ -1,13 +1,13 @@
 """`python -m deploy.audit`: are our packages known to be vulnerable? Part of `make check`.
 
 A vulnerability service is asked about the installed packages. Where none can be asked (an offline machine, a package mirror
-without vulnerability data) the committed lock is compared with the committed snapshot of advisories, and the day of that
+without vulnerability data) the committed locks are compared with the committed snapshot of advisories, and the day of that
 snapshot is said. A release that is known to be vulnerable is asked about first; a service that calls it sound knows
 nothing, and its word is not taken.
 
 Exit status: 1 when a package is known to be vulnerable, by a service or by the snapshot; 0 when all were checked and none
 is; where something could not be checked, 0 with a line that says NOT CHECKED, or 2 with `--required` (for releases).
-`--write-snapshot` keeps what a service said of the lock as deploy/advisories.json.
+`--write-snapshot` keeps what osv.dev says of the locked packages as deploy/advisories.json.
 """
 
 import argparse
@@ -20,11 +20,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.locked import SNAPSHOT, Snapshot, find_lock, judge, plain_name, read_lock, read_snapshot
+import httpx
+
+from deploy.advisories import SNAPSHOT, Snapshot, brief, read_snapshot
+from deploy.locked import find_locks, read_locks
 
 ROOT = Path(__file__).parent.parent
 CANARY = "pillow==9.0.0"  # CVE-2022-22817 and many more
 SERVICES = ("pypi", "osv")
+OSV = "https://api.osv.dev/v1/query"
 CANARY_S, AUDIT_S = 30, 240
 Run = Callable[[Sequence[str], int], dict[str, Any]]
 
@@ -94,29 +98,36 @@ def ask(run: Run, options: Sequence[str] = ("--local", "--skip-editable")) -> tu
 def offline(reason: str, required: bool, root: Path) -> int:
     """What can be said without a service."""
     print(f"audit: no vulnerability service could be asked ({reason})")
-    verdict = judge(find_lock(root), read_snapshot(root / SNAPSHOT))
-    print("\n".join(verdict.lines))
-    if verdict.is_vulnerable:
-        return 1
-    return 2 if required and not verdict.is_checked else 0
+    locks, snapshot = find_locks(root), read_snapshot(root / SNAPSHOT)
+    names = ", ".join(str(file.relative_to(root)) for file in locks) or "no committed lock"
+    if snapshot is None or not locks:
+        print(f"audit: NOT CHECKED, {names}, advisory snapshot of {'<none>' if snapshot is None else snapshot.day}")
+        return 2 if required else 0
+    pins = read_locks(locks)
+    known = [pin for pin in pins if pin[0] in snapshot.covers]
+    print(f"audit: checked {len(known)} releases of {names}", end=" ")
+    print(f"against {len(snapshot.advisories)} advisories of {snapshot.day} ({snapshot.source})")
+    if len(known) < len(pins):
+        print(f"audit: NOT CHECKED: {len(pins) - len(known)} releases of packages that the snapshot does not cover")
+    print("\n".join(snapshot.found_in(known)) or "audit: none of them is known to be vulnerable")
+    return 1 if snapshot.found_in(known) else 2 if required and len(known) < len(pins) else 0
 
 
-def write_snapshot(run: Run, root: Path) -> int:
-    """Ask about the lock and keep the answer. Raises NotMadeError; exit status 2 without a lock."""
-    lock = find_lock(root)
-    if lock is None:
-        print("audit: there is no lock to ask about")
-        return 2
-    pins = read_lock(lock)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "lock.txt"
-        file.write_text("\n".join(pins) + "\n")
-        service, report = ask(run, ("--no-deps", "--disable-pip", "-r", str(file)))
-    known = {
-        f"{plain_name(row['name'])}=={row['version']}": [v["id"] for v in row["vulns"]] for row in asked_in(report)
-    }
-    Snapshot(datetime.datetime.now(datetime.UTC).date().isoformat(), service, known).write(root / SNAPSHOT)
-    print(f"audit: {SNAPSHOT} says of {len(known)} packages what {service} knows today")
+def write_snapshot(root: Path, transport: httpx.BaseTransport | None = None) -> int:
+    """Ask osv.dev about every locked package and keep the answers; exit status 2 when it cannot be asked."""
+    names = sorted({name for name, _ in read_locks(find_locks(root))})
+    advisories = []
+    with httpx.Client(timeout=30, transport=transport) as client:
+        for name in names:
+            try:
+                answer = client.post(OSV, json={"package": {"name": name, "ecosystem": "PyPI"}}).raise_for_status()
+            except httpx.HTTPError as error:
+                print(f"audit: osv.dev could not be asked ({type(error).__name__}); the snapshot stays as it was")
+                return 2
+            advisories += [brief(one, name) for one in answer.json().get("vulns", ())]
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    Snapshot(today, "osv.dev", names, advisories).write(root / SNAPSHOT)
+    print(f"audit: {SNAPSHOT} holds {len(advisories)} advisories about {len(names)} packages")
     return 0
 
 
@@ -126,11 +137,11 @@ def main(run: Run = pip_audit, arguments: Sequence[str] = (), root: Path = ROOT)
         prog="python -m deploy.audit", description="Known vulnerabilities of our packages."
     )
     parser.add_argument("--required", action="store_true", help="exit 2 when something could not be checked")
-    parser.add_argument("--write-snapshot", action="store_true", help="keep what a service says of the lock")
+    parser.add_argument("--write-snapshot", action="store_true", help="keep what osv.dev says of the locks")
     wish = parser.parse_args(arguments)
+    if wish.write_snapshot:
+        return write_snapshot(root)
     try:
-        if wish.write_snapshot:
-            return write_snapshot(run, root)
         service, report = ask(run)
     except NotMadeError as error:
         return offline(str(error), wish.required, root)

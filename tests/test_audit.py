@@ -1,13 +1,16 @@
 """The dependency audit of `make check`: a found vulnerability fails, a service that cannot be asked is said to be so."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy import audit
-from deploy.locked import SNAPSHOT, Snapshot, find_lock, read_lock
+from deploy.advisories import SNAPSHOT, Snapshot, is_affected, read_snapshot
+from deploy.locked import read_locks
 
 Report = dict[str, Any]
 
@@ -74,48 +77,84 @@ def test_without_a_snapshot_nothing_is_checked(locked: Path, capsys: pytest.Capt
     assert audit.main(away, ["--required"], locked) == 2
 
 
-def test_the_lock_is_compared_with_the_snapshot(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def advisory(name: str, *events: dict[str, str], id: str = "PYSEC-1") -> Report:
+    return {
+        "id": id,
+        "details": "long",
+        "affected": [
+            {"package": {"ecosystem": "PyPI", "name": name}, "ranges": [{"type": "ECOSYSTEM", "events": list(events)}]}
+        ],
+    }
+
+
+def keep(root: Path, *advisories: Report, covers: Sequence[str] = ("thing", "other-thing")) -> None:
+    (root / SNAPSHOT).parent.mkdir(exist_ok=True)
+    Snapshot("2026-01-02", "a test", covers, advisories).write(root / SNAPSHOT)
+
+
+def test_the_locks_are_compared_with_the_snapshot(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whose day is said; a known vulnerability fails as if a service had named it."""
-    file = locked / SNAPSHOT
-    file.parent.mkdir()
-    Snapshot("2026-01-02", "osv", {"thing==1.0": [], "other-thing==2.0": []}).write(file)
+    keep(locked, advisory("Other_Thing", {"introduced": "0"}, {"fixed": "2.0"}))
     assert audit.main(away, ["--required"], locked) == 0
-    assert "2 of 2 packages of constraints.txt checked, snapshot of 2026-01-02 (osv)" in capsys.readouterr().out
-    Snapshot("2026-01-02", "osv", {"thing==1.0": ["CVE-3"], "other-thing==2.0": []}).write(file)
+    said = "checked 2 releases of constraints.txt against 1 advisories of 2026-01-02 (a test)"
+    assert said in capsys.readouterr().out
+    keep(locked, advisory("Other_Thing", {"introduced": "0"}, {"fixed": "2.0.1"}))
     assert audit.main(away, root=locked) == 1
-    assert "thing==1.0: CVE-3" in capsys.readouterr().out
+    assert "other-thing==2.0: PYSEC-1" in capsys.readouterr().out
 
 
-def test_a_package_newer_than_the_snapshot_is_not_checked(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A lock that moved on does not inherit the old verdict."""
-    (locked / SNAPSHOT).parent.mkdir()
-    Snapshot("2026-01-02", "osv", {"thing==1.0": [], "other-thing==1.9": []}).write(locked / SNAPSHOT)
+def test_a_package_that_was_not_looked_up_is_not_checked(locked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No advisory of it is no praise."""
+    keep(locked, covers=["thing"])
     assert audit.main(away, root=locked) == 0
-    assert "NOT CHECKED, newer than the snapshot: other-thing==2.0" in capsys.readouterr().out
+    assert "NOT CHECKED: 1 releases" in capsys.readouterr().out
     assert audit.main(away, ["--required"], locked) == 2
 
 
-def test_a_snapshot_is_written_of_the_lock(locked: Path) -> None:
+INTRODUCED, FIXED = {"introduced": "1.0rc1"}, {"fixed": "1.2"}
+
+
+@pytest.mark.parametrize(
+    ("version", "events", "affected"),
+    [
+        ("0.9", [INTRODUCED, FIXED], False),
+        ("1.0", [INTRODUCED, FIXED], True),
+        ("1.10", [INTRODUCED, FIXED], False),
+        ("1.2", [INTRODUCED, FIXED], False),
+        ("1.2", [INTRODUCED, {"last_affected": "1.2"}], True),
+        ("1.3", [INTRODUCED, {"last_affected": "1.2"}], False),
+        ("9", [INTRODUCED], True),
+        ("2.1", [{"introduced": "2.0"}, {"fixed": "2.2"}, {"introduced": "0"}, {"fixed": "1.1"}], True),
+        ("1.5", [{"introduced": "2.0"}, {"fixed": "2.2"}, {"introduced": "0"}, {"fixed": "1.1"}], False),
+    ],
+)
+def test_ranges_of_releases(version: str, events: list[dict[str, str]], affected: bool) -> None:
+    """Versions are compared as versions, in every range."""
+    assert is_affected(("thing", version), advisory("thing", *events)) is affected
+    assert not is_affected(("thin", version), advisory("thing", *events))
+
+
+def test_the_committed_snapshot_covers_what_the_server_needs() -> None:
+    """Every package of its lock was looked up, and it knows releases that are vulnerable."""
+    snapshot = read_snapshot(audit.ROOT / SNAPSHOT)
+    assert snapshot is not None
+    pins = read_locks([audit.ROOT / "requirements/cpu.txt"])
+    assert {name for name, _ in pins} <= set(snapshot.covers)
+    assert snapshot.found_in([("pillow", "12.2.0"), ("starlette", "1.3.0")])
+    assert not snapshot.found_in(pins)
+
+
+def test_a_snapshot_is_written_of_the_locks(locked: Path) -> None:
     """With what the service says of exactly the locked packages; it is what the comparison reads."""
-    (locked / SNAPSHOT).parent.mkdir()
+    keep(locked)
 
-    def both(options: Sequence[str], limit_s: int) -> Report:
-        asked = Path(options[-1]).read_text()
-        if "pillow" in asked:
-            return {"dependencies": [row("pillow", "CVE-1")]}
-        assert asked == "other-thing==2.0\nthing==1.0\n"
-        return {"dependencies": [{**row("Other_Thing"), "version": "2.0"}, row("thing", "CVE-2")]}
+    def osv(request: httpx.Request) -> httpx.Response:
+        name = json.loads(request.content)["package"]["name"]
+        found = [advisory(name, {"introduced": "0"}, id="PYSEC-9")] if name == "thing" else []
+        return httpx.Response(200, json={"vulns": found} if found else {})
 
-    assert audit.main(both, ["--write-snapshot"], locked) == 0
+    assert audit.write_snapshot(locked, httpx.MockTransport(osv)) == 0
     assert audit.main(away, root=locked) == 1
-
-
-def test_a_uv_lock_is_read_without_our_own_package(tmp_path: Path) -> None:
-    """What comes from this folder has no advisories."""
-    (tmp_path / "uv.lock").write_text(
-        'version = 1\n[[package]]\nname = "ganymede"\nversion = "0.1.0"\nsource = { editable = "." }\n'
-        '[[package]]\nname = "Thing"\nversion = "1.0"\nsource = { registry = "https://index.example/simple" }\n'
-    )
-    lock = find_lock(tmp_path)
-    assert lock is not None
-    assert read_lock(lock) == ["thing==1.0"]
+    assert "details" not in (locked / SNAPSHOT).read_text()
+    assert audit.write_snapshot(locked, httpx.MockTransport(lambda _: httpx.Response(503))) == 2
+    assert audit.main(away, root=locked) == 1
