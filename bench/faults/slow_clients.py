@@ -118,7 +118,7 @@ async def slow_clients(count: int, rounds: int = 4, seconds: float = 15.0) -> Ro
             times, failed = await visit(url, seconds)
             alone, wrong, idle = alone + times, wrong + failed, max(idle, rss_mib(server))
             command = [sys.executable, "-m", "bench.faults.slow_clients", url, result, str(count)]
-            crowd = subprocess.Popen(command)
+            crowd = subprocess.Popen(command, start_new_session=True)
             watch = asyncio.create_task(highest(server, memory))
             await asyncio.sleep(3)
             times, failed = await visit(url, seconds)

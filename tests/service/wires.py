@@ -27,6 +27,7 @@ class Wire(asyncio.Transport):
             ws="none",
             access_log=False,
             log_config=None,
+            timeout_keep_alive=600,  # on a busy machine a test may stand still for longer than uvicorn's five seconds
         )
         config.load()
         self.data, self.closed, self.server_state = b"", False, ServerState()
