@@ -42,8 +42,8 @@ log = logging.getLogger("ganymede.state")
 GC_EVERY = 20_000
 """Objects made between two collections: with Python's own 700, looking for cycles is a twentieth of a small request."""
 
-READERS = 2
-"""Threads that read sets for all clients together: more of them would take the processor from small requests."""
+READERS = 1
+"""Threads that read sets for all clients together: each more would take the processor from small requests."""
 
 
 @dataclass
