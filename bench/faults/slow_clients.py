@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import httpx
@@ -108,6 +108,18 @@ async def highest(server: "subprocess.Popen[str]", readings: list[float]) -> Non
         await asyncio.sleep(0.25)
 
 
+@contextlib.contextmanager
+def crowd_of(count: int, url: str, result: str) -> Iterator[None]:
+    """So many slow clients, in a process and a session of their own, as if they sat elsewhere."""
+    command = [sys.executable, "-m", "bench.faults.slow_clients", url, result, str(count)]
+    crowd = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield
+    finally:
+        crowd.kill()
+        crowd.wait()
+
+
 async def slow_clients(count: int, rounds: int = 2, seconds: float = 20.0) -> Row:
     """Rounds alone and beside the crowd, in turn, so that both see the same machine."""
     alone: list[float] = []
@@ -119,15 +131,12 @@ async def slow_clients(count: int, rounds: int = 2, seconds: float = 20.0) -> Ro
         for _ in range(rounds):
             times, failed = await visit(url, seconds)
             alone, wrong, idle = alone + times, wrong + failed, idle or rss_mib(server)
-            command = [sys.executable, "-m", "bench.faults.slow_clients", url, result, str(count)]
-            crowd = subprocess.Popen(command, start_new_session=True)
             watch = asyncio.create_task(highest(server, memory))
-            await asyncio.sleep(SETTLE_S)
-            times, failed = await visit(url, seconds)
+            with crowd_of(count, url, result):
+                await asyncio.sleep(SETTLE_S)
+                times, failed = await visit(url, seconds)
             beside, wrong = beside + times, wrong + failed
             watch.cancel()
-            crowd.kill()
-            crowd.wait()
             await asyncio.sleep(SETTLE_S / 4)
     (p50, p99), (p50_beside, p99_beside) = np.percentile(alone, [50, 99]), np.percentile(beside, [50, 99])
     note = f"p50 {p50:.0f} → {p50_beside:.0f} ms, p99 {p99:.0f} → {p99_beside:.0f} ms ({p99_beside / p99:.2f} times), "
