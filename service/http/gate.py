@@ -17,44 +17,14 @@ from service.http.cors import headers_for, is_preflight, preflight_headers
 from service.http.head import answer_head
 from service.http.hosts import SAFE, HostPolicy
 from service.http.problems import problem_response
+from service.http.security_headers import with_security
 from service.observability.logs import about
 from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}\Z")
-CSP = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-SECURITY = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
-
-
 BEFORE_ALL_IS_OPEN = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered while bundles besides the default one are being opened; what names another one waits, as lists do."""
-_SECURITY_RAW = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
-RawHeaders = list[tuple[bytes, bytes]]
-
-
-def lines_of(headers: RawHeaders) -> bytes:
-    """Headers as they travel."""
-    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
-
-
-SECURITY_LINES = lines_of(_SECURITY_RAW)
-
-
-def with_security(headers: RawHeaders, request_id: str) -> RawHeaders:
-    """The headers of an answer with its request id, and the security headers it does not set itself."""
-    names = {name for name, _ in headers}
-    own = [(name, value) for name, value in headers if name != b"x-request-id"]
-    missing = [pair for pair in _SECURITY_RAW if pair[0] not in names]
-    return [*own, (b"x-request-id", request_id.encode()), *missing]
 
 
 class Gate:

@@ -4,8 +4,8 @@ import secrets
 from http import HTTPStatus
 
 from service.errors import ServiceError
-from service.http.gate import RawHeaders, lines_of, with_security
 from service.http.problems import problem_response
+from service.http.security_headers import RawHeaders, lines_of, with_security
 
 
 def last_words(error: ServiceError) -> bytes:

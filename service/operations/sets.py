@@ -22,8 +22,9 @@ from service.operations.sample import SampleRequest, foresee, foresee_set, pixel
 from service.operations.state import State
 
 MARK = b"GANYMEDE-STORED "
-CHUNK_PIXELS = 4 << 20
-"""Pixels that one part of a set has at most: a worker computes a dozen of them side by side."""
+CHUNK_PIXELS = 1 << 20
+"""Pixels that one part of a set has at most: a worker computes a dozen of them side by side, and a reader who
+does not go on holds one."""
 MOST_PARTS = 4_000
 ACCEPTING_S = 600.0
 """Inputs are put away before their job is known; so long they are taken for those of one that will be."""

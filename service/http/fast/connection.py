@@ -12,7 +12,7 @@ from typing import Any
 
 from service.http.fast.handler import PictureRequest, SampleHandler
 from service.http.fast.heads import END, LINE, Head
-from service.http.gate import lines_of
+from service.http.security_headers import lines_of
 from service.http.uvicorn_protocol import UvicornProtocol
 from service.processes.connection_sharing import ConnectionShare
 

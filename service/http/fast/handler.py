@@ -21,11 +21,12 @@ from service.engine.engine import Engine
 from service.engine.model import Model
 from service.errors import UNFORESEEN, DeadlineError, ServiceError
 from service.http.fast.heads import Head, Heads
-from service.http.gate import SECURITY_LINES, lines_of, report
+from service.http.gate import report
 from service.http.hosts import HostPolicy
 from service.http.problems import problem_response
 from service.http.responses.represent import represent
 from service.http.responses.respond import is_quick
+from service.http.security_headers import SECURITY_LINES, lines_of
 from service.images.encode import Pixels, magnify
 from service.observability.logs import about
 from service.operations.generate import Want, describe, label_index

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import httptools
 
 from service.errors import ServiceError
-from service.http.gate import REQUEST_ID, RawHeaders
+from service.http.gate import REQUEST_ID
 from service.http.hosts import HostPolicy
 from service.http.negotiation import NPY, PICTURE_TYPES, PNG, choose
+from service.http.security_headers import RawHeaders
 
 LINE, END = b"POST /sample HTTP/1.1\r\n", b"\r\n\r\n"
 MOST_HEADS, MOST_BYTES = 256, 1024

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import math
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, TypeVar, cast
@@ -46,6 +47,8 @@ async def respond_set(
         return await respond(request, await _gathered(found, first, count, state.readers), media, delivery)
     pieces = {ZIP: zip_pieces, NPZ: npz_pieces, NPY: npy_pieces}[media](found, delivery, first, count)
     headers = {"Ganymede-Model": found.parts[0].model, "Ganymede-Provider": found.parts[0].provider}
+    if media == NPY:
+        headers["Content-Length"] = str(len(_npy_header(found, count)) + count * math.prod(found.shape))
     return StreamingResponse(in_turn(pieces, state.readers), media_type=media, headers=headers)
 
 

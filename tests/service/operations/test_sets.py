@@ -131,6 +131,7 @@ async def test_many_readers_of_a_set_take_turns(client_with: ClientFactory, monk
         url = f"/jobs/{job['id']}/result"
         found = await asyncio.gather(*(client.get(url, headers=NPY) for _ in range(12)))
         assert len({answer.content for answer in found}) == 1
+        assert {int(answer.headers["content-length"]) for answer in found} == {len(found[0].content)}
         assert most == 1
 
 
