@@ -6,6 +6,7 @@ names a file with a list of faults; written to `MUTANTS_TOLD`: `{fault: "killed"
 
 import functools
 import gc
+import itertools
 import json
 import os
 import resource
@@ -21,6 +22,8 @@ from mutmut.state import state
 AT_ONCE = int(os.environ.get("MUTANTS_AT_ONCE", "2"))
 SLOW_S = 3.0
 """Tests that take the processor longer than this are left out."""
+ENOUGH_S = 12.0
+"""Seconds of the processor that one fault may cost when no test fails: the quickest tests that fit."""
 MEMORY = 6 << 30
 """Bytes that a faulty process may take."""
 
@@ -70,9 +73,11 @@ class Warm:
         gc.freeze()  # so that the forks share its pages
 
     def tests_of(self, fault: str) -> list[pytest.Item]:
-        """The tests that pass through the faulty function, quickest first."""
+        """The tests that pass through the faulty function, quickest first, as many as fit."""
         passing = set(self.through[fault.rpartition("__mutmut_")[0]])
-        return [item for item in self.items if item in passing and self.cost_s[item] < SLOW_S]
+        tests = [item for item in self.items if item in passing and self.cost_s[item] < SLOW_S]
+        spent = itertools.accumulate(self.cost_s[item] for item in tests)
+        return [item for item, so_far in zip(tests, spent, strict=True) if so_far < ENOUGH_S]
 
     def notices(self, fault: str, tests: list[pytest.Item]) -> bool:
         """Whether a test fails. Runs in a process of its own, which a signal ends when a test takes far too long."""

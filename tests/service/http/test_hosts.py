@@ -65,6 +65,10 @@ def test_one_host_no_more_no_less(hosts: str) -> None:
     rules = policy(allowed_hosts=hosts)
     assert refusal(rules) is MalformedError
     assert refusal(rules, ("host", "localhost"), ("host", "localhost")) is MalformedError
+    with pytest.raises(MalformedError, match="has no Host header"):
+        rules.check("GET", "1.1", [])
+    with pytest.raises(MalformedError, match="has two Host headers"):
+        rules.check("GET", "1.1", [(b"host", b"localhost")] * 2)
     assert refusal(rules, version="1.0") is None
     assert refusal(rules, ("host", "localhost"), ("host", "localhost"), version="1.0") is MalformedError
 

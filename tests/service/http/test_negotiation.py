@@ -17,6 +17,7 @@ CHOSEN = {
     "image/webp, image/png": PNG,
     "image/png;q=0.1, image/webp;q=0.9": WEBP,
     "image/png; level=1 ;q=0.2, application/json;q=0.3": JSON,
+    "image/png;q=0.9, image/webp;q=1": WEBP,
     "*/*;q=0.5, image/jpeg": JPEG,
     "image/*;q=0.5, */*;q=0.7": JSON,
     "image/png;q=0, */*": WEBP,
