@@ -27,8 +27,8 @@ async def admit(scope: Scope, state: State) -> None:
     if key is None:
         challenge = {"WWW-Authenticate": 'Bearer realm="ganymede"', "Connection": "close"}
         raise UnauthorizedError("send an API key: Authorization: Bearer <key>", headers=challenge)
-    if not key.allows(scope_of(scope["method"], scope["path"])) and scope["method"] not in READING:
-        needed = scope_of(scope["method"], scope["path"])
+    needed = scope_of(scope["path"])
+    if scope["method"] not in READING and not key.allows(needed):
         raise ForbiddenError(f"API key {key.name!r} lacks the scope {needed!r}", headers={"Connection": "close"})
     await _count(state, key)
     scope.setdefault("state", {}).update(api_key=key, caller=key.name)
@@ -47,7 +47,7 @@ def is_open(path: str) -> bool:
     return path == "/" or any(path == prefix or path.startswith(prefix + "/") for prefix in OPEN)
 
 
-def scope_of(method: str, path: str) -> str:
+def scope_of(path: str) -> str:
     """The scope that changing or computing something at a path needs; reading needs any key."""
     if any(path == prefix or path.startswith(prefix + "/") for prefix in SAVING):
         return "latents:write"
