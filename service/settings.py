@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         30.0, gt=0, description="Seconds in which a client must take 32 KiB of an answer that waits for it."
     )
     max_held_bytes: int = Field(
-        512 << 20, ge=1 << 20, description="Bytes of answers and bodies kept for slow clients; beyond, the slowest go."
+        256 << 20, ge=1 << 20, description="Bytes of answers and bodies kept for slow clients; beyond, the slowest go."
     )
     max_connections: int = Field(4096, ge=1, description="Connections of a process; more get 503.")
     webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(

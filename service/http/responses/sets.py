@@ -49,7 +49,7 @@ async def respond_set(
     headers = {"Ganymede-Model": found.parts[0].model, "Ganymede-Provider": found.parts[0].provider}
     if media == NPY:
         headers["Content-Length"] = str(len(_npy_header(found, count)) + count * math.prod(found.shape))
-    return StreamingResponse(in_turn(pieces, state.readers), media_type=media, headers=headers)
+    return StreamingResponse(unhurried(in_turn(pieces, state.readers)), media_type=media, headers=headers)
 
 
 async def in_turn(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncIterator[T]:
@@ -61,6 +61,13 @@ async def in_turn(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncItera
         if piece is end:
             return
         yield cast(T, piece)
+
+
+async def unhurried(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, an empty one after each: the server takes it when the client has read on, so that none is made ahead."""
+    async for piece in pieces:
+        yield piece
+        yield b""
 
 
 async def _gathered(found: StoredSet, first: int, count: int, readers: asyncio.Semaphore) -> Pictures:

@@ -10,9 +10,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from service.http.app import handler_of
 from service.http.fast.connection import Connection
+from service.http.responses.sets import unhurried
 from service.http.slow_clients import EVERY_S, Patience, WatchedProtocol
 from tests.service.wires import Open
 
@@ -123,6 +127,31 @@ async def test_what_is_held_for_slow_clients_is_bounded(served: Any) -> None:
             await asyncio.sleep(0.02)
         await asyncio.sleep(1.5 * EVERY_S)
         assert sum(one.held for one in watch.open) <= 100 << 20
+
+
+async def test_of_a_set_nothing_is_read_ahead_for_who_does_not_read() -> None:
+    """The second piece is made when the first is on its way; the answer is whole all the same."""
+    made: list[int] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(3):
+            made.append(number)
+            yield bytes(8 << 20)
+
+    app = Starlette(routes=[Route("/", lambda _: StreamingResponse(unhurried(pieces())))])
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    reader, writer = await connect(
+        listener.getsockname()[1], b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    await asyncio.sleep(1)
+    assert made == [0]
+    body = await reader.read()
+    assert (made, body.count(0), body[-5:]) == ([0, 1, 2], 24 << 20, b"0\r\n\r\n")
+    writer.close()
+    server.should_exit = True
+    await task
 
 
 async def test_one_connection_too_many_is_told(served: Any) -> None:
