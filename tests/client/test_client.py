@@ -108,7 +108,7 @@ def test_every_endpoint_has_a_method() -> None:
     ("typed", "request_type", "given"),
     [(options.Sample, SampleRequest, set()), (options.Arithmetic, ArithmeticRequest, {"expression"}),
      (options.Interpolate, InterpolateRequest, {"stops"}), (options.Upsample, UpsampleRequest, set()),
-     (options.Project, ProjectRequest, set()), (options.Judge, DiscriminatorRequest, set()),
+     (options.Project, ProjectRequest, set()), (options.Classify, DiscriminatorRequest, set()),
      (options.Redo, RedoRequest, {"recipe", "image"}),
      (options.Save, SaveRequest, {"name", "source"})],
 )  # fmt: skip
