@@ -60,7 +60,9 @@ def _refuse_finished(old: Bundle, precision: Precision) -> None:
     if WEIGHTS not in old.manifest.files:
         raise ExportError(f"'{old.name}' has no {WEIGHTS}")
     stored, scripts = old.manifest.weights, any(files.torchscript for files in old.manifest.graphs)
-    if stored and (stored.precision != "float32" or (precision == "float32" and not scripts)):
+    if stored and stored.precision != "float32" and not (scripts and stored.precision == precision):
+        raise ExportError(f"'{old.name}' is compact already, with {stored.precision} weights")
+    if stored and precision == "float32" and not scripts:
         raise ExportError(f"'{old.name}' is compact already, with {stored.precision} weights")
 
 
@@ -76,7 +78,9 @@ def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
         if file not in scripts:
             (staging / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.path(file), staging / file)
-    shared = share_weights(staging, graphs, precision)
+    known = old.manifest.weights  # an export of fewer bits wrote its weights once: only its scripts go
+    is_rounded = known is not None and known.precision != "float32"
+    shared = known if is_rounded else share_weights(staging, graphs, precision)
     changed = _without_scripts(old.manifest).model_copy(update={"format_version": 2, "weights": shared})
     return write_manifest(staging, dict(changed))
 

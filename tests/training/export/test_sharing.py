@@ -126,6 +126,22 @@ def test_compacting_is_deterministic_and_done_once(copy: Copy, tmp_path: Path) -
     assert read_bundle(tmp_path / "plain").digest == first.digest
 
 
+def test_scripts_go_from_an_export_with_fewer_bits(copy: Copy) -> None:
+    """`export --weights float16` writes scripts beside rounded weights; compacted, the same pictures without them."""
+    rounded = compact(copy("plain"), "float16").bundle
+    script = rounded.folder / "level-0.ts"
+    script.write_bytes(b"a script")
+    level = rounded.manifest.levels[0]
+    files = level.files.model_copy(update={"torchscript": script.name})
+    levels = (level.model_copy(update={"files": files}), *rounded.manifest.levels[1:])
+    write_manifest(rounded.folder, dict(rounded.manifest) | {"levels": levels})
+    done = compact(rounded.folder, "float16")
+    assert (done.pixel_steps, script.exists()) == (0, False)
+    assert done.bundle.manifest.levels == rounded.manifest.levels
+    with pytest.raises(ExportError, match="already, with float16"):
+        compact(rounded.folder, "float16")
+
+
 def test_float16_is_stored_and_float32_is_computed(olds: Path, copy: Copy) -> None:
     """Matrices and kernels take half the bytes, vectors stay; the manifest says so; pictures move by at most a step."""
     done = compact(copy("plain"), "float16")
