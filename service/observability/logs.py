@@ -72,9 +72,9 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
-def configure(log_format: Literal["text", "json"], level: int = logging.INFO) -> None:
-    """Logs go to stderr; ended requests and jobs are logged at INFO only in the JSON format, which machines read."""
-    handler = StderrHandler()
+def configure(log_format: Literal["text", "json"], level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Logs go to stderr, or to `stream`; ended requests and jobs are logged at INFO only in the JSON format, for machines."""
+    handler = StderrHandler() if stream is None else logging.StreamHandler(stream)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s%(about)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
     handler.addFilter(IdsFilter())

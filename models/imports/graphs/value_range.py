@@ -11,8 +11,9 @@ from models.runtimes.base import Array
 PASSING = ("Identity", "Reshape", "Transpose", "Cast", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
 """Operators that leave values as they are."""
 BY_OPERATOR = {"Tanh": (-1.0, 1.0), "Sigmoid": (0.0, 1.0)}
-NEARLY_BLACK = 0.1
-"""The darkest of 64 pictures is darker than this share of the range."""
+NEARLY_BLACK, BLACK_SHARE, BRIGHT = 0.05, 0.01, 0.5
+"""Of a range that begins at 0 this share of the values lies below the first and some above the last; the pictures of an
+unlearned network may all be of one grey, and none of it negative."""
 
 
 def last_operator(model: ModelProto, output: str) -> str:
@@ -42,7 +43,7 @@ def value_range(raw: Array, wide: Array, operator: str, options: Options, report
         return low, high
     if operator in BY_OPERATOR:
         low, high = BY_OPERATOR[operator]
-        if operator == "Tanh" and -0.01 <= lowest <= NEARLY_BLACK:
+        if operator == "Tanh" and lowest >= -0.01 and highest > BRIGHT and np.mean(raw < NEARLY_BLACK) >= BLACK_SHARE:
             report.add("range", f"0..1, no value of its tanh is negative (values seen: {seen})", "measured")
             return 0.0, 1.0
         report.add("range", f"{low:g}..{high:g}, the range of {operator.lower()} (values seen: {seen})", "file")

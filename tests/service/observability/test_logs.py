@@ -5,7 +5,7 @@ import io
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import pytest
@@ -30,13 +30,6 @@ def lines() -> Iterator[io.StringIO]:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def log_as(log_format: Literal["text", "json"], lines: io.StringIO) -> None:
-    configure(log_format)
-    handler = logging.getLogger().handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(lines)
-
-
 def read(lines: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
@@ -44,7 +37,7 @@ def read(lines: io.StringIO) -> list[dict[str, Any]]:
 @pytest.fixture
 async def api(client_with: ClientFactory, own_server: Server, lines: io.StringIO) -> AsyncIterator[httpx.AsyncClient]:
     """An API without an engine and a worker, logging as JSON."""
-    log_as("json", lines)
+    configure("json", stream=lines)
     async with (
         client_with(role="api", redis_url=own_server.url, job_chunk_pictures=4) as api,
         client_with(role="worker", redis_url=own_server.url),
@@ -86,7 +79,7 @@ async def test_a_failure_names_its_request(
     client_with: ClientFactory, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The 500 says that the log has the request id: it does, and the answer is complete and counted as a 500."""
-    log_as("text", lines)
+    configure("text", stream=lines)
 
     def broken(*_: Any) -> Any:
         raise RuntimeError("the model broke")
@@ -105,7 +98,7 @@ async def test_a_failure_names_its_request(
 
 def test_text_lines_say_what_they_are_about(lines: io.StringIO) -> None:
     """People see the ids, too; lines about nothing in particular stay short."""
-    log_as("text", lines)
+    configure("text", stream=lines)
     log = logging.getLogger("ganymede.test")
     with about(request_id="r"), about_job("j.3"):
         log.warning("inside")

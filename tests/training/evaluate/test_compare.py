@@ -28,7 +28,7 @@ def test_two_bundles_stand_side_by_side(two: list[Path], tmp_path: Path) -> None
     out = tmp_path / "out" / "compare.html"
     result = CliRunner().invoke(app, ["compare", *map(str, two), "-o", str(out)])
     assert result.exit_code == 0, result.output
-    assert result.output.strip() == out.resolve().as_uri()
+    assert result.stdout.strip() == out.resolve().as_uri()
     with chromium() as browser:
         for scheme in ("light", "dark"):
             with guarded(browser, out.parent.as_uri(), color_scheme=scheme) as page:
