@@ -11,7 +11,7 @@ from models.runtimes.base import Array
 PASSING = ("Identity", "Reshape", "Transpose", "Cast", "Flatten", "Squeeze", "Unsqueeze", "Dropout")
 """Operators that leave values as they are."""
 BY_OPERATOR = {"Tanh": (-1.0, 1.0), "Sigmoid": (0.0, 1.0)}
-NEARLY_BLACK, BLACK_SHARE, BRIGHT = 0.05, 0.01, 0.5
+NEARLY_BLACK, BLACK_SHARE, BRIGHT = 0.05, 0.01, 0.25
 """Of a range that begins at 0 this share of the values lies below the first and some above the last; the pictures of an
 unlearned network may all be of one grey, and none of it negative."""
 

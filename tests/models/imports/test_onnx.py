@@ -77,6 +77,13 @@ def test_channels_last(tmp_path: Path, imported: Import) -> None:
     assert same(bundle, network(latents(3)).permute(0, 3, 1, 2))
 
 
+class Contrast(nn.Module):
+    """Values far enough apart for black and white."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return 60 * values
+
+
 @pytest.mark.parametrize(
     ("last", "gain", "shift", "low", "high"),
     [
@@ -85,7 +92,8 @@ def test_channels_last(tmp_path: Path, imported: Import) -> None:
         (nn.Tanh(), 0.5, 0.5, 0, 1),
         (nn.Tanh(), 127.5, 127.5, 0, 255),
         (nn.Identity(), 1, 0, -1, 1),
-        (nn.Sequential(nn.ReLU(), nn.Tanh()), 1, 0, 0, 1),
+        (nn.Sequential(nn.ReLU(), Contrast(), nn.Tanh()), 1, 0, 0, 1),
+        (nn.Sequential(nn.ReLU(), nn.Tanh()), 1, 0, -1, 1),  # all of one grey: nothing speaks against tanh's own range
     ],
 )
 def test_the_range_is_found_by_running(
