@@ -18,7 +18,8 @@ from training.classifiers.directions import Lens, Study, study
 from training.cli.directions import DEFAULT_NAMES, obtain_classifier, open_bundle
 
 OUT = Path(__file__).parent.parent / "docs" / "evidence"
-SURE = 1.0
+SURE, CLEAR = 1.0, 3.0
+"""|logit| from which the classifier is sure, and from which a person would call a picture a clear example."""
 TRIALS = 200
 RANDOM = 0
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
@@ -44,10 +45,10 @@ class Laboratory:
         self.prior = lens.bundle.manifest.latent
         self.glasses, self.male = found.names.index("eyeglasses"), found.names.index("male")
 
-    def seeds(self, concept: Concept) -> np.ndarray:
+    def seeds(self, concept: Concept, sure: float = SURE) -> np.ndarray:
         """Seeds of a concept, ascending."""
-        glasses = concept.glasses * self.found.logits[:, self.glasses] > SURE
-        return np.flatnonzero(glasses & (concept.male * self.found.logits[:, self.male] > SURE))
+        glasses = concept.glasses * self.found.logits[:, self.glasses] > sure
+        return np.flatnonzero(glasses & (concept.male * self.found.logits[:, self.male] > sure))
 
     def hits(self, latents: Vector) -> np.ndarray:
         """Which latents' pictures the classifier calls a woman with glasses."""
@@ -62,10 +63,10 @@ class Trial:
     seeds: tuple[tuple[int, ...], ...]
 
 
-def trials(laboratory: Laboratory, exemplars: int) -> list[Trial]:
+def trials(laboratory: Laboratory, exemplars: int, sure: float = SURE) -> list[Trial]:
     """Random exemplars of man with glasses, man, woman for every trial."""
     random = np.random.RandomState(RANDOM)
-    pools = [laboratory.seeds(concept) for concept in (MAN_GLASSES, MAN, WOMAN)]
+    pools = [laboratory.seeds(concept, sure) for concept in (MAN_GLASSES, MAN, WOMAN)]
     picks = [[random.choice(pool, exemplars, replace=False) for pool in pools] for _ in range(TRIALS)]
     return [Trial(tuple(tuple(int(seed) for seed in part) for part in pick)) for pick in picks]
 
@@ -76,9 +77,9 @@ def result_of(laboratory: Laboratory, trial: Trial) -> Vector:
     return normalise(laboratory.prior, a - b + c)
 
 
-def arithmetic(laboratory: Laboratory, exemplars: int) -> np.ndarray:
+def arithmetic(laboratory: Laboratory, exemplars: int, sure: float = SURE) -> np.ndarray:
     """Which trials give a woman with glasses."""
-    return laboratory.hits(np.stack([result_of(laboratory, trial) for trial in trials(laboratory, exemplars)]))
+    return laboratory.hits(np.stack([result_of(laboratory, trial) for trial in trials(laboratory, exemplars, sure)]))
 
 
 def around(laboratory: Laboratory) -> float:
@@ -112,7 +113,7 @@ def interval(hits: np.ndarray) -> str:
 def write(laboratory: Laboratory, out: Path) -> str:
     """Measure everything, draw the sheets, and write the page."""
     bundle, found = laboratory.lens.bundle, laboratory.found
-    three, one = arithmetic(laboratory, 3), arithmetic(laboratory, 1)
+    three, one, clear = arithmetic(laboratory, 3), arithmetic(laboratory, 1), arithmetic(laboratory, 3, CLEAR)
     shipped = read_directions(bundle)
     strength, moved = by_direction(laboratory, shipped["eyeglasses"].vector)
     sheets = Sheets(laboratory.lens, out / "arithmetic")
@@ -141,6 +142,7 @@ def write(laboratory: Laboratory, out: Path) -> str:
         "| way | called woman with glasses, 95 % interval |",
         "|---|---|",
         f"| means of three exemplars each (the DCGAN paper's protocol) | {interval(three)} |",
+        f"| the same of clear exemplars (logits beyond ±{CLEAR:g}), as a person would choose them | {interval(clear)} |",
         f"| single exemplars | {interval(one)} |",
         f"| `woman + {strength:g} * dir(eyeglasses)` | {interval(moved)} |",
         "",
