@@ -53,6 +53,15 @@ def test_no_store_in_the_deployment_may_evict() -> None:
         assert '"--appendonly", "yes"' in text
 
 
+def test_the_fleet_is_one_image_confined_and_started_again() -> None:
+    """API and workers run from one image without rights; whoever dies, Redis too, is started again."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {services[name]["restart"] for name in ("api", "worker", "redis")} == {"unless-stopped"}
+    assert services["api"]["image"] == services["worker"]["image"]
+    for name in ("api", "worker"):
+        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
+
+
 def test_manifests_fit_the_kubernetes_schemas() -> None:
     """`kubectl apply` accepts them; KEDA's own kind is not part of Kubernetes' schemas."""
     checked = 0

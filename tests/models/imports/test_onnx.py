@@ -307,6 +307,8 @@ def test_what_is_written_is_a_bundle_like_any_other(tmp_path: Path, imported: Im
     card = (bundle.folder / "README.md").read_text()
     assert "my generator.onnx" in card
     assert "| latent law | standard normal | assumed |" in card
+    rows = [line.split("|") for line in card.splitlines() if line.startswith("| ")]
+    assert all(cells[-2].strip() for cells in rows), "how each is known"
     assert "CC0-1.0" in card
     assert str(tmp_path) not in card + (bundle.folder / "manifest.json").read_text()
     assert str(tmp_path).encode() not in (bundle.folder / "level-0.onnx").read_bytes()

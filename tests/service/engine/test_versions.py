@@ -104,8 +104,14 @@ async def test_a_switch_reaches_all_and_outlives_a_restart(
         await until_meaning(two, new)
         assert (await one.get("/models")).json()["default"] == "tiny"
         assert (await two.post("/sample", json={"seed": 1})).headers["ganymede-model"] == new.reference
+        await one.post(f"/v2/repository/models/{old.reference}/unload")
+        async with asyncio.timeout(10):
+            while (await two.get("/models")).json()["unloaded"] != [old.reference]:
+                await asyncio.sleep(0.02)
     async with client_with(**shared) as again:
         assert await meaning(again) == new.reference
+        assert (await again.get("/models")).json()["unloaded"] == [old.reference]
+        await again.post(f"/v2/repository/models/{old.reference}/load")
         await choose(again, old)
         assert await meaning(again) == old.reference
 

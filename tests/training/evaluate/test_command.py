@@ -48,6 +48,7 @@ def test_scores_are_printed_stored_and_carried_by_the_bundle(bundle: Bundle, dat
     assert result.exit_code == 0, result.output
     stored = [json.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_text().splitlines()]
     names = {score["name"] for score in stored}
+    assert names <= set(result.output.split())
     assert {"custom_score", "custom_frechet", "custom_kid", "nn_two_sample", "test_error"} <= names
     assert not names & {"IS", "FID", "KID"}
     assert {score["bundle"] for score in stored} == {bundle.reference}

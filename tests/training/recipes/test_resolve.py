@@ -1,6 +1,9 @@
 """Recipes: what a person may write, and what they are told when it is wrong."""
 
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,10 +15,17 @@ from training.recipes.resolve import from_tree, known_keys, names, resolve, to_t
 
 @pytest.mark.parametrize("name", names())
 def test_shipped_recipes_resolve_and_survive_being_written_down(name: str, tmp_path: Path) -> None:
-    """What the run folder holds is the same recipe again."""
+    """What the run folder holds is the same recipe again, with no key left to a default."""
     recipe = resolve(name)
-    (tmp_path / "recipe.toml").write_text(to_toml(recipe), encoding="utf-8")
+    text = to_toml(recipe)
+    (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     assert resolve(str(tmp_path / "recipe.toml")) == recipe
+    assert set(dotted(tomllib.loads(text))) == set(known_keys())
+
+
+def dotted(tree: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        yield from dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
 
 
 def test_extends_keeps_what_is_not_overridden(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from training.compute.randomness import StepRandom, stream_seed
 from training.data.dataset import Sampler
 from training.errors import DivergenceError, RunFolderError
 from training.run import samples
+from training.run.snapshot import grid_pictures
 
 
 def test_a_run_folder_holds_recipe_stats_grids_and_checkpoints(trainer: TrainerFactory) -> None:
@@ -22,7 +23,9 @@ def test_a_run_folder_holds_recipe_stats_grids_and_checkpoints(trainer: TrainerF
     assert folder.recipe() == run.recipe
     assert folder.facts() == {"classes": ["bar", "disc"], "pictures": 48}
     assert [p.name for p in sorted(folder.grids.iterdir())] == ["step-00000003.png", "step-00000006.png"]
-    assert Image.open(folder.grids / "step-00000006.png").size == (169, 169)
+    last, again = Image.open(folder.grids / "step-00000006.png"), samples.grid(grid_pictures(run.algorithm), 10)
+    assert last.size == (169, 169)
+    assert last.tobytes() == again.tobytes(), "the seeds are the same whenever it is drawn"
     facts = [json.loads(line) for line in folder.stats_file.read_text().splitlines()]
     assert {"step", "images", "seconds", "discriminator_loss", "real_accuracy", "fake_accuracy"} <= facts[0].keys()
     assert any("diversity_ratio" in fact for fact in facts)
