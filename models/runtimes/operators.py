@@ -98,6 +98,23 @@ def _depth_to_space(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
     return parts.reshape(count, channels // block**2, height * block, width * block)
 
 
+def _resize(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
+    """Pictures [n, c, h, w] enlarged: whole numbers of times by nearest neighbour, or bilinearly between centres or corners."""
+    picture, mode, places = x[0], a.get("mode", "nearest"), a.get("coordinate_transformation_mode", "half_pixel")
+    if len(x) > 3 and x[3] is not None:
+        sides = [int(side) for side in x[3]]
+    else:
+        sides = [int(side * float(scale)) for side, scale in zip(picture.shape, x[2], strict=True)]
+    scaled = torch.nn.functional.interpolate
+    if mode == "nearest" and all(new % old == 0 for new, old in zip(sides, picture.shape, strict=True)):
+        return scaled(picture, size=sides[2:], mode="nearest")
+    if mode == "linear" and places in ("half_pixel", "pytorch_half_pixel", "align_corners"):
+        return scaled(picture, size=sides[2:], mode="bilinear", align_corners=places == "align_corners")
+    raise RuntimeUnavailableError(
+        f"the graph uses Resize ({mode}, {places}), which is not known to the conversion to torch"
+    )
+
+
 def _squeeze(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
     return x[0].squeeze(tuple(x[1])) if len(x) > 1 else x[0].squeeze()
 
@@ -188,6 +205,7 @@ OPERATORS: dict[str, Operator] = {
     "ReduceSum": _reduce("sum"),
     "Relu": _of_one("relu"),
     "Reshape": _reshape,
+    "Resize": _resize,
     "Shape": _shape,
     "Sigmoid": _of_one("sigmoid"),
     "Softplus": lambda torch, x, a: torch.nn.functional.softplus(x[0]),

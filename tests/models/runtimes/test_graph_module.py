@@ -1,6 +1,10 @@
 """Graphs run by torch without TorchScript: the shipped bundles' pictures, logits and gradients."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -34,6 +38,23 @@ def test_torch_draws_what_onnx_runtime_draws(name: str) -> None:
         wanted = runtime.discriminate(pictures)
         assert np.allclose(logits, wanted.logits, atol=1e-4, rtol=1e-4)
         assert np.allclose(features, wanted.features, atol=1e-4, rtol=1e-4)
+
+
+ENLARGED = (
+    {"mode": "nearest", "scale_factor": 2},
+    {"mode": "nearest", "size": (24, 16)},
+    {"mode": "bilinear", "scale_factor": 2},
+)
+
+
+@pytest.mark.parametrize("how", [*ENLARGED, {"mode": "bilinear", "size": (11, 7), "align_corners": True}])
+def test_enlargements_are_those_of_onnx_runtime(tmp_path: Path, how: dict[str, Any]) -> None:
+    """As generators enlarge their maps; PyTorch-GAN's are found again by gradients."""
+    picture, file = torch.randn(2, 3, 8, 4), tmp_path / "enlarged.onnx"
+    torch.onnx.export(torch.nn.Upsample(**how), (picture,), file, dynamo=True, external_data=False)
+    session = onnxruntime.InferenceSession(file)
+    (wanted,) = session.run(None, {session.get_inputs()[0].name: picture.numpy()})
+    assert np.abs(graph_module(file)(picture).numpy() - wanted).max() < 1e-5
 
 
 def test_gradients_reach_the_latent_and_no_weight() -> None:
