@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before a group exists: its default arguments would keep the group, and its threads, for ever
 from torch import Tensor, nn
 
 
