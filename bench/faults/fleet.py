@@ -72,9 +72,12 @@ class Fleet:
             "yes",
         ]
         options += ["--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
-        self.redis = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)
         while not answer(self.socket).startswith(b"+PONG"):
+            if process.poll() is not None:
+                raise RuntimeError(f"Redis ended with {process.returncode}")
             time.sleep(0.01)
+        self.redis = process  # whoever kills at random must find it ready, or this would wait for ever
 
     def start_api(self, place: int = 0) -> None:
         """A replica; on the port of the one before in its place, as a supervisor would."""
