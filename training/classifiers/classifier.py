@@ -6,17 +6,20 @@ Offline stand-in for Inception: scores made with it carry its own name, never "I
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bundle import Bundle
 from models.manifest import Score
+from training.classifiers.transfer import TransferClassifier, described
 from training.compute.randomness import StepRandom
+from training.data.batch import DataSpec
 from training.data.dataset import Dataset, Sampler
 from training.errors import DataError
 from training.export.preview import draw_pictures
@@ -30,21 +33,25 @@ EVALUATION_BATCH = 256
 class Classifier:
     """A trained network, its classes, and its share of right answers on pictures it never saw (0 … 1)."""
 
-    network: LeNet
+    network: LeNet | TransferClassifier
     classes: tuple[str, ...]
     size: int
     channels: int
     accuracy: float
 
+    @property
+    def name(self) -> str:
+        """What kind of network it is."""
+        return self.network.name
+
     @torch.no_grad()
     def predict(self, pictures: Tensor) -> Tensor:
         """The likeliest class index of each picture [N, C, size, size] in [-1, 1]."""
-        parts = [self.network(part).argmax(1) for part in torch.split(pictures, EVALUATION_BATCH)]
-        return torch.cat(parts)
+        return torch.cat([self.network(part).argmax(1) for part in torch.split(pictures, EVALUATION_BATCH)])
 
     @torch.no_grad()
     def features(self, pictures: Tensor) -> Tensor:
-        """Features [N, 128] of pictures."""
+        """Features of pictures, the last hidden layer: [N, 128] of a LeNet, [N, 512] on pretrained features."""
         return torch.cat([self.network.features(part) for part in torch.split(pictures, EVALUATION_BATCH)])
 
     @torch.no_grad()
@@ -54,7 +61,10 @@ class Classifier:
 
     def save(self, path: Path) -> None:
         """Weights and facts in one safetensors file."""
-        facts = {"classes": self.classes, "size": self.size, "channels": self.channels, "accuracy": self.accuracy}
+        facts = {
+            "network": self.name, "classes": self.classes, "size": self.size, "channels": self.channels,
+            "accuracy": self.accuracy,
+        }  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(self.network.state_dict(), path, metadata={"classifier": json.dumps(facts)})
         path.chmod(0o644)
@@ -68,23 +78,31 @@ def load_classifier(path: Path) -> Classifier:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise DataError(f"'{path.name}' is not a classifier made by this program") from error
-    network = LeNet(facts["size"], facts["channels"], len(facts["classes"]))
+    spec = DataSpec(facts["size"], facts["channels"], tuple(facts["classes"]))
+    network = _network(facts.get("network") == TransferClassifier.name, spec)
     network.load_state_dict(weights)
     return Classifier(
         network.eval(), tuple(facts["classes"]), facts["size"], facts["channels"], float(facts["accuracy"])
     )
 
 
-def train_classifier(train: Dataset, test: Dataset, epochs: float = 3.0, seed: int = 0) -> Classifier:
-    """Trains on one split and measures on the other; Adam 1e-3 falling to zero, batch 128."""
+def train_classifier(
+    train: Dataset, test: Dataset, epochs: float = 3.0, seed: int = 0, transfer: bool = False
+) -> Classifier:
+    """Trains on one split and measures on the other; Adam 1e-3 falling to zero, batch 128.
+
+    `transfer`: on frozen pretrained features in place of pixels. Raises DataError for sets without common labels.
+    """
     if train.labels is None or train.classes != test.classes:
         raise DataError("a classifier needs labels, the same in both splits")
-    steps = max(1, int(epochs * len(train) / BATCH))
     StepRandom(seed, 0).seed_global()
-    network = LeNet(train.spec.size, train.spec.channels, len(train.classes))
-    _fit(network, train, steps, seed)
-    accuracy = _accuracy(network.eval(), test)
-    return Classifier(network, train.classes, train.spec.size, train.spec.channels, accuracy)
+    network = _network(transfer, train.spec)
+    if isinstance(network, TransferClassifier):
+        _fit(network, network.classify, _rows_of(train, seed), epochs)
+    else:
+        _fit(network, network, _pictures_of(train, seed), epochs)
+    size, channels = train.spec.size, train.spec.channels
+    return Classifier(network, train.classes, size, channels, _accuracy(network.eval(), test))
 
 
 def label_agreement(bundle: Bundle, classifier: Classifier, count: int = 5000, first_seed: int = 0) -> Score:
@@ -95,21 +113,54 @@ def label_agreement(bundle: Bundle, classifier: Classifier, count: int = 5000, f
     pictures = torch.from_numpy(draw_pictures(bundle, range(first_seed, first_seed + count), labels))
     agreed = classifier.predict(pictures) == torch.tensor(labels)
     protocol = (
-        f"LeNet trained on the real training set ({classifier.accuracy:.2%} right on the real test set) names the "
+        f"{classifier.name} trained on the real training set ({classifier.accuracy:.2%} right on the real test set) names the "
         f"asked label; {count} samples, seeds {first_seed}-{first_seed + count - 1}, labels in turn, ONNX Runtime"
     )
     return Score(name="label_agreement", value=float(agreed.float().mean()), protocol=protocol)
 
 
-def _fit(network: LeNet, train: Dataset, steps: int, seed: int) -> None:
+def _network(transfer: bool, spec: DataSpec) -> LeNet | TransferClassifier:
+    return TransferClassifier(len(spec.classes)) if transfer else LeNet(spec.size, spec.channels, len(spec.classes))
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """What one epoch holds, and the inputs and class indices of a step."""
+
+    count: int
+    batch: Callable[[int], tuple[Tensor, Tensor]]
+
+
+def _pictures_of(data: Dataset, seed: int) -> _Examples:
+    sampler = Sampler(len(data), BATCH, seed)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        drawn = data.batch(sampler.indices(step))
+        assert drawn.labels is not None
+        return drawn.pictures, drawn.labels.argmax(1)
+
+    return _Examples(len(data), batch)
+
+
+def _rows_of(data: Dataset, seed: int) -> _Examples:
+    """Pretrained features: computed once, not once an epoch."""
+    features, labels = described(data)
+    sampler = Sampler(len(features), BATCH, seed)
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        indices = sampler.indices(step)
+        return features[indices], labels[indices]
+
+    return _Examples(len(features), batch)
+
+
+def _fit(network: nn.Module, logits: Callable[[Tensor], Tensor], examples: _Examples, epochs: float) -> None:
+    steps = max(1, int(epochs * examples.count / BATCH))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
-    sampler = Sampler(len(train), BATCH, seed)
     for step in range(steps):
-        StepRandom(seed, step).seed_global()
-        batch = train.batch(sampler.indices(step))
-        assert batch.labels is not None
-        loss = torch.nn.functional.cross_entropy(network(batch.pictures), batch.labels.argmax(1))
+        inputs, labels = examples.batch(step)
+        loss = torch.nn.functional.cross_entropy(logits(inputs), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -117,7 +168,7 @@ def _fit(network: LeNet, train: Dataset, steps: int, seed: int) -> None:
 
 
 @torch.no_grad()
-def _accuracy(network: LeNet, test: Dataset) -> float:
+def _accuracy(network: nn.Module, test: Dataset) -> float:
     assert test.labels is not None
     right = 0
     for indices in torch.split(torch.arange(len(test)), EVALUATION_BATCH):

@@ -24,13 +24,17 @@ def train_command(
     out: Annotated[Path, typer.Option(help="The safetensors file to write.")] = Path("classifier.safetensors"),
     epochs: Annotated[float, typer.Option(help="Passes over the training set.")] = 3.0,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    transfer: Annotated[
+        bool,
+        typer.Option("--transfer", help="On features of EfficientNet-lite2 (extra `pretrained`), for hard pictures."),
+    ] = False,
 ) -> None:
     """Train on a recipe's data. Example: ganymede classifier train fashion32 --out fashion.safetensors"""
     with explained("training a classifier"):
         table = resolve(recipe).data
         real, _ = load_dataset(table)
         test, _ = load_dataset(table.model_copy(update={"split": "test", "flip": False}))
-        classifier = fit(real, test, epochs, seed)
+        classifier = fit(real, test, epochs, seed, transfer)
         classifier.save(out)
         facts = {"file": str(out), "accuracy": classifier.accuracy, "test_pictures": len(test)}
         answer(facts, f"{out}: {classifier.accuracy:.2%} right on {len(test)} test pictures")

@@ -15,12 +15,12 @@ from models.manifest import Score
 from training.classifiers.classifier import load_classifier
 from training.cli.console import answer, explained, is_json, note
 from training.errors import EvaluationError, RecipeError
-from training.evaluate import lite2
 from training.evaluate.extractors import Extractor, from_classifier, from_inception
 from training.evaluate.suite import Plan, append, gather, neighbour_sheet
 from training.evaluate.suite import evaluate as scores_of
 from training.export.bundle import export_run
 from training.export.rescore import rescore
+from training.pretrained import lite2
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run.run_folder import RunFolder

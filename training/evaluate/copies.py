@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.data.dataset import Dataset
-from training.evaluate import lite2
+from training.pretrained import lite2
 
 CHECKED = 150  # pictures of each kind
 NEAR = 8  # training pictures by thumbnail that are compared by features

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from training.classifiers.classifier import Classifier
-from training.errors import DataError, EvaluationError
+from training.errors import EvaluationError
+from training.pretrained.lite2 import as_bytes
 
 CANONICAL_PREFIX = "6726825d"  # start of the sha256 of pt_inception-2015-12-05, as its file name says
 BATCH = 64
@@ -47,7 +48,7 @@ OTHER_NAMES = ("custom_score", "custom_frechet", "custom_kid")
 
 def from_classifier(classifier: Classifier, file: Path | None = None) -> Extractor:
     """Our own classifier, named by the beginning of its file's sha256 and its accuracy on real pictures."""
-    name = f"LeNet {fingerprint(file)[:12]}" if file else "LeNet"
+    name = f"{classifier.name} {fingerprint(file)[:12]}" if file else classifier.name
     return Extractor(
         f"{name}, {classifier.accuracy:.2%} right on real test pictures", CLASSIFIER_NAMES, _judge(classifier)
     )
@@ -113,11 +114,3 @@ def _batched(network: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Callable[[Te
         return Extracted(torch.cat([part[0] for part in parts]).float(), torch.cat([part[1] for part in parts]).float())
 
     return extract
-
-
-def as_bytes(pictures: Tensor) -> Tensor:
-    """[N, 1 or 3, H, W] in [-1, 1] -> uint8 [N, 3, H, W], rounded as the service rounds."""
-    if pictures.shape[1] not in (1, 3):
-        raise DataError("pictures have 1 or 3 channels")
-    scaled = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return scaled.expand(-1, 3, -1, -1).contiguous()

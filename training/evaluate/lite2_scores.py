@@ -9,8 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from models.manifest import Score
-from training.evaluate import copies, distances, lite2
+from training.evaluate import copies, distances
 from training.evaluate.material import Material
+from training.pretrained import lite2
 from training.run import samples as sheets
 
 SHEET_ROWS = 32

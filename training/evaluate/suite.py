@@ -13,11 +13,12 @@ from models.bundle import Bundle
 from models.manifest import Score
 from training.classifiers.classifier import Classifier
 from training.data.dataset import Dataset
-from training.evaluate import classes, distances, lite2, neighbours
+from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import Extractor
 from training.evaluate.lite2_scores import lite2_scores
 from training.evaluate.material import Material, Plan, gather
 from training.evaluate.semi_supervised import error_score
+from training.pretrained import lite2
 from training.run import samples as sheets
 
 SHEET_ROWS = 16
@@ -100,7 +101,7 @@ def _by_classes(material: Material, classifier: Classifier) -> Iterator[Score]:
     predicted = classifier.predict(material.fake)
     covered, distance = classes.classes_covered(predicted, len(classifier.classes))
     counts = f"{len(predicted)} samples, seed {material.plan.seed}"
-    protocol = f"LeNet, {classifier.accuracy:.2%} right on real test pictures; {counts}"
+    protocol = f"{classifier.name}, {classifier.accuracy:.2%} right on real test pictures; {counts}"
     yield Score(name="classes_covered", value=float(covered), protocol=f"{protocol}; classes with at least 1 %")
     yield Score(name="class_imbalance", value=distance, protocol=f"{protocol}; total variation from equal shares")
     if material.asked is not None:

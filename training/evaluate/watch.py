@@ -8,7 +8,8 @@ from torch import Tensor
 from training.algorithms.base import Algorithm
 from training.data.dataset import Dataset
 from training.errors import RecipeError
-from training.evaluate import distances, lite2
+from training.evaluate import distances
+from training.pretrained import lite2
 from training.run.scoring import draw
 
 FIRST_SEED = 1_000_000  # far from the grid's seeds and from those a finished bundle is scored on

@@ -11,6 +11,8 @@ FEATURES = 128
 class LeNet(nn.Module):
     """Pictures [N, C, size, size] in [-1, 1] -> class logits [N, K]; `features` gives the last hidden layer [N, 128]."""
 
+    name = "LeNet"
+
     def __init__(self, size: int, channels: int, classes: int, width: int = 16) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.conftest import TrainerFactory
 from training.classifiers.classifier import label_agreement, load_classifier, train_classifier
@@ -26,6 +27,19 @@ def test_it_learns_and_judges(picture_folder: Path, tmp_path: Path, trainer: Tra
     assert 0.2 <= score.value <= 0.8
     assert "40 samples" in score.protocol
     assert score == label_agreement(bundle, classifier, count=40)
+
+
+def test_on_pretrained_features_it_learns_from_few_pictures(picture_folder: Path, tmp_path: Path) -> None:
+    """Discs are told from bars on frozen features; the saved file names its network and answers alike."""
+    real, _ = load_dataset(DataTable(path=str(picture_folder), size=16, labels="class", flip=True))
+    classifier = train_classifier(real, real, epochs=20, transfer=True)
+    assert classifier.accuracy > 0.9
+    classifier.save(tmp_path / "c.safetensors")
+    again = load_classifier(tmp_path / "c.safetensors")
+    pictures = real.batch(torch.arange(8)).pictures
+    assert again.name == "EfficientNet-lite2 and two layers"
+    assert torch.equal(again.probabilities(pictures), classifier.probabilities(pictures))
+    assert again.features(pictures).shape == (8, 512)
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:

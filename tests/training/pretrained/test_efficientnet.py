@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from training.errors import EvaluationError
-from training.evaluate import lite2
-from training.pretrained import efficientnet
+from training.pretrained import efficientnet, lite2
 from training.pretrained.folding import fold_by_running
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.evaluate.extractors import as_bytes
+from training.errors import DataError
 from training.pretrained.efficientnet import efficientnet_lite, installed
 
 NUMBER = 2
@@ -43,3 +43,11 @@ def _scaled(pictures: Tensor) -> Tensor:
     larger = max(pictures.shape[-2:]) > SIDE
     scaled = F.interpolate(bytes_, size=(SIDE, SIDE), mode="bilinear", align_corners=False, antialias=larger)
     return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def as_bytes(pictures: Tensor) -> Tensor:
+    """[N, 1 or 3, H, W] in [-1, 1] -> uint8 [N, 3, H, W], rounded as the service rounds."""
+    if pictures.shape[1] not in (1, 3):
+        raise DataError("pictures have 1 or 3 channels")
+    scaled = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.expand(-1, 3, -1, -1).contiguous()
