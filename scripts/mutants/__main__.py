@@ -23,8 +23,10 @@ AREAS = {
     "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
     "service/http": ["tests/service/http"],
     "service/http/fast": ["tests/service/http/fast"],
+    "service/http/responses": ["tests/service/http", "tests/service/operations"],
     "service/auth": ["tests/service/auth"],
     "service/latents": ["tests/service/latents", "tests/service/operations/test_latents.py"],
+    "service/latents/expressions": ["tests/service/latents/expressions"],
     "models/mathematics": ["tests/models/mathematics"],
     "training/methods": ["tests/training/methods"],
 }

@@ -46,7 +46,7 @@ def put_into(folder: Path, module: str) -> list[Fault]:
     def is_one(name: str) -> bool:
         """Not where only `strict=` of a zip is another: it guards what does not happen."""
         pair = ["".join(text_of(each)) for each in (name.rsplit("_", 1)[0] + "_orig", name)]
-        return len({re.sub(r",?\s*strict=\w+,?", "", text) for text in pair}) == 2
+        return len({re.sub(r",\s*(strict=\w+\s*,?)?\s*\)", ")", text) for text in pair}) == 2
 
     return [Fault(module, f"{dotted}.{name}", change_of(name)) for name in mutated.mutant_names if is_one(name)]
 

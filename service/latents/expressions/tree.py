@@ -135,7 +135,7 @@ def render(node: Node) -> str:
     """The expression in its one canonical spelling; parsing it gives the same tree but for columns."""
     match node:
         case Number(value):
-            return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+            return repr(int(value)) if value.is_integer() else repr(value)
         case Name(name):
             return quoted(name)
         case Seed(seed):

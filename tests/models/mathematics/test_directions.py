@@ -111,6 +111,8 @@ def test_directions_ship_with_a_bundle(own: Path) -> None:
     assert read_directions(read_bundle(own)) == {}
     vector = draw(Latent(distribution="uniform", size=8, cuts=(Cut(name="z", shape=(8,)),)), [1])[0]
     data = directions_to_bytes([Direction("smiling", vector, "learned", "one deviation", {"flips": 0.9})])
+    wide = Direction("smiling", vector.astype(np.float64), "learned", "one deviation", {"flips": 0.9})
+    assert directions_to_bytes([wide]) == data, "computed in float64, written in float32"
     assert data.decode() == json.dumps(json.loads(data), indent=2, sort_keys=True) + "\n", (
         "small changes are small diffs"
     )

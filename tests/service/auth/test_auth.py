@@ -91,6 +91,18 @@ def test_a_new_key_works_within_a_second(
     assert ring.find(token) is None
 
 
+def test_the_key_file_is_not_looked_at_for_every_request(
+    tmp_path: Path, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys may lie on a disk that is slow; once the time has passed they are read again."""
+    ring, (late, table) = KeyRing(tmp_path / "keys.toml"), new_key("eve", ["sample"], 60)
+    (tmp_path / "keys.toml").write_text(table)
+    monkeypatch.setattr(keys, "LOOK_EVERY_S", 60.0)
+    assert ring.find(late) is None
+    monkeypatch.setattr(keys, "LOOK_EVERY_S", 0.0)
+    assert ring.find(late) is not None
+
+
 ROW = f"[[key]]\nname='a'\nsha256='{hash_key('x')}'\nscopes=['sample']\n"
 BROKEN = {
     "[[key]]\nname='a'": "sha256|scopes",

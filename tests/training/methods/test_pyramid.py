@@ -38,6 +38,8 @@ def test_half_pixel_reconstructs_and_agrees_with_numpy() -> None:
     assert np.allclose(DoubleHalfPixel(3)(batch).numpy(), reference.double(batch.numpy()), atol=1e-6)
     pyramid = Pyramid((16, 32, 64), 3, "half-pixel")
     whole = pictures(64)
+    *_, coarse, fine = pyramid.pictures(whole)
+    assert np.allclose(pyramid.build(whole)[-1], fine.numpy() - reference.double(coarse.numpy()), atol=1e-6)
     assert (pyramid.collapse(pyramid.build(whole)) - whole).abs().max() < 1e-5
 
 

@@ -79,6 +79,9 @@ def test_it_computes_what_algebra_says(text: str, expected: np.ndarray) -> None:
         ("seed(-1)", 6, "whole number"),
         ("seed(4294967296)", 6, "whole number"),
         ("dir(3)", 5, "name of a direction"),
+        ("a * seed(3)", 5, "multiplied"),
+        ("a * mean(a, b)", 5, "multiplied"),
+        ("a / -b", 5, "cannot divide"),
         ("1e300 * a", 1, "1e9"),
         ("1e9*1e9*1e9*1e9*1e9*a", 1, "too large"),
         ('"a b"', 1, "cannot be a name"),
@@ -93,6 +96,36 @@ def test_errors_point_to_the_column(text: str, column: int, words: str) -> None:
         value(text)
     assert (caught.value.column, words in caught.value.sentence) == (column, True), caught.value.detail
     assert caught.value.errors[0]["pointer"] == "/expression"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "sentence"),
+    [
+        ("a +", 4, "a name, a number or '(' is expected here, not the end"),
+        ("a + )", 5, "a name, a number or '(' is expected here, not ')'"),
+        ("smile.x", 6, "a name with a dot stands in double quotes"),
+    ],
+)
+def test_an_error_is_a_whole_sentence_and_a_column_for_programs(text: str, column: int, sentence: str) -> None:
+    """What a client gets: the sentence with its column, the same beside the pointer, and the column as a number."""
+    with pytest.raises(ExpressionError) as caught:
+        parse(text)
+    said = f"column {column}: {sentence}"
+    assert (caught.value.detail, caught.value.extra) == (said, {"column": column})
+    assert caught.value.errors == [{"pointer": "/expression", "detail": said}]
+
+
+def test_the_longest_expression_is_read() -> None:
+    """Two thousand characters are not too many."""
+    assert names_of(parse("a".ljust(2000)))[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"), [("2 * (a)", "2 * a"), ("(-a)", "-a"), ("a*+-2.0", "a * (-2)"), ("((a - b))", "a - b")]
+)
+def test_needless_brackets_are_not_written(text: str, spelling: str) -> None:
+    """One spelling for one meaning."""
+    assert render(parse(text)) == spelling
 
 
 ATOMS = st.one_of(
@@ -142,6 +175,7 @@ def test_operands_and_exemplars_are_told_apart() -> None:
         (-1, "0.5 * mean(a, seed(3), b)", 3),
         (1, "dir(smiling)", 1),
     ]
+    assert [(term.sign, term.text) for term in terms_of(parse("a * 2"))] == [(1, "a * 2")], "no sum is one operand"
 
 
 def test_mentions_are_found() -> None:
