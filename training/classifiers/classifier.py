@@ -6,7 +6,6 @@ Offline stand-in for Inception: scores made with it carry its own name, never "I
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 
 from models.bundle import Bundle
 from models.manifest import Score
-from training.classifiers.transfer import TransferClassifier, described
+from training.classifiers.transfer import TransferClassifier
 from training.compute.randomness import StepRandom
 from training.data.batch import DataSpec
 from training.data.dataset import Dataset, Sampler
@@ -51,7 +50,7 @@ class Classifier:
 
     @torch.no_grad()
     def features(self, pictures: Tensor) -> Tensor:
-        """Features of pictures, the last hidden layer: [N, 128] of a LeNet, [N, 512] on pretrained features."""
+        """Features of pictures, the last hidden layer: [N, 128] of a LeNet, [N, 1280] of a pretrained network."""
         return torch.cat([self.network.features(part) for part in torch.split(pictures, EVALUATION_BATCH)])
 
     @torch.no_grad()
@@ -66,7 +65,8 @@ class Classifier:
             "accuracy": self.accuracy,
         }  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(self.network.state_dict(), path, metadata={"classifier": json.dumps(facts)})
+        weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        save_file(weights, path, metadata={"classifier": json.dumps(facts)})
         path.chmod(0o644)
 
 
@@ -89,18 +89,15 @@ def load_classifier(path: Path) -> Classifier:
 def train_classifier(
     train: Dataset, test: Dataset, epochs: float = 3.0, seed: int = 0, transfer: bool = False
 ) -> Classifier:
-    """Trains on one split and measures on the other; Adam 1e-3 falling to zero, batch 128.
+    """Trains on one split and measures on the other, in batches of 128.
 
-    `transfer`: on frozen pretrained features in place of pixels. Raises DataError for sets without common labels.
+    `transfer`: begins with pretrained features in place of a LeNet. Raises DataError for sets without common labels.
     """
     if train.labels is None or train.classes != test.classes:
         raise DataError("a classifier needs labels, the same in both splits")
     StepRandom(seed, 0).seed_global()
     network = _network(transfer, train.spec)
-    if isinstance(network, TransferClassifier):
-        _fit(network, network.classify, _rows_of(train, seed), epochs)
-    else:
-        _fit(network, network, _pictures_of(train, seed), epochs)
+    _fit(network, train, max(1, int(epochs * len(train) / BATCH)), seed)
     size, channels = train.spec.size, train.spec.channels
     return Classifier(network, train.classes, size, channels, _accuracy(network.eval(), test))
 
@@ -123,44 +120,15 @@ def _network(transfer: bool, spec: DataSpec) -> LeNet | TransferClassifier:
     return TransferClassifier(len(spec.classes)) if transfer else LeNet(spec.size, spec.channels, len(spec.classes))
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """What one epoch holds, and the inputs and class indices of a step."""
-
-    count: int
-    batch: Callable[[int], tuple[Tensor, Tensor]]
-
-
-def _pictures_of(data: Dataset, seed: int) -> _Examples:
-    sampler = Sampler(len(data), BATCH, seed)
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        drawn = data.batch(sampler.indices(step))
-        assert drawn.labels is not None
-        return drawn.pictures, drawn.labels.argmax(1)
-
-    return _Examples(len(data), batch)
-
-
-def _rows_of(data: Dataset, seed: int) -> _Examples:
-    """Pretrained features: computed once, not once an epoch."""
-    features, labels = described(data)
-    sampler = Sampler(len(features), BATCH, seed)
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        indices = sampler.indices(step)
-        return features[indices], labels[indices]
-
-    return _Examples(len(features), batch)
-
-
-def _fit(network: nn.Module, logits: Callable[[Tensor], Tensor], examples: _Examples, epochs: float) -> None:
-    steps = max(1, int(epochs * examples.count / BATCH))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
+def _fit(network: LeNet | TransferClassifier, train: Dataset, steps: int, seed: int) -> None:
+    optimizer, schedule = network.optimizer(steps)
+    sampler = Sampler(len(train), BATCH, seed)
     for step in range(steps):
-        inputs, labels = examples.batch(step)
-        loss = torch.nn.functional.cross_entropy(logits(inputs), labels)
+        random = StepRandom(seed, step)
+        random.seed_global()
+        batch = train.batch(sampler.indices(step), random)
+        assert batch.labels is not None
+        loss = torch.nn.functional.cross_entropy(network(batch.pictures), batch.labels.argmax(1))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -26,7 +26,7 @@ def train_command(
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
     transfer: Annotated[
         bool,
-        typer.Option("--transfer", help="On features of EfficientNet-lite2 (extra `pretrained`), for hard pictures."),
+        typer.Option("--transfer", help="Begin with EfficientNet-lite2 (extra `pretrained`): for hard pictures."),
     ] = False,
 ) -> None:
     """Train on a recipe's data. Example: ganymede classifier train fashion32 --out fashion.safetensors"""

@@ -32,3 +32,8 @@ class LeNet(nn.Module):
         """Class logits [N, K]."""
         logits: Tensor = self.head(self.dropout(self.features(pictures)))
         return logits
+
+    def optimizer(self, steps: int) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        """Adam 1e-3, falling to zero over the steps."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=1e-3)
+        return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, steps)
