@@ -25,7 +25,7 @@ class TransferClassifier(nn.Module):
     Raises EvaluationError without the extra `pretrained`.
     """
 
-    name = "EfficientNet-lite2, trained on,"
+    name = "fine-tuned EfficientNet-lite2"
 
     def __init__(self, classes: int) -> None:
         super().__init__()

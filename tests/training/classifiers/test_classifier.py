@@ -40,7 +40,7 @@ def test_begun_with_pretrained_features_it_learns_from_few_pictures(
     classifier.save(tmp_path / "c.safetensors")
     again = load_classifier(tmp_path / "c.safetensors")
     pictures = real.batch(torch.arange(8)).pictures
-    assert again.name == "EfficientNet-lite2, trained on,"
+    assert again.name == "fine-tuned EfficientNet-lite2"
     assert torch.equal(again.probabilities(pictures), classifier.probabilities(pictures))
     assert again.features(pictures).shape == (8, 1280)
 
