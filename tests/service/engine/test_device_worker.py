@@ -89,3 +89,29 @@ async def test_much_waiting_leaves_the_loop_to_refusals(clockwork: tuple[Clockwo
     assert np.array_equal(rows[:, 0], np.arange(len(rows)))
     assert runtime.threads[0] is not threading.main_thread()
     await quick(runtime, ask)
+
+
+class Fixed:
+    """A runtime whose graphs take four pictures a call, as on a GPU; remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[list[float]]] = []
+
+    def run_level(self, level: int, previous: object, noise: np.ndarray, label: np.ndarray) -> np.ndarray:
+        self.calls.append(noise.tolist())
+        assert len(noise) == len(label) == 4
+        return noise + label
+
+
+async def test_every_call_of_a_fixed_size_is_full() -> None:
+    """The last one is filled with copies of its first picture, which nobody gets to see."""
+    runtime, worker = Fixed(), DeviceWorker(Metrics(), inline=False)
+    model: Any = SimpleNamespace(runtime=runtime, buckets=(4,), bundle=SimpleNamespace(name="fixed"))
+    loop = asyncio.get_running_loop()
+    noise, label = np.arange(12, dtype=np.float32).reshape(6, 2), np.full((6, 2), 100, np.float32)
+    work = LevelWork(model, 0, None, noise, label, loop.create_future(), loop, 6)
+    worker.submit(Ticket("key", 6, "caller", work, time.monotonic()))
+    pictures = await work.future
+    await asyncio.to_thread(worker.stop)
+    assert np.array_equal(pictures, noise + 100)
+    assert runtime.calls == [noise[:4].tolist(), noise[[4, 5, 4, 4]].tolist()]
