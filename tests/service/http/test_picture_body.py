@@ -5,10 +5,10 @@ from typing import Any, Literal
 import httpx
 import pytest
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import InvalidValueError, MalformedError, UnsupportedPictureError
-from service.http.picture_body import MAX_FIELDS, read_picture_body
+from service.http.picture_body import MAX_FIELDS, form_name, form_schema, openapi_body, read_picture_body
 
 PICTURE = {"image": ("p.png", b"picture", "image/png")}
 
@@ -21,6 +21,7 @@ class Fields(BaseModel):
     prompt: str | None = None
     keep: bool = False
     layers: list[float] | None = None
+    names: list[str] | None = None
     mode: Literal["1", "fast"] = "fast"
 
 
@@ -37,8 +38,8 @@ async def read(**sent: Any) -> tuple[Fields, bytes]:
     return await read_picture_body(Request(scope, receive), Fields)
 
 
-WRITTEN = {"steps": "3", "prompt": "12", "keep": "False", "layers": "0.5", "mode": "1"}
-MEANT = {"steps": 3, "prompt": "12", "keep": False, "layers": [0.5], "mode": "1"}
+WRITTEN = {"steps": "3", "prompt": "12", "keep": "False", "layers": "0.5", "names": "a b", "mode": "1"}
+MEANT = {"steps": 3, "prompt": "12", "keep": False, "layers": [0.5], "names": ["a b"], "mode": "1"}
 
 
 async def test_a_form_and_a_raw_body_mean_the_same() -> None:
@@ -105,3 +106,34 @@ async def test_as_many_fields_as_are_allowed_are_read() -> None:
     assert (await read(data={"layers": values}, files=PICTURE))[0].layers == [1] * MAX_FIELDS
     with pytest.raises(MalformedError, match="Too many fields"):
         await read(data={"layers": [*values, "1"]}, files=PICTURE)
+
+
+class SharpenRequest(BaseModel):
+    """One field that is described and one that is not."""
+
+    steps: int = Field(3, description="How often.")
+    mode: str = "fast"
+
+
+def test_the_document_says_both_ways_of_sending() -> None:
+    """A form with the file and the fields, or the file of any of the types and the fields in the address."""
+    steps = {"default": 3, "description": "How often.", "title": "Steps", "type": "integer"}
+    mode = {"default": "fast", "title": "Mode", "type": "string"}
+    said, file = openapi_body(SharpenRequest), {"schema": {"type": "string", "format": "binary"}}
+    by_address = {"in": "query", "required": False}
+    assert said["parameters"] == [
+        {"name": "steps", "schema": steps, "description": "How often.", **by_address},
+        {"name": "mode", "schema": mode, "description": "", **by_address},
+    ]
+    content = said["requestBody"].pop("content")
+    assert content.pop("multipart/form-data") == {"schema": {"$ref": "#/components/schemas/SharpenForm"}}
+    assert content == dict.fromkeys(["image/png", "image/jpeg", "image/webp", "application/octet-stream"], file)
+    assert said["requestBody"] == {"required": True}
+    assert form_name(SharpenRequest) == "SharpenForm"
+    kinds = {"type": "string", "format": "binary", "description": "PNG, JPEG, WebP, GIF, BMP or TIFF."}
+    assert form_schema(SharpenRequest) == {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": kinds, "steps": steps, "mode": mode},
+        "additionalProperties": False,
+    }

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from service.http.slow_clients import LARGE_BYTES, PROGRESS_BYTES, SLOWEST_BYTES_S, Patience, Watch, WatchedConnection
+from service.http.slow_clients import (
+    LARGE_BYTES,
+    PROGRESS_BYTES,
+    SLOWEST_BYTES_S,
+    Patience,
+    Watch,
+    WatchedConnection,
+    WatchedProtocol,
+)
 
 LIMITS = Patience(request_s=10, unread_s=5, held_bytes=100 << 20, connections=3)
 
@@ -37,7 +45,9 @@ class Inner:
     """The protocol that is watched; remembers what it was told."""
 
     def __init__(self) -> None:
-        self.awaits_client, self.told, self.transport = True, [], None
+        self.awaits_client = True
+        self.told: list[tuple[Any, ...]] = []
+        self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -111,6 +121,12 @@ async def test_who_reads_on_is_not_too_slow(watch: Clocked) -> None:
 
 async def test_seconds_of_the_server_are_not_the_clients(watch: Clocked) -> None:
     """A server that was busy did not read."""
+    connection, pipe = opened(watch)
+    watch.time += 8
+    connection.data_received(b"x")
+    connection.forgive(3)
+    assert [is_too_slow(connection, s) for s in (21, 21.1)] == [False, True]
+    watch.time -= 8
     connection, pipe = opened(watch)
     connection.forgive(3)
     assert [is_too_slow(connection, s) for s in (13, 13.1)] == [False, True]
@@ -193,6 +209,14 @@ async def test_everything_else_is_the_protocols_affair(watch: Clocked) -> None:
     error = OSError()
     connection.connection_lost(error)
     assert connection.inner.told[-1] == ("connection_lost", error)
+
+
+async def test_all_connections_of_a_process_have_one_watch() -> None:
+    """What uvicorn calls to make one."""
+    protocol = WatchedProtocol(lambda **options: SimpleNamespace(**options), LIMITS)
+    first, second = protocol(config=1), protocol(config=2)
+    assert first.watch is second.watch is protocol.watch
+    assert (first.inner.config, second.inner.config, protocol.watch.patience) == (1, 2, LIMITS)
 
 
 def test_the_limits_are_those_of_the_settings() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,24 @@ async def test_who_hangs_up_frees_all_places(opened: Open) -> None:
     assert state.engine.waiting == 9
     wire.protocol.connection_lost(None)
     assert (state.engine.waiting, state.in_flight, wire.data) == (0, 0, b"")
+
+
+async def test_who_hangs_up_without_a_word_is_forgotten(opened: Open) -> None:
+    """Before the first request, and between two."""
+    app = await opened()
+    silent, served = Wire(app), Wire(app)
+    await served.ask(b'{"seed": 1}')
+    for wire in (silent, served):
+        wire.protocol.connection_lost(None)
+        assert not wire.server_state.connections
+
+
+async def test_milliseconds_are_told(opened: Open) -> None:
+    """`Server-Timing` of the computation: some, and no more than the client waited."""
+    wire, began = Wire(await opened()), time.perf_counter()
+    timing = (await wire.ask(b'{"seed": 1}'))[1]["server-timing"]
+    found = dict(part.split(";dur=") for part in timing.split(", "))
+    assert 0 < float(found["compute"]) <= 1e3 * (time.perf_counter() - began)
 
 
 async def test_a_request_is_counted_logged_and_named(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
