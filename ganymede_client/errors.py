@@ -36,7 +36,13 @@ class JobFailedError(GanymedeError):
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.job = job
-        super().__init__(f"job {job.get('id')} {job.get('state')}: {job.get('error') or 'no result'}")
+        super().__init__(f"job {job.get('id')} {job.get('state')}: {_why(job.get('error') or {})}")
+
+
+def _why(problem: dict[str, Any]) -> str:
+    """A problem as one sentence."""
+    known = (problem.get("title"), problem.get("detail"))
+    return ": ".join(part for part in known if part) or "no result"
 
 
 def raise_for(response: httpx.Response) -> httpx.Response:

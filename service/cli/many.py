@@ -39,9 +39,12 @@ class Item:
         if self.source == STANDARD:
             return sys.stdin.buffer.read()
         try:
-            return self.source.read_bytes()
+            data = self.source.read_bytes()
         except OSError as error:
             raise UnreadableError(f"cannot be read: {error.strerror}") from None
+        if not data:
+            raise UnreadableError("is empty")
+        return data
 
 
 @dataclass

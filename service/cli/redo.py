@@ -11,7 +11,7 @@ import typer
 from PIL import Image
 
 from ganymede_client import Client, calls
-from save_files import Recipe, as_json, combined, expanded, read_recipe
+from save_files import DamagedRecipeError, Recipe, as_json, combined, expanded, read_recipe
 from service.cli.folders import plan, run
 from service.cli.many import SAVE_FILES, Item, UnreadableError
 from service.cli.pictures import suffix_of
@@ -56,13 +56,19 @@ class _Remake:
     def file(self, item: Item, target: Path) -> tuple[bytes, dict[str, Any]]:
         """One file. Raises UnreadableError for one that cannot be made again."""
         data = item.data()
-        suffix = target.suffix.lower() or (suffix_of(data) if not data.startswith(b"PK") else _archive(data))
-        if data.startswith(b"PK"):
-            made = self._arrays(recipe_in(data)) if _archive(data) == ".npz" else self._zip(data)
-        elif suffix in MEDIA:
-            made = self._picture(recipe_in(data), MEDIA[suffix])
+        kind = _archive(data) if data.startswith(b"PK") else suffix_of(data)
+        suffix = target.suffix.lower() or kind
+        if kind == ".npz":
+            made = self._arrays(recipe_in(data))
+        elif kind == ".zip":
+            made = self._zip(data)
         else:
-            raise UnreadableError(f"cannot be made again as {target.name}; the endings are {', '.join(MEDIA)}")
+            recipe = recipe_in(data)
+            if suffix not in MEDIA:
+                raise UnreadableError(
+                    f"is one picture; it cannot be made again as {target.name}, but as {', '.join(MEDIA)}"
+                )
+            made = self._picture(recipe, MEDIA[suffix])
         return made, {"same": _same(data, made)}
 
     def _picture(self, recipe: Recipe, media: str) -> bytes:
@@ -95,7 +101,10 @@ class _Remake:
 
 
 def _archive(data: bytes) -> str:
-    return ".npz" if read_recipe(data) is not None else ".zip"
+    try:
+        return ".npz" if read_recipe(data) is not None else ".zip"
+    except DamagedRecipeError as error:
+        raise UnreadableError(str(error)) from None
 
 
 def _same(old: bytes, new: bytes) -> bool:

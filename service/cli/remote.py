@@ -50,7 +50,8 @@ def sentence_of(error: GanymedeError) -> str:
     """What a server's refusal means, with the next thing to try."""
     if not isinstance(error, ServerError):
         return str(error)
-    pointers = "".join(f"\n  {e.get('pointer')}: {e.get('detail')}" for e in error.errors)
+    news = [e for e in error.errors if e.get("detail", "") not in error.detail]
+    pointers = "".join(f"\n  {e.get('pointer')}: {e.get('detail')}" for e in news)
     hints = {404: "\nSee what there is: ganymede models", 401: "\nSet GANYMEDE_API_KEY to your key, or: ganymede login"}
     return f"{error}{pointers}{hints.get(error.status, '')}"
 

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from save_files import DamagedRecipeError, Recipe, read_recipe
-from service.cli.many import PICTURES, UnreadableError, find
+from service.cli.many import PICTURES, Item, UnreadableError, find
 from service.cli.output import fail, read
 
 
@@ -33,7 +34,10 @@ class Sources:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         items = find(paths, PICTURES, recursive=True) if paths else []
-        self._files = {hashlib.sha256(item.data()).hexdigest()[:16]: item for item in items}
+        self._files: dict[str, Item] = {}
+        for item in items:
+            with suppress(UnreadableError):  # what cannot be read now was no source
+                self._files[hashlib.sha256(item.data()).hexdigest()[:16]] = item
 
     def get(self, digest: str) -> bytes:
         """The file of a digest. Raises UnreadableError, naming it, where no file given has it."""

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,21 +132,36 @@ def test_training_speaks_in_lines_of_json(run: Run, tmp_path: Path) -> None:
     assert json.loads(page.stdout)["page"] == (tmp_path / "page.html").as_uri()
 
 
-def test_a_first_start_shows_a_bar_on_a_terminal(bundle_folder: Path, tmp_path: Path) -> None:
-    """Bundles are counted while they are opened; log lines stand above the bar; the address is the only thing on stdout."""
+def on_terminal(words: list[str], folder: Path, *, ends: bool = True) -> tuple[bytes, bytes]:
+    """The first line on stdout, which is a pipe, and what a terminal was shown; a command that does not end is ended."""
     ours, theirs = pty.openpty()
-    words, settings = serving("--bundles", str(bundle_folder), "--json"), environment(tmp_path, TERM="xterm")
-    with subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path) as process:
+    settings = environment(folder, TERM="xterm")
+    with subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, stderr=theirs, cwd=folder) as process:
         os.close(theirs)
         assert process.stdout is not None
-        line = process.stdout.readline()
-        process.terminate()
-        shown = b""
+        line, shown = b"" if ends else process.stdout.readline(), b""
+        if not ends:
+            process.terminate()
         while True:
             try:
                 shown += os.read(ours, 65536)
             except OSError:  # the other end is closed
-                break
+                return line or process.stdout.readline(), shown
+
+
+def test_scoring_shows_a_bar_on_a_terminal(bundle_folder: Path, tmp_path: Path) -> None:
+    """What is counted is shown with the time left, and the answer stays on stdout, which is none."""
+    command = [sys.executable, "-m", "service.cli"]
+    folder = str(bundle_folder / "tiny")
+    line, shown = on_terminal([*command, "compare", folder, folder, "-o", "page.html", "--json"], tmp_path)
+    assert json.loads(line)["page"] == (tmp_path / "page.html").as_uri()
+    assert b"sampling and measuring the bundles" in shown
+    assert b"samples" in shown
+
+
+def test_a_first_start_shows_a_bar_on_a_terminal(bundle_folder: Path, tmp_path: Path) -> None:
+    """Bundles are counted while they are opened; log lines stand above the bar; the address is the only thing on stdout."""
+    line, shown = on_terminal(serving("--bundles", str(bundle_folder), "--json"), tmp_path, ends=False)
     assert json.loads(line)["url"].startswith("http://127.0.0.1:")
     assert b"opening bundles" in shown
     assert b"3/3" in shown

@@ -1,43 +1,50 @@
-"""Every example in every --help text works as printed, but for the names of bundles, files and addresses."""
+"""Every example in every --help text works as printed; what is not is in two tables."""
 
 import json
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import torch
 import typer
 from PIL import Image
 
 from service.cli import main
+from tests.bundles import make_tiny, make_tiny_pyramid
+from tests.conftest import ROOT
 from tests.end_to_end import command
 from tests.end_to_end.processes import environment, running
+from tests.models.imports import generators
+from tests.training.pictures import make_pictures, tiny_overrides
 
-BUNDLES = {"faces64": "tiny", "mnist-ssl": "tiny", "dir(smiling)": "seed(4)", "photo.jpg --factor 4": "photo.jpg"}
-"""What stands for a shipped bundle, and for what only it has."""
-SHORTER = {"--seconds 10": "--seconds 2", "project me.jpg": "project me.jpg --steps 10 --restarts 1"}
-ELSEWHERE = {
-    "serve": "tests/end_to_end/test_server.py and test_imports start it",
-    "worker": "tests/end_to_end/test_processes.py starts it",
-    "import": "tests/models/imports",
-    "train": "tests/end_to_end/test_training.py",
-    "export": "tests/end_to_end/test_training.py",
-    "evaluate": "tests/training/evaluate/test_command.py",
-    "models compact": "tests/training/export/test_sharing.py",
-    "models torchscript": "tests/training/export/test_sharing.py",
-    "compare": "tests/training/evaluate/test_compare.py",
-    "preview": "tests/training/cli/test_commands.py",
-    **dict.fromkeys(
-        ("dataset check", "classifier train", "classifier agreement", "directions learn"),
-        "tests/training/cli/test_commands.py",
-    ),
-    **dict.fromkeys(("inside guided", "inside features", "inside forget"), "tests/training/cli/test_commands.py"),
-    "open": "would open a browser: --print in test_many_files.py",
+INSTEAD = {
+    "upsample": {" --factor 4": ""},  # the small pyramid has one factor
+    "arithmetic": {"dir(smiling)": "seed(4)"},  # nobody learned a direction for the small bundle
+    "project": {"found.png": "found.png --steps 10 --restarts 1"},
+    "bench": {"--seconds 10": "--seconds 2"},
+    "login": {"http://127.0.0.1:8000": "ADDRESS"},
+    "train": {"run.steps=20000": "SMALL"},
+    **{f"jobs {word}": {"0198f2…": "JOB"} for word in ("show", "cancel", "wait")},
 }
-"""Examples that would run for hours, for ever, or outside this machine, and who runs them instead."""
+"""All that is not run as printed: the address, a job's id, how long it takes, and what small bundles lack."""
+ELSEWHERE = {
+    "serve": "tests/end_to_end/processes.py",  # for ever, on a port of its own
+    "worker": "tests/end_to_end/studio/test_jobs.py",  # for ever, beside a Redis
+    "evaluate": "tests/training/evaluate/test_command.py",  # the data the bundle was trained on
+    "classifier train": "tests/training/cli/test_commands.py",  # a data set, as all below
+    "classifier agreement": "tests/training/cli/test_commands.py",
+    "directions learn": "tests/training/cli/test_commands.py",
+    "inside guided": "tests/training/cli/test_commands.py",
+    "inside features": "tests/training/cli/test_commands.py",
+    "inside forget": "tests/training/cli/test_commands.py",
+}
+"""Examples that run for ever or need a large data set, and the tests that run these commands with a small one."""
 
 
 def examples(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -53,10 +60,24 @@ def examples(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 
 @pytest.fixture(scope="module")
-def server(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """Small bundles under the names that the examples speak of."""
     folder = tmp_path_factory.mktemp("examples")
-    with running(folder, bundle_folder, GANYMEDE_DEFAULT_MODEL="tiny") as (_, address):
+    for name in ("served/faces64", "served/mnist-ssl", "models/exports/faces64", "models/exports/faces64-lapgan"):
+        make_tiny(folder / Path(name).parent, Path(name).name)
+    make_tiny(folder, "photo-x2")
+    make_tiny_pyramid(folder / "served")
+    with running(folder, folder / "served", GANYMEDE_DEFAULT_MODEL="faces64") as (_, address):
         yield address, folder
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """A training takes Ctrl-C for itself; afterwards it is the tests' again."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def furnish(folder: Path, settings: dict[str, str]) -> str:
@@ -64,51 +85,63 @@ def furnish(folder: Path, settings: dict[str, str]) -> str:
     for name in ("photo.jpg", "me.jpg", "pics/a.png", "digits/7.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (16, 16), "teal").save(folder / name)
+    make_pictures(folder / "my-pictures")
+    torch.save(generators.example().state_dict(), folder / "netG_epoch_24.pth")
 
     def run(*words: str) -> str:
         done = command.execute(words, folder, settings)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 
-    run("sample", "-m", "tiny", "-n", "4", "--seed", "7", "-o", "faces.png")
-    run("latents", "save", "woman_1", "--seed", "1", "-m", "tiny")
+    run("latents", "save", "woman_1", "--seed", "1")
     run("latents", "export", "all.ndjson")
     run("latents", "delete", "woman_1")  # an example saves it
+    run("latents", "save", "ann", "--seed", "1")
+    run("latents", "rename", "ann", "beth")
     run("keys", "add", "bob", "--file", "keys.toml")
     later = {"prefer": "respond-async, wait=60", "accept": "application/json"}
-    httpx.post(f"{settings['GANYMEDE_URL']}/sample", json={"model": "tiny", "n": 3}, headers=later, timeout=90)
+    httpx.post(f"{settings['GANYMEDE_URL']}/sample", json={"n": 3}, headers=later, timeout=90)
     return str(json.loads(run("jobs", "list", "--json"))["data"][0]["id"])
 
 
-def test_every_example_works(server: tuple[str, Path], bundle_folder: Path) -> None:
-    """In the order of the help; those that need an hour or another machine are run elsewhere, by name."""
+@pytest.mark.usefixtures("signals")
+def test_every_example_works(server: tuple[str, Path]) -> None:
+    """As printed, in the order of the help, in one folder, but for what stands in the two tables above."""
     address, folder = server
-    settings = environment(folder, GANYMEDE_URL=address, GANYMEDE_CLIENT_CONFIG=str(folder / "client.toml"))
+    settings = environment(
+        folder, GANYMEDE_URL=address, GANYMEDE_CLIENT_CONFIG=str(folder / "client.toml"), BROWSER="true"
+    )
     command.application()
     job = furnish(folder, settings)
+    small = " ".join(tiny_overrides(Path("my-pictures"), run__steps=2, run__watch_samples=0))
     found = dict(examples(main.app))
-    assert len(found) > 25
+    assert len(found) > 45
     for name, example in found.items():
         if name in ELSEWHERE:
             continue
-        for old, new in {**BUNDLES, **SHORTER}.items():
+        for old, new in INSTEAD.get(name, {}).items():
+            assert old in example, f"{name} no longer says {old}"
             example = example.replace(old, new)
-        example = example.replace("http://127.0.0.1:8000", address).replace("0198f2…", job)
-        example = example.replace("photo-x2", str(bundle_folder / "tiny"))
-        words = shlex.split(example)
+        words = shlex.split(example.replace("ADDRESS", address).replace("JOB", job).replace("SMALL", small))
         assert words.pop(0) == "ganymede", name
         assert words[0] == name.split()[0], f"the example of {name} is one of something else"
-        if name == "latents delete":
-            words[-1] = "ann"
+        if name == "latents delete":  # the example before gave it another name
+            command.execute(("latents", "rename", "ann", "woman_1"), folder, settings)
         done = command.execute(tuple(words), folder, settings)
         assert (done.returncode, name) == (1 if name == "doctor" and done.returncode else 0, name), (words, done)
+        if name == "export":  # what it wrote is what the examples after it speak of
+            for place in ("faces64", "my-bundles/faces64"):
+                shutil.copytree(folder / "models/exports/faces64", folder / place)
 
 
 def test_every_command_has_one() -> None:
     """And no example is left out without a place where it is run."""
     command.application()
     shown = {name for name, _ in examples(main.app)}
-    assert ELSEWHERE.keys() <= shown
+    assert ELSEWHERE.keys() | INSTEAD.keys() <= shown
+    for name, file in ELSEWHERE.items():
+        words = re.escape('", "'.join(name.split()))
+        assert re.search(f'"{words}"', (ROOT / file).read_text()), f"{file} does not run {name}"
     for name, _ in command.leaves(typer.main.get_command(main.app)):
         assert name in shown, f"{name} has no example"
 
@@ -116,7 +149,7 @@ def test_every_command_has_one() -> None:
 def test_the_documented_commands_are_there(server: tuple[str, Path]) -> None:
     """Each command line of docs/command-line.md and docs/save-files.md parses: its options exist."""
     command.application()
-    root = Path(__file__).parent.parent.parent / "docs"
+    root = ROOT / "docs"
     text = (root / "command-line.md").read_text() + (root / "save-files.md").read_text()
     lines = re.findall(r"^ganymede ([a-z]+)(.*)$", text, re.MULTILINE)
     assert len(lines) >= 10

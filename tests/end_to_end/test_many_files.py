@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -175,6 +176,21 @@ def test_info_redo_and_classify_a_folder(run: Command, mixed: Path, tmp_path: Pa
     )
 
 
+def test_archives_cut_short_and_empty_files_stop_nothing(run: Command, tmp_path: Path) -> None:
+    """An interrupted download of a zip or npz is one line at the end, among the sources too."""
+    (tmp_path / "saves").mkdir()
+    for suffix in ("png", "npz", "zip"):
+        run("sample", "-n", 3, "--seed", 5, "-o", f"saves/s.{suffix}")
+        (tmp_path / f"saves/cut.{suffix}").write_bytes((tmp_path / f"saves/s.{suffix}").read_bytes()[:60])
+    (tmp_path / "saves/empty.png").touch()
+    redone = run("redo", "saves", "--source", "saves", "-o", "again")
+    assert redone.exit_code == 1
+    assert files_of(tmp_path / "again") == {"s.png", "s.npz", "s.zip"}
+    assert "saves/cut.zip: the zip file is damaged" in redone.stderr
+    assert "saves/empty.png: is empty" in redone.stderr
+    assert "4 of 7 files failed" in redone.stderr
+
+
 def test_project_a_folder(run: Command, tmp_path: Path) -> None:
     """Every picture's nearest one, which carries the latent; a broken file stops nothing."""
     (tmp_path / "in").mkdir()
@@ -182,9 +198,13 @@ def test_project_a_folder(run: Command, tmp_path: Path) -> None:
     for k, (mode, name) in enumerate(names.items()):
         picture(k, mode).save(tmp_path / "in" / name)
     (tmp_path / "in" / "broken.png").write_bytes(b"no")
+    (tmp_path / "in" / "cut.png").write_bytes((tmp_path / "in" / "0.png").read_bytes()[:200])
     done = run("project", "in", "-m", "tiny", "--steps", 10, "--restarts", 1, "-o", "found", "--json")
     assert done.exit_code == 1
     assert "broken.png" in done.stderr
+    assert re.search(
+        r"in/cut.png: job \w+ failed: Invalid value: the PNG cannot be decoded: [a-z ]+$", done.stderr, re.M
+    )
     assert files_of(tmp_path / "found") == {"0.png", "1.png", "2.png", "3.png"}
     redone = json.loads(run("redo", "found", "-o", "again", "--json").stdout)
     assert [row["same"] for row in redone["made"]] == [True] * 4

@@ -6,6 +6,7 @@ Offline stand-in for Inception: scores made with it carry its own name, never "I
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from models.bundle import Bundle
 from models.manifest import Score
 from training.classifiers.transfer import TransferClassifier
+from training.compute.counting import counted
 from training.compute.randomness import StepRandom
 from training.data.batch import DataSpec
 from training.data.dataset import Dataset, Sampler
@@ -46,17 +48,17 @@ class Classifier:
     @torch.no_grad()
     def predict(self, pictures: Tensor) -> Tensor:
         """The likeliest class index of each picture [N, C, size, size] in [-1, 1]."""
-        return torch.cat([self.network(part).argmax(1) for part in torch.split(pictures, EVALUATION_BATCH)])
+        return torch.cat([self.network(part).argmax(1) for part in _batches(pictures)])
 
     @torch.no_grad()
     def features(self, pictures: Tensor) -> Tensor:
         """Features of pictures, the last hidden layer: [N, 128] of a LeNet, [N, 1280] of a pretrained network."""
-        return torch.cat([self.network.features(part) for part in torch.split(pictures, EVALUATION_BATCH)])
+        return torch.cat([self.network.features(part) for part in _batches(pictures)])
 
     @torch.no_grad()
     def probabilities(self, pictures: Tensor) -> Tensor:
         """Class probabilities [N, K]."""
-        return torch.cat([self.network(part).softmax(1) for part in torch.split(pictures, EVALUATION_BATCH)])
+        return torch.cat([self.network(part).softmax(1) for part in _batches(pictures)])
 
     def save(self, path: Path) -> None:
         """Weights and facts in one safetensors file."""
@@ -123,7 +125,7 @@ def _network(transfer: bool, spec: DataSpec) -> LeNet | TransferClassifier:
 def _fit(network: LeNet | TransferClassifier, train: Dataset, steps: int, seed: int) -> None:
     optimizer, schedule = network.optimizer(steps)
     sampler = Sampler(len(train), BATCH, seed)
-    for step in range(steps):
+    for step in counted(range(steps), "steps of the classifier", steps):
         random = StepRandom(seed, step)
         random.seed_global()
         batch = train.batch(sampler.indices(step), random)
@@ -133,6 +135,11 @@ def _fit(network: LeNet | TransferClassifier, train: Dataset, steps: int, seed: 
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+
+
+def _batches(pictures: Tensor) -> Iterator[Tensor]:
+    batches = torch.split(pictures, EVALUATION_BATCH)
+    return counted(batches, f"judged batches of {EVALUATION_BATCH} pictures", len(batches))
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from models.errors import ModelsError
+from training.compute.counting import showing
 from training.errors import TrainingError
 
 console = Console(stderr=True)
@@ -46,12 +47,12 @@ def note(sentence: str) -> None:
 def explained(working: str = "") -> Iterator[None]:
     """Our own errors become a sentence and exit code 1; everything else is a bug and shows itself.
 
-    `working`: what takes more than a second, shown on a terminal while it does, said once in a pipe.
+    `working`: what takes more than a second, shown on a terminal with the loops it counts, said in a pipe.
     """
     try:
         if working and not console.is_terminal:
             note(f"{working} …")
-        with console.status(working) if working and console.is_terminal and not is_quiet() else nullcontext():
+        with showing(console, working) if working and not is_quiet() else nullcontext():
             yield
     except (TrainingError, ModelsError) as error:
         console.print(f"ganymede: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from training.classifiers.classifier import Classifier
+from training.compute.counting import counted
 from training.errors import EvaluationError
 from training.pretrained.lite2 import as_bytes
 
@@ -110,7 +111,9 @@ def _fidelity(file: Path) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
 def _batched(network: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Callable[[Tensor], Extracted]:
     @torch.no_grad()
     def extract(pictures: Tensor) -> Extracted:
-        parts = [network(as_bytes(part)) for part in torch.split(pictures, BATCH)]
+        batches = torch.split(pictures, BATCH)
+        seen = counted(batches, f"features of batches of {BATCH} pictures", len(batches))
+        parts = [network(as_bytes(part)) for part in seen]
         return Extracted(torch.cat([part[0] for part in parts]).float(), torch.cat([part[1] for part in parts]).float())
 
     return extract

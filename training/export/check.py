@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from models.bundle import Bundle
 from models.manifest import ExportCheck, Files
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import Runtime
+from training.compute.counting import counted
 from training.export.graphs import Graph
 
 COUNT = 16  # pictures compared, as one batch and alone: a graph that looks at its neighbours fails here
@@ -48,7 +49,7 @@ def _level_difference(runtime: Runtime, index: int, graph: Graph) -> float:
     expected = _eager(graph, inputs)[0]
     feed = (inputs.get("previous"), inputs["noise"], inputs.get("label"))
     together = runtime.run_level(index, *feed)
-    alone = [runtime.run_level(index, *(None if x is None else x[k : k + 1] for x in feed)) for k in range(COUNT)]
+    alone = [runtime.run_level(index, *(None if x is None else x[k : k + 1] for x in feed)) for k in _counted(graph)]
     return max(_distance(together, expected), _distance(np.concatenate(alone), expected))
 
 
@@ -57,7 +58,7 @@ def _discriminator_difference(runtime: Runtime, graph: Graph) -> float:
     inputs = _inputs(graph)
     logits, features = _eager(graph, inputs)
     together = runtime.discriminate(inputs["image"])
-    alone = [runtime.discriminate(inputs["image"][k : k + 1]) for k in range(COUNT)]
+    alone = [runtime.discriminate(inputs["image"][k : k + 1]) for k in _counted(graph)]
     answers = [
         (together.logits, logits),
         (together.features, features),
@@ -65,6 +66,10 @@ def _discriminator_difference(runtime: Runtime, graph: Graph) -> float:
         (np.concatenate([one.features for one in alone]), features),
     ]
     return max(_distance(given, wanted) / max(1.0, float(np.abs(wanted).max())) for given, wanted in answers)
+
+
+def _counted(graph: Graph) -> Iterator[int]:
+    return counted(range(COUNT), f"pictures compared of {graph.stem}", COUNT)
 
 
 def _inputs(graph: Graph) -> Arrays:

@@ -13,6 +13,7 @@ from models.mathematics import latents
 from models.runtimes import open_runtime
 from models.runtimes.base import Array, Runtime, one_hot
 from training.algorithms.base import Algorithm
+from training.compute.counting import counted
 from training.run import samples
 from training.run.snapshot import grid_pictures
 
@@ -45,9 +46,10 @@ def preview_order(bundle: Bundle, first_seed: int = 0) -> tuple[list[int], list[
 def draw_pictures(bundle: Bundle, seeds: Sequence[int], labels: Sequence[int | None], batch: int = 16) -> Array:
     """Pictures [n, c, h, w] in [-1, 1] of seeds and labels through ONNX Runtime, level by level."""
     runtime = open_runtime(bundle, "onnx")
+    starts = range(0, len(seeds), batch)
     pieces = [
         _chain(runtime, bundle, seeds[start : start + batch], labels[start : start + batch])
-        for start in range(0, len(seeds), batch)
+        for start in counted(starts, f"batches of {batch} samples", len(starts))
     ]
     runtime.close()
     return np.concatenate(pieces)

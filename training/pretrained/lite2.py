@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from training.compute.counting import counted
 from training.errors import DataError
 from training.pretrained.efficientnet import efficientnet_lite, installed
 
@@ -33,7 +34,9 @@ def identity() -> str:
 def features(pictures: Tensor) -> Tensor:
     """Pictures [N, 1 or 3, H, W] in [-1, 1] -> [N, 1280] float32. Raises EvaluationError without the extra."""
     network = efficientnet_lite(NUMBER).network
-    parts = [network.extract_features(_scaled(part)).mean((2, 3)) for part in torch.split(pictures, BATCH)]
+    batches = torch.split(pictures, BATCH)
+    seen = counted(batches, f"features of batches of {BATCH} pictures", len(batches))
+    parts = [network.extract_features(_scaled(part)).mean((2, 3)) for part in seen]
     return torch.cat(parts).clone() if parts else torch.empty(0, FEATURES)
 
 

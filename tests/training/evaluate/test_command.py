@@ -66,7 +66,7 @@ def test_a_run_folder_is_scored_as_what_it_exports_to(
     trainer: TrainerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its checkpoint's step is in the reference's bundle, nothing is left in the run folder, and --save is refused."""
-    monkeypatch.setattr("training.evaluate.lite2.available", lambda: False)
+    monkeypatch.setattr("training.pretrained.lite2.available", lambda: False)
     run = trainer(run__steps=1, data__labels="none")
     run.run()
     before = sorted(path.name for path in run.folder.path.iterdir())
