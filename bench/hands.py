@@ -17,9 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from bench.mixed_folder import write_mixed
+from bench.processes import resident_mib
 from ganymede_client import Client
 from service.cli.sample_set import PART
 
@@ -55,7 +54,7 @@ class Hands:
     """Runs commands in a folder against a server."""
 
     def __init__(self, url: str, server: int, work: Path) -> None:
-        self._server, self._work = psutil.Process(server), work
+        self._server, self._work = server, work
         self._environment = os.environ | {"GANYMEDE_URL": url, "GANYMEDE_CLIENT_CONFIG": str(work / "none.toml")}
 
     def run(self, *words: str, stop: Callable[[], bool] = lambda: False) -> Run:
@@ -65,9 +64,9 @@ class Hands:
         with (self._work / "said").open("w") as said, subprocess.Popen(
             line, cwd=self._work, env=self._environment, stdout=subprocess.DEVNULL, stderr=said
         ) as process:  # fmt: skip
-            watched = psutil.Process(process.pid)
             while process.poll() is None:
-                client.append(_resident(watched)), server.append(_resident(self._server))
+                client.append(resident_mib(process.pid))
+                server.append(resident_mib(self._server))
                 if not stopped and stop():
                     process.send_signal(signal.SIGINT)
                     stopped = True
@@ -125,13 +124,6 @@ class Hands:
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:
             digest.update((file.name if path.is_dir() else "").encode() + file.read_bytes())
         return digest.hexdigest()
-
-
-def _resident(process: psutil.Process) -> float:
-    try:
-        return float(process.memory_info().rss / 2**20)
-    except psutil.Error:
-        return 0.0
 
 
 def _middle(memory: list[float], quarter: int) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +30,14 @@ class Running:
     def memory_mb(self) -> float:
         """Proportional resident memory of the tree in MiB: shared pages are counted once."""
         return sum(_pss_kb(pid) for pid in tree(self.process.pid)) / 1024
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of one process; 0 when it has gone."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
 
 
 def free_port() -> int:

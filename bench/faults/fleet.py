@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from bench.processes import resident_mib
 from service.redis.embedded import answer, find_server
 
 
@@ -128,8 +129,7 @@ def kill(process: "subprocess.Popen[bytes] | None", how: int = signal.SIGKILL) -
 def rss_mib(process: "subprocess.Popen[Any] | None") -> float:
     """Resident memory of a process."""
     assert process is not None
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
+    return resident_mib(process.pid)
 
 
 def cpu_s(processes: "list[subprocess.Popen[bytes] | None]") -> float:
