@@ -19,16 +19,18 @@ class Workload:
     n: int
     media: str
     callers: int
+    precision: str | None = None
 
     def requests(self, path: str, seed: int = 0) -> Next:
         """An endless source of requests with fresh seeds."""
         seeds = itertools.count(seed, self.n)
-        return lambda: (request(path, self.bundle, self.n, next(seeds) % 2**32, self.media), self.n)
+        return lambda: (request(path, self.bundle, self.n, next(seeds) % 2**32, self.media, self.precision), self.n)
 
 
-def request(path: str, bundle: str, n: int, seed: int, media: str) -> bytes:
-    """One POST with a JSON body."""
-    body = json.dumps({"model": bundle, "n": n, "seed": seed}, separators=(",", ":")).encode()
+def request(path: str, bundle: str, n: int, seed: int, media: str, precision: str | None = None) -> bytes:
+    """One POST with a JSON body. Rivals pass over a precision."""
+    fields = {"model": bundle, "n": n, "seed": seed} | ({} if precision is None else {"precision": precision})
+    body = json.dumps(fields, separators=(",", ":")).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: {MEDIA[media]}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -53,6 +55,7 @@ def standard(big: str, small: str) -> list[Workload]:
     return [
         Workload("n=1 64² PNG, c=32", big, 1, "png", 32),
         Workload("n=16 64² sheet, c=8", big, 16, "png", 8),
+        Workload("n=16 64² sheets fast, c=8", big, 16, "png", 8, "fast"),
         Workload("n=256 64² npy, c=4", big, 256, "npy", 4),
         Workload("n=1 32² PNG, c=32", small, 1, "png", 32),
         Workload("n=1 64² PNG, c=1", big, 1, "png", 1),

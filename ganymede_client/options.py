@@ -21,6 +21,7 @@ class Generation(Delivery, total=False):
     label: str | int | None
     truncation: float | None
     scale: int | None
+    precision: Literal["exact", "fast"] | None
 
 
 class Keeping(TypedDict, total=False):
@@ -72,6 +73,7 @@ class Upsample(Delivery, total=False):
     noise: float | None
     faithful: bool | None
     variants: int | None
+    precision: Literal["exact", "fast"] | None
 
 
 class Project(Delivery, Keeping, total=False):

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
         "onnx",
         description="Runtime that computes pictures; auto measures once a machine and bundle, see decision 31.",
     )
+    precision: Literal["exact", "fast"] = Field(
+        "exact",
+        description="What a request gets that names none; fast takes the fastest runtime measured here and says how far its "
+        "pictures may be from the exact ones, see decision 36.",
+    )
     threads: int = Field(0, ge=0, le=256, description="Threads of the runtime; 0 means one a core.")
     max_batch: int = Field(16, ge=1, le=1024, description="Pictures computed at once, at most.")
     queue_pictures: int = Field(8192, ge=1, description="Pictures waiting for the engine before 429.")

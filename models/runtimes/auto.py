@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from models.bundle import Bundle
 from models.runtimes.base import Array, DiscriminatorOutput, Runtime
 from models.runtimes.candidates import CANDIDATES, REFERENCE, Candidate
-from models.runtimes.choice import KIND, Choice, choice_of
+from models.runtimes.choice import Choice, choice_of
 from models.runtimes.invariance import probe_inputs
 from models.runtimes.memory import Memory, key_of
-from models.runtimes.trial import LIMIT_OF_ALL, Row, chain_difference, try_level
+from models.runtimes.trial import SAME, Row, Tolerance, chain_difference, try_level
 
 log = logging.getLogger("ganymede.runtimes")
 BUDGET_S = 2.0
@@ -46,9 +46,10 @@ def open_auto(
     max_batch: int,
     memory: Memory,
     candidates: Sequence[Candidate] = CANDIDATES,
+    tolerance: Tolerance = SAME,
 ) -> Runtime:
     """The bundle on what was chosen for it here; measures first when nothing is remembered."""
-    choice = choose(bundle, threads, max_batch, memory, candidates)
+    choice = choose(bundle, threads, max_batch, memory, candidates, tolerance=tolerance)
     try:
         return compose(bundle, threads, choice, candidates)
     except Exception as error:  # whatever a library raises, the reference can be had
@@ -63,25 +64,32 @@ def choose(
     memory: Memory,
     candidates: Sequence[Candidate] = CANDIDATES,
     again: bool = False,
+    tolerance: Tolerance = SAME,
 ) -> Choice:
     """The remembered choice, or a fresh one, which is then remembered. `again` measures in any case."""
-    key = key_of(KIND, bundle.digest, threads, max_batch)
+    key = key_of(tolerance.kind, bundle.digest, threads, max_batch)
     try:
         with memory.locked():
             remembered = None if again else choice_of(memory.get(key))
-            return remembered or _measured(bundle, threads, max_batch, memory, key, candidates)
+            return remembered or _measured(bundle, threads, max_batch, memory, key, candidates, tolerance)
     except OSError as error:
         log.warning("%s: nothing can be remembered (%s), so the reference is used", bundle.name, error.strerror)
         return _all_on_reference(bundle)
 
 
 def _measured(
-    bundle: Bundle, threads: int, max_batch: int, memory: Memory, key: str, candidates: Sequence[Candidate]
+    bundle: Bundle,
+    threads: int,
+    max_batch: int,
+    memory: Memory,
+    key: str,
+    candidates: Sequence[Candidate],
+    tolerance: Tolerance,
 ) -> Choice:
     # Remembered first: a candidate that takes the process with it is not tried again at the next start.
     memory.put(key, _all_on_reference(bundle).entry())
     started = time.perf_counter()
-    choice = measure(bundle, threads, max_batch, candidates)
+    choice = measure(bundle, threads, max_batch, candidates, tolerance)
     memory.put(key, choice.entry())
     log.info("%s: %s chosen in %.1f s", bundle.name, ", ".join(choice.levels), time.perf_counter() - started)
     return choice
@@ -91,13 +99,19 @@ def _all_on_reference(bundle: Bundle) -> Choice:
     return Choice(tuple(REFERENCE.name for _ in bundle.manifest.levels))
 
 
-def measure(bundle: Bundle, threads: int, max_batch: int, candidates: Sequence[Candidate] = CANDIDATES) -> Choice:
+def measure(
+    bundle: Bundle,
+    threads: int,
+    max_batch: int,
+    candidates: Sequence[Candidate] = CANDIDATES,
+    tolerance: Tolerance = SAME,
+) -> Choice:
     """Try every candidate at every level that matters, then check what was chosen as a whole."""
     reference = REFERENCE.open(bundle, threads)
-    rows = _trials(bundle, threads, max_batch, reference, candidates)
+    rows = _trials(bundle, threads, max_batch, reference, candidates, tolerance)
     chosen = _fastest(bundle, rows)
     try:
-        chosen = _within_the_limit(bundle, threads, reference, chosen, candidates)
+        chosen = _within_the_limit(bundle, threads, reference, chosen, candidates, tolerance)
     except Exception as error:
         log.warning("%s: the reference is used: %s", bundle.name, error)
         chosen = {}
@@ -109,7 +123,12 @@ def measure(bundle: Bundle, threads: int, max_batch: int, candidates: Sequence[C
 
 
 def _trials(
-    bundle: Bundle, threads: int, max_batch: int, reference: Runtime, candidates: Sequence[Candidate]
+    bundle: Bundle,
+    threads: int,
+    max_batch: int,
+    reference: Runtime,
+    candidates: Sequence[Candidate],
+    tolerance: Tolerance,
 ) -> list[Row]:
     """The slowest level first; the reference's row comes with the first candidate that was timed."""
     rows: list[Row] = []
@@ -119,16 +138,22 @@ def _trials(
             if time.process_time() > end:
                 rows.append(Row(level, candidate.name, "no time left"))
                 continue
-            found = _try(bundle, level, reference, candidate, threads, max_batch)
+            found = _try(bundle, level, reference, candidate, threads, max_batch, tolerance)
             rows += found if not _timed(rows, level) else found[:1]
     return rows
 
 
 def _try(
-    bundle: Bundle, level: int, reference: Runtime, candidate: Candidate, threads: int, max_batch: int
+    bundle: Bundle,
+    level: int,
+    reference: Runtime,
+    candidate: Candidate,
+    threads: int,
+    max_batch: int,
+    tolerance: Tolerance,
 ) -> tuple[Row, ...]:
     try:
-        return try_level(bundle, level, reference, candidate, threads, max_batch)
+        return try_level(bundle, level, reference, candidate, threads, max_batch, tolerance)
     except Exception as error:  # a candidate is free to fail in any way; it is then none
         log.info("%s: %s is left out at level %d: %s", bundle.name, candidate.name, level, error)
         return (Row(level, candidate.name, f"failed: {error}"),)
@@ -160,7 +185,12 @@ def _fastest(bundle: Bundle, rows: list[Row]) -> dict[int, Row]:
 
 
 def _within_the_limit(
-    bundle: Bundle, threads: int, reference: Runtime, chosen: dict[int, Row], candidates: Sequence[Candidate]
+    bundle: Bundle,
+    threads: int,
+    reference: Runtime,
+    chosen: dict[int, Row],
+    candidates: Sequence[Candidate],
+    tolerance: Tolerance,
 ) -> dict[int, Row]:
     """Differences add up from level to level: the level that differs most gives way until the whole is within the limit."""
     while chosen:
@@ -168,7 +198,7 @@ def _within_the_limit(
         whole = compose(bundle, threads, Choice(tuple(names)), candidates)
         difference = chain_difference(whole, reference, bundle.manifest)
         whole.close()
-        if difference < LIMIT_OF_ALL:
+        if difference < tolerance.whole:
             return chosen
         worst = max(chosen, key=lambda level: chosen[level].difference or 0.0)
         chosen = {level: row for level, row in chosen.items() if level != worst}

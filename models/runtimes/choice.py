@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass
 from models.runtimes.memory import Entry
 from models.runtimes.trial import Row
 
-KIND = "choice"
-
 
 @dataclass(frozen=True)
 class Choice:

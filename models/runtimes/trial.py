@@ -4,7 +4,7 @@ The order is from the cheapest refusal to the dearest: difference, time, indepen
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +17,10 @@ from models.runtimes.candidates import REFERENCE, Candidate
 from models.runtimes.invariance import FREE, bucket_for, level_noise, probe_inputs
 
 Inputs = tuple[Array | None, Array | None, Array | None]
+Clock = Callable[[], float]
 
 LEVELS = 127.5
 """A float picture spans -1..1, one step of 255 is 1/127.5 of that."""
-LIMIT = 0.75
-"""Largest difference to the reference at one level, in steps of 255; the last quarter is for pictures not looked at."""
-LIMIT_OF_ALL = 1.0
-"""The same after all levels in a row. At less than 1 no pixel rounds to more than one step away."""
 GAIN = 0.9
 """A candidate wins with less than this share of the reference's time: less is not worth other bytes than everybody's."""
 SEEDS, BATCH = 64, 16
@@ -32,6 +29,22 @@ START = 16
 """Side of the pictures that are enlarged again and again."""
 TIMED_S = 0.05
 """CPU seconds for which each of two is timed, in turns, at each of two batch sizes; three times at least."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest differences to the reference, in steps of 255: at one level, and after all of them in a row."""
+
+    kind: str
+    """What a choice made under it is remembered as."""
+    level: float
+    whole: float
+
+
+SAME = Tolerance("choice", 0.75, 1.0)
+"""The same picture: no pixel rounds to more than one step away; a level's last quarter is for pictures not looked at."""
+FAST = Tolerance("fast", 16.0, 16.0)
+"""Whoever asks for `precision=fast` is told the difference. More than this is no rounding but a broken library."""
 
 
 @dataclass(frozen=True)
@@ -53,30 +66,49 @@ class Row:
         """One lone picture and one full batch, so that neither kind of caller pays for the other."""
         return (self.alone_ms or 0.0) + (self.full_ms or 0.0)
 
+    def loses_to(self, other: "Row") -> bool:
+        """Whether a lone picture or a full batch takes longer than with the other."""
+        pairs = ((self.alone_ms, other.alone_ms), (self.full_ms, other.full_ms))
+        return any((mine or 0.0) > max(1.0, GAIN) * (his or 0.0) for mine, his in pairs)
+
 
 def try_level(
-    bundle: Bundle, level: int, reference: Runtime, candidate: Candidate, threads: int, max_batch: int
+    bundle: Bundle,
+    level: int,
+    reference: Runtime,
+    candidate: Candidate,
+    threads: int,
+    max_batch: int,
+    tolerance: Tolerance = SAME,
 ) -> tuple[Row, ...]:
     """The candidate's row and, when they were timed, the reference's of the same turns. Raises what the candidate raises."""
     runtime = candidate.open(bundle, threads)
     try:
-        return _try(bundle, level, reference, runtime, candidate.name, max_batch)
+        clock = time.thread_time if threads == 1 else time.process_time  # others of the process may work meanwhile
+        return _try(bundle, level, reference, runtime, candidate.name, max_batch, tolerance, clock)
     finally:
         runtime.close()
 
 
 def _try(
-    bundle: Bundle, level: int, reference: Runtime, runtime: Runtime, name: str, max_batch: int
+    bundle: Bundle,
+    level: int,
+    reference: Runtime,
+    runtime: Runtime,
+    name: str,
+    max_batch: int,
+    tolerance: Tolerance,
+    clock: Clock,
 ) -> tuple[Row, ...]:
     manifest = bundle.manifest
     difference = level_difference(runtime, reference, manifest, level)
-    if difference > LIMIT:
+    if difference > tolerance.level:
         return (Row(level, name, "another picture", difference),)
     inputs = probe_inputs(manifest, level, max_batch)
-    times = [_in_turns(level, (reference, runtime), _rows(inputs, size)) for size in (1, max_batch)]
+    times = [_in_turns(level, (reference, runtime), _rows(inputs, size), clock) for size in (1, max_batch)]
     own = Row(level, name, "faster", difference, *(pair[1] * 1e3 for pair in times))
     theirs = Row(level, REFERENCE.name, "reference", 0.0, *(pair[0] * 1e3 for pair in times))
-    if own.cost_ms > GAIN * theirs.cost_ms:
+    if own.cost_ms > GAIN * theirs.cost_ms or own.loses_to(theirs):
         return _with(own, "not faster"), theirs
     free = bucket_for(runtime, manifest, level, max_batch) == FREE
     return (own if free else _with(own, "depends on company")), theirs
@@ -172,20 +204,20 @@ def _rows(inputs: Inputs, count: int) -> Inputs:
     return previous, noise, label
 
 
-def _in_turns(level: int, runtimes: tuple[Runtime, ...], inputs: Inputs) -> list[float]:
+def _in_turns(level: int, runtimes: tuple[Runtime, ...], inputs: Inputs, clock: Clock) -> list[float]:
     """Best CPU seconds of each: what else runs on the machine matters little then, and the turns share what is left."""
     best = [float("inf")] * len(runtimes)
     for runtime in runtimes:
         runtime.run_level(level, *inputs)  # the first call of a shape compiles
-    rounds, end = 0, time.process_time() + TIMED_S * len(runtimes)
-    while rounds < 3 or time.process_time() < end:
+    rounds, end = 0, clock() + TIMED_S * len(runtimes)
+    while rounds < 3 or clock() < end:
         for k, runtime in enumerate(runtimes):
-            best[k] = min(best[k], _seconds(runtime, level, inputs))
+            best[k] = min(best[k], _seconds(runtime, level, inputs, clock))
         rounds += 1
     return best
 
 
-def _seconds(runtime: Runtime, level: int, inputs: Inputs) -> float:
-    started = time.process_time()
+def _seconds(runtime: Runtime, level: int, inputs: Inputs, clock: Clock) -> float:
+    started = clock()
     runtime.run_level(level, *inputs)
-    return time.process_time() - started
+    return clock() - started

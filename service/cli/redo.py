@@ -69,7 +69,7 @@ class _Remake:
                     f"is one picture; it cannot be made again as {target.name}, but as {', '.join(MEDIA)}"
                 )
             made = self._picture(recipe, MEDIA[suffix])
-        return made, {"same": _same(data, made)}
+        return made, {"same": _same(data, made), **_computed(data, made)}
 
     def _picture(self, recipe: Recipe, media: str) -> bytes:
         source = self._sources.get(str(recipe.get("input"))) if recipe.get("op") == "upsample" else None
@@ -105,6 +105,15 @@ def _archive(data: bytes) -> str:
         return ".npz" if read_recipe(data) is not None else ".zip"
     except DamagedRecipeError as error:
         raise UnreadableError(str(error)) from None
+
+
+def _computed(old: bytes, new: bytes) -> dict[str, Any]:
+    """Of a fast picture that something else computed than here: by whom then and now."""
+    then, now = (expanded(read_recipe(data) or {})[0] for data in (old, new))
+    if then.get("precision") != "fast" or not now or all(then.get(k) == now.get(k) for k in ("provider", "machine")):
+        return {}
+    sentence = "on another kind of machine, so fast pictures may differ"
+    return {"fast": f"{then.get('provider')} then, {now.get('provider')} now, {sentence}"}
 
 
 def _same(old: bytes, new: bytes) -> bool:

@@ -24,6 +24,7 @@ def sample(
     label: Annotated[str | None, typer.Option(help="Class name or number.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Below 1: more typical pictures.")] = None,
     scale: Annotated[int | None, typer.Option(help="Every pixel as a square of so many.")] = None,
+    precision: Annotated[str | None, typer.Option(help="exact | fast: the fastest runtime of the server.")] = None,
     latent: Annotated[list[str] | None, typer.Option(help="A saved latent; may be given again.")] = None,
     source: Annotated[Path | None, typer.Option("--from", help="A save file: make it again (see redo).")] = None,
     save_as: Annotated[str | None, typer.Option(help="Keep the latent under this name.")] = None,
@@ -38,7 +39,7 @@ def sample(
     With -o set.zip, set.npz or a folder any number: -n 50000 is made in parts, and the same command goes on after an interrupt.
     """
     request: dict[str, Any] = {"model": model, "label": label, "truncation": truncation, "scale": scale}
-    request |= {"output_format": output_format, "metadata": metadata}
+    request |= {"output_format": output_format, "metadata": metadata, "precision": precision}
     with client(url) as ganymede:
         if source is not None:
             deliver(ganymede.redo(recipe_of_file(source), metadata=metadata), out, "sample")  # type: ignore[arg-type]

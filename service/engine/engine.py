@@ -160,7 +160,7 @@ class Engine:
         loop, here = asyncio.get_running_loop(), self._worker.tracing.here()
         work = LevelWork(model, level, previous, noise, used_label, receiver, loop, count, as_pixels, here)
         return Ticket(
-            key=(model.reference, level, as_pixels, None if previous is None else previous.shape[1:]),
+            key=(model.reference, model.precision, level, as_pixels, None if previous is None else previous.shape[1:]),
             count=count,
             caller=terms.get("caller", ""),
             payload=work,

@@ -1,8 +1,11 @@
 """A bundle that is being served: verified, opened where an engine is, its pictures proved independent of their batch."""
 
-from dataclasses import dataclass, field
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,22 +14,36 @@ from models.manifest import Manifest
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.auto import open_auto
 from models.runtimes.base import Array, Runtime
+from models.runtimes.difference import NONE, Difference
 from models.runtimes.invariance import FREE
-from models.runtimes.memory import Memory
-from models.runtimes.onnx_runtime import PROVIDERS
-from models.runtimes.proof import Proof, proof_of
+from models.runtimes.memory import Memory, machine
+from models.runtimes.onnx_runtime import PROVIDERS, OnnxRuntime
+from models.runtimes.proof import Proof, fast_proof_of, proof_of
+from models.runtimes.trial import FAST
+
+log = logging.getLogger("ganymede.model")
+Precision = Literal["exact", "fast"]
 
 
 @dataclass(eq=False)
 class Model:
     """One served bundle. `runtime` is None in the api role. A value a level: `buckets` holds FREE or a padded batch size,
-    `batches` the pictures computed at once."""
+    `batches` the pictures computed at once.
+
+    `open_fast` opens the same bundle on the fastest runtime here, or gives None where the exact one is; it is called at
+    the first wish for it, and what it opened lives as long as this. `difference` of a fast one: to the exact pictures.
+    """
 
     bundle: Bundle
     provider: str = "none"
     runtime: Runtime | None = None
     buckets: tuple[int, ...] = field(default=())
     batches: tuple[int, ...] = field(default=())
+    precision: Precision = "exact"
+    difference: Difference = NONE
+    open_fast: "Callable[[Model], Model | None] | None" = None
+    fast: "Model | None" = field(default=None, init=False)
+    _opening: "asyncio.Future[Model] | None" = field(default=None, init=False)
 
     @property
     def manifest(self) -> Manifest:
@@ -44,10 +61,42 @@ class Model:
         return None if self.manifest.labels is None else np.eye(len(self.manifest.labels), dtype=np.float32)
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What a recipe says of the model: its reference, and who computed it unless that was the reference provider."""
+    def identity(self) -> dict[str, Any]:
+        """What a recipe says of the model: its reference, and who computed it unless that was the reference provider.
+
+        A fast picture says that it is one, how far it may be from the exact one, and on what kind of machine it was made.
+        """
+        if self.precision == "fast":
+            difference = {"largest": self.difference.largest, "mean": self.difference.mean}
+            computed = {"provider": self.provider, "machine": machine(), "difference": difference}
+            return {"model": self.reference, "precision": "fast", **computed}
         plain = self.provider in (PROVIDERS["cpu"], "none")
         return {"model": self.reference} if plain else {"model": self.reference, "provider": self.provider}
+
+    async def at(self, precision: Precision) -> "Model":
+        """Who computes this bundle at a precision. The first wish for `fast` opens, and perhaps measures, in a thread.
+
+        A process without an engine leaves it to the worker.
+        """
+        if precision == "exact" or self.runtime is None:
+            return self
+        if self.fast is None:
+            if self._opening is None:
+                self._opening = asyncio.ensure_future(asyncio.to_thread(self._opened_fast))
+            self.fast = await asyncio.shield(self._opening)  # whoever leaves does not take it from the others
+        return self.fast
+
+    def open_at(self, precision: Precision) -> "Model | None":
+        """The same, of what is open already."""
+        return self if precision == "exact" else self.fast
+
+    def _opened_fast(self) -> "Model":
+        same = replace(self, precision="fast", difference=NONE)
+        try:
+            return (self.open_fast and self.open_fast(self)) or same
+        except Exception as error:  # whatever a library raises, the exact runtime can answer
+            log.warning("%s: the exact runtime answers for fast, too: %s", self.bundle.name, error)
+            return same
 
     def label_index(self, label: str | int | None) -> int | None:
         """Index of a label given by name or number; None stays None. Raises KeyError when the bundle has no such label."""
@@ -83,16 +132,40 @@ def open_model(
 
     `memory` keeps what is measured. `auto` needs one; on a GPU there is nothing to choose from and it is `onnx`.
     """
-    if kind == "auto" and device == "cpu" and memory is not None and not bundle.manifest.scripted:
-        runtime = open_auto(bundle, threads, max_batch, memory)
-    else:
-        runtime = open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)
+    chosen_here = kind in ("onnx", "auto") and device == "cpu" and memory is not None and not bundle.manifest.scripted
+
+    def exact() -> Runtime:
+        if kind == "auto" and chosen_here and memory is not None:
+            return open_auto(bundle, threads, max_batch, memory)
+        return open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)
+
+    def fast(model: Model) -> Model | None:
+        return None if memory is None else _open_fast(model, exact, threads, max_batch, memory)
+
+    runtime = exact()
     if device == "cuda":  # kernels are chosen by batch size there, so every call is padded to one of a few sizes
         padded = tuple(max_batch for _ in bundle.manifest.levels)
         proof = Proof(padded, padded)
     else:
         proof = proof_of(runtime, bundle, threads, max_batch, memory)
-    return Model(bundle, runtime.provider, runtime, proof.buckets, proof.batches)
+    opener = fast if chosen_here else None
+    return Model(bundle, runtime.provider, runtime, proof.buckets, proof.batches, open_fast=opener)
 
 
-__all__ = ["FREE", "Model", "open_model"]
+def _open_fast(
+    model: Model, exact: Callable[[], Runtime], threads: int, max_batch: int, memory: Memory
+) -> Model | None:
+    """The fastest runtime measured here, proved independent of company like any; None where no other one is faster."""
+    bundle = model.bundle
+    runtime = open_auto(bundle, threads, max_batch, memory, tolerance=FAST)
+    if isinstance(runtime, OnnxRuntime):
+        return None
+    beside = exact()  # the one in service has a thread of its own
+    proof = fast_proof_of(runtime, beside, bundle, threads, max_batch, memory)
+    beside.close()
+    proved = {"buckets": proof.buckets, "batches": proof.batches, "difference": proof.difference or NONE}
+    log.info("%s: %s for precision=fast, %s", bundle.name, runtime.provider, proof.difference)
+    return Model(bundle, runtime.provider, runtime, precision="fast", **proved)  # type: ignore[arg-type]
+
+
+__all__ = ["FREE", "Model", "Precision", "open_model"]

@@ -42,6 +42,7 @@ def page_of(name: str) -> Schema:
 
 _MODEL = {
     "name": TEXT, "digest": TEXT, "reference": TEXT, "is_default": YES_NO, "family": TEXT, "description": TEXT, "provider": TEXT,
+    "fast": {"type": ["object", "null"]},
     "image": record(width=WHOLE, height=WHOLE, channels=WHOLE),
     "latent": record(distribution=TEXT, size=WHOLE),
     "labels": {"type": ["array", "null"], "items": TEXT},

@@ -14,7 +14,7 @@ from service.latents.expressions import Evaluation, Node, names_of, seeds_of, te
 from service.latents.expressions.tree import Call, Name, Number, Product, Sum
 from service.operations.base import Attachments, Context
 from service.operations.equation import equation_picture
-from service.operations.generate import Want, generate, need_sampler
+from service.operations.generate import Want, computed, generate, need_sampler
 from service.operations.latents import Expression, Tags
 from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.requests import Generation, Seed, Strict
@@ -74,6 +74,7 @@ async def arithmetic(context: Context, request: ArithmeticRequest, attachments: 
     node = parsed(request.expression) if request.expression is not None else tree_of(request.terms or [])
     model = await model_for(context, request.model, [node])
     need_sampler(model)
+    model = await computed(context, model, request.precision)
     raw = await from_expression(context, model, node)
     result = dataclasses.replace(raw, vector=_settled(model, raw.vector, request.normalize))
     pictures = await combined_pictures(context, model, request, node, result)

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.mathematics.latents import Vector, truncate
 from service.engine.engine import Engine, OnLevel
-from service.engine.model import Model
+from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, TooLargeError, UnavailableError
 from service.images.encode import Pixels, magnify
 from service.operations.base import Context
@@ -48,6 +48,11 @@ def engine_of(context: Context) -> Engine:
     if context.state.engine is None:
         raise UnavailableError("this process has no engine")
     return context.state.engine
+
+
+async def computed(context: Context, model: Model, precision: Precision | None) -> Model:
+    """The model as it is computed at the precision asked for, or else the server's."""
+    return await model.at(precision or context.state.settings.precision)
 
 
 async def generate(

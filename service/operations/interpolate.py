@@ -16,7 +16,15 @@ from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import encode, magnify
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import Want, check_result_pixels, describe, engine_of, label_index, need_sampler
+from service.operations.generate import (
+    Want,
+    check_result_pixels,
+    computed,
+    describe,
+    engine_of,
+    label_index,
+    need_sampler,
+)
 from service.operations.lookup import model_for
 from service.operations.requests import Generation
 from service.operations.results import Pictures
@@ -51,6 +59,7 @@ async def interpolate(context: Context, request: InterpolateRequest, attachments
     model = await model_for(context, request.model, [node for node in nodes if node is not None])
     need_sampler(model)
     check_result_pixels(context.state.settings, model, request.frames, request.scale)
+    model = await computed(context, model, request.precision)
     pairs = zip(request.stops, nodes, strict=True)
     stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
     wants = context.mine(_wants(model, request, stops))

@@ -37,8 +37,10 @@ SWEEP_S = 60.0
 
 
 def pinned(state: State, operation: str, body: BaseModel) -> BaseModel:
-    """The request with everything decided that an attempt would decide: the model's digest and the random seed."""
+    """The request with everything decided that an attempt would decide: the model's digest, the random seed, the precision."""
     body = OPERATIONS[operation].pin(body)
+    if getattr(body, "precision", "") is None:
+        body = body.model_copy(update={"precision": state.settings.precision})
     if "model" in type(body).model_fields:
         body = body.model_copy(update={"model": state.catalogue.get(getattr(body, "model", None)).reference})
     return body

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from save_files import Recipe, expanded
-from service.engine.model import Model
+from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, NotFoundError
 from service.images.uploads import Header
 from service.latents.names import NAME
@@ -32,6 +32,8 @@ NOTES = ("expression", "normalize", "radius", "noise_seed", "neighbour", "frame"
 """What operations add to a recipe for people; copied when the picture is made again."""
 WALK = ("frames", "method", "loop", "detail", "fps", "truncation", "scale")
 EQUATION = ("expression", "normalize", "neighbourhood", "label", "truncation", "scale")
+COMPUTED = ("provider", "machine")
+"""What a fast picture's bytes depend on, beside all the rest."""
 SHARPEN = ("levels", "start_size", "label", "seed", "level_seeds", "noise", "faithful")
 
 
@@ -69,15 +71,21 @@ def _is_whole(recipe: Mapping[str, Any]) -> bool:
 
 
 async def redo(context: Context, request: RedoRequest, attachments: Attachments) -> Pictures:
-    """The same pixels, on any server that serves the same bundle.
+    """The same pixels, on any server that serves the same bundle; of fast ones where it is the same kind of machine, too.
 
     Raises NotFoundError naming the digest that is missing, InvalidValueError for a recipe or a source that does not fit.
     """
     recipe = request.recipe or {}
+    made = await _made_again(context, recipe, attachments)
+    return replace(made, notes=(*made.notes, *_other_machine(recipe, made)))
+
+
+async def _made_again(context: Context, recipe: Recipe, attachments: Attachments) -> Pictures:
     model = model_of(context.state, recipe)
     if recipe.get("op") == "upsample":
         return await _sharpened(context, recipe, attachments)
     need_sampler(model)
+    model = await model.at(_precision(recipe))
     if "stops" in recipe:
         return await interpolate(context, _walk(model, recipe), {})
     if recipe.get("layout") == "equation":
@@ -90,6 +98,7 @@ def foresee_redo(state: State, request: RedoRequest, header: Header | None) -> N
     recipe = request.recipe or {}
     model_of(state, recipe)
     _check_numbers(recipe)
+    _precision(recipe)
     if recipe.get("op") == "upsample":
         _check_source(recipe, header)
         wishes = _sharpenings(recipe)
@@ -131,6 +140,25 @@ async def _drawn(context: Context, model: Model, recipe: Recipe) -> Pictures:
     )
 
 
+def _precision(recipe: Recipe) -> Precision:
+    """A recipe that says nothing is exact, whatever the server is set to."""
+    parts = {part.get("precision") or "exact" for part in expanded(recipe)}
+    if parts == {"exact"} or parts == {"fast"}:
+        return cast(Precision, parts.pop())
+    raise _refusal("the recipe's precision must be exact or fast, the same for all of its pictures")
+
+
+def _other_machine(recipe: Recipe, made: Pictures) -> tuple[str, ...]:
+    """A sentence where a fast picture was computed by something else than here, and may differ therefore."""
+    then, now = expanded(recipe)[0], made.pictures[0].recipe
+    if then.get("precision") != "fast" or all(then.get(key) == now.get(key) for key in COMPUTED):
+        return ()
+    return (
+        f"made at precision=fast by {str(then.get('provider'))[:80]} on another kind of machine than this one, where "
+        f"{now.get('provider')} computes; each is within its own difference of the exact picture",
+    )
+
+
 def _want(model: Model, recipe: Recipe) -> Want:
     found = found_of_recipe(model, recipe)
     name = recipe.get("name")
@@ -147,7 +175,7 @@ def _walk(model: Model, recipe: Recipe) -> InterpolateRequest:
     rows = [{"values": floats_of(stop).tolist()} for stop in stops]
     for row, label in zip(rows, labels or (), strict=labels is not None):
         row["label"] = label
-    wish = {key: recipe[key] for key in WALK if key in recipe}
+    wish = {key: recipe[key] for key in WALK if key in recipe} | {"precision": _precision(recipe)}
     return _valid(InterpolateRequest, {"model": model.reference, "stops": rows, **wish})
 
 
@@ -155,7 +183,7 @@ async def _equation(context: Context, model: Model, recipe: Recipe) -> Pictures:
     node = parsed(str(recipe.get("expression", "")), "/recipe/expression")
     sources = operands_of(model, node, recipe)
     found = replace(found_of_recipe(model, recipe), expression=str(recipe.get("expression")), name=None)
-    wish: dict[str, Any] = {key: recipe[key] for key in EQUATION if key in recipe}
+    wish: dict[str, Any] = {key: recipe[key] for key in EQUATION if key in recipe} | {"precision": _precision(recipe)}
     wish |= {"save_as": recipe["name"]} if "name" in recipe else {}  # the name it was kept under; nothing is saved here
     request = _valid(ArithmeticRequest, {"model": model.reference, "layout": "equation", **wish})
     return await combined_pictures(context, model, request, node, found, sources)
@@ -175,7 +203,8 @@ async def _sharpened(context: Context, recipe: Recipe, attachments: Attachments)
 
 def _sharpenings(recipe: Recipe) -> list[UpsampleRequest]:
     parts = expanded(recipe)
-    wishes = [{key: part[key] for key in ("model", *SHARPEN) if key in part} for part in parts]
+    precision = {"precision": _precision(recipe)}
+    wishes = [{key: part[key] for key in ("model", *SHARPEN) if key in part} | precision for part in parts]
     return [_valid(UpsampleRequest, wish) for wish in wishes]
 
 

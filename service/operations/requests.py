@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from save_files import Metadata
+from service.engine.model import Precision
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True, description="0 … 2³²−1")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -14,6 +15,14 @@ ModelReference = Annotated[
     Field(description="name or name@digest; absent: the default model", examples=["fashion32"]),
 ]
 Label = Annotated[int, Field(ge=0, strict=True)] | Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+PrecisionWish = Annotated[
+    Precision | None,
+    Field(
+        description="fast: the fastest runtime here, with the bound of its difference; absent: as the server is set."
+    ),
+]
 
 
 _METADATA = {True: "full", "true": "full", False: "none", "false": "none"}
@@ -49,6 +58,7 @@ class Generation(Delivery):
     label: Label | None = Field(None, description="Class name or number; absent: seed modulo the number of classes.")
     truncation: float = Field(1.0, ge=0.0, le=2.0, description="Scales the latent; below 1 is more typical.")
     scale: int = Field(1, ge=1, le=16, description="Every pixel as a scale x scale square.")
+    precision: PrecisionWish = None
 
 
 class LatentValues(Strict):

@@ -18,7 +18,15 @@ from service.images.encode import encode
 from service.images.sheet import contact_sheet
 from service.latents.record import Origin
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import Want, check_result_pixels, generate, label_index, need_sampler, off_loop
+from service.operations.generate import (
+    Want,
+    check_result_pixels,
+    computed,
+    generate,
+    label_index,
+    need_sampler,
+    off_loop,
+)
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
 from service.operations.state import State
@@ -53,7 +61,8 @@ class SampleRequest(Generation):
 
 async def sample(context: Context, request: SampleRequest, attachments: Attachments) -> Pictures:
     """Draw or fetch the latents and run the generator; the same seeds give the same pixels whoever else is asking."""
-    model = (foresee if context.part is None else foresee_set)(context.state, request)
+    asked = (foresee if context.part is None else foresee_set)(context.state, request)
+    model = await computed(context, asked, request.precision)
     wants = await _wants(context, model, request)
     result = await generate(
         context,

@@ -21,8 +21,8 @@ from service.images.encode import encode
 from service.images.png import Pixels
 from service.images.uploads import Header
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import engine_of, label_index
-from service.operations.requests import Delivery, Label, ModelReference, Seed
+from service.operations.generate import computed, engine_of, label_index
+from service.operations.requests import Delivery, Label, ModelReference, PrecisionWish, Seed
 from service.operations.results import Picture, Pictures
 from service.operations.state import State
 from service.operations.tiles import CORE, Tile, tiles
@@ -47,6 +47,7 @@ class UpsampleRequest(Delivery):
     noise: float = Field(1.0, ge=0.0, le=2.0, description="Scales the noise; 0 gives the mean detail.")
     faithful: bool = Field(False, description="Every level, scaled back down, is its input within 1/255.")
     variants: int = Field(1, ge=1, le=64, strict=True, description="Pictures, with seeds seed ... seed+variants-1.")
+    precision: PrecisionWish = None
     _tiles: int = PrivateAttr(default=1)
 
     @model_validator(mode="after")
@@ -79,7 +80,7 @@ async def upsample(context: Context, request: UpsampleRequest, attachments: Atta
     """Decode, plan, run the levels, report each. Raises what uploads, plans and the engine raise."""
     if "image" not in attachments:
         raise InvalidValueError("there is no picture", errors=[{"pointer": "/image", "detail": "needed"}])
-    model = model_of(context.state, request)
+    model = await computed(context, model_of(context.state, request), request.precision)
     decoded = await context.state.uploads.decode(attachments["image"])
     height, width, _ = decoded.pixels.shape
     wish = {"factor": request.factor, "levels": request.levels, "start_size": request.start_size}

@@ -70,9 +70,16 @@ class SampleHandler:
         settings, count = self._state.settings, request.count
         if (request.seed is None and request.seeds is None) or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
-        model = foresee(self._state, request)
-        is_ours = count <= settings.async_pictures and len(model.manifest.levels) == 1 and model.manifest.latent.cuts
-        return model if is_ours and is_quick(settings, media, pixels_of(model, count, request.scale)) else None
+        model = foresee(self._state, request).open_at(request.precision or settings.precision)
+        is_ours = (
+            model
+            and count <= settings.async_pictures
+            and len(model.manifest.levels) == 1
+            and model.manifest.latent.cuts
+        )
+        return (
+            model if model and is_ours and is_quick(settings, media, pixels_of(model, count, request.scale)) else None
+        )
 
 
 @dataclass(eq=False, slots=True)

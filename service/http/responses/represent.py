@@ -47,7 +47,17 @@ def headers_of(result: Result, timing: dict[str, float]) -> dict[str, str]:
         seeds = [p.seed for p in result.pictures if p.seed is not None]
         if seeds:
             headers["Ganymede-Seed"] = ",".join(map(str, seeds[:64]))
+        headers |= precision_headers(result)
     return headers
+
+
+def precision_headers(result: Pictures) -> dict[str, str]:
+    """What the recipes of fast pictures say of their precision; nothing for exact ones."""
+    recipe = result.pictures[0].recipe if result.pictures else {}
+    if recipe.get("precision") != "fast":
+        return {}
+    shown = ", ".join(f"{name}={steps}" for name, steps in recipe["difference"].items())
+    return {"Ganymede-Precision": "fast", "Ganymede-Difference": shown}
 
 
 def to_bytes(result: Result, media: str, delivery: Delivery, base_url: str, started: float) -> bytes:
@@ -135,7 +145,7 @@ def image_url(picture: Picture, model: str, image_format: str) -> str | None:
     recipe = picture.recipe
     if picture.seed is None or recipe.get("op") != "sample":
         return None
-    options: dict[str, Any] = {k: recipe[k] for k in ("label", "truncation", "scale") if k in recipe}
+    options: dict[str, Any] = {k: recipe[k] for k in ("label", "truncation", "scale", "precision") if k in recipe}
     query = f"?{urlencode(options)}" if options else ""
     return f"/images/{model}/{picture.seed}.{image_format}{query}"
 

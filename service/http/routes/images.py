@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from service.engine.model import Precision
 from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import FILE
 from service.http.responses.answers import context_of, run
@@ -32,6 +33,9 @@ async def get_image(
     label: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     truncation: Annotated[float, Query(ge=0, le=2, allow_inf_nan=False)] = 1.0,
     scale: Annotated[int, Query(ge=1, le=16)] = 1,
+    precision: Annotated[
+        Precision, Query(description="Whatever the server is set to, an address that says none is exact.")
+    ] = "exact",
     metadata: Annotated[MetadataWish, Query(description="Recipe and source mark inside the file.")] = "full",
 ) -> Response:
     """Cacheable for ever when the digest is in the address; a strong ETag answers If-None-Match with 304."""
@@ -43,9 +47,19 @@ async def get_image(
     if not served.manifest.samples:
         raise NotFoundError(f"{served.bundle.name} sharpens pictures; it has none of its own")
     body = SampleRequest(
-        model=model, seed=int(seed), label=label, truncation=truncation, scale=scale, metadata=metadata
+        model=model,
+        seed=int(seed),
+        label=label,
+        truncation=truncation,
+        scale=scale,
+        precision=precision,
+        metadata=metadata,
     )
-    headers = caching_headers(served.reference, served.provider, str(request.url.query), file, "@" in model)
+    served = await served.at(precision)
+    for_ever = (
+        "@" in model and precision == "exact"
+    )  # another machine may answer the same address with other fast bytes
+    headers = caching_headers(served.reference, served.provider, str(request.url.query), file, for_ever)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     context = context_of(request, body)
@@ -57,8 +71,8 @@ async def get_image(
     return response
 
 
-def caching_headers(reference: str, provider: str, query: str, file: str, pinned: bool) -> dict[str, str]:
-    """ETag from everything the bytes depend on; immutable when the digest is part of the address."""
+def caching_headers(reference: str, provider: str, query: str, file: str, for_ever: bool) -> dict[str, str]:
+    """ETag from everything the bytes depend on; immutable when the address says all of it."""
     tag = hashlib.sha256(f"{reference}|{provider}|{file}|{query}".encode()).hexdigest()[:32]
-    age = f"public, max-age={YEAR_S}, immutable" if pinned else "public, max-age=60"
+    age = f"public, max-age={YEAR_S}, immutable" if for_ever else "public, max-age=60"
     return {"ETag": f'"{tag}"', "Cache-Control": age, "Accept-Ranges": "none"}

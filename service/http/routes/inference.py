@@ -1,17 +1,18 @@
 """Open Inference Protocol v2 below /v2: any client of Triton, KServe or MLServer lists, asks about and runs bundles."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import numpy as np
 from fastapi import APIRouter, Path, Request
 from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
-from service.engine.model import Model
+from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
 from service.http.responses.answers import context_of, run, unless_gone
+from service.http.responses.represent import precision_headers
 from service.http.tensors import read_inputs, split, write_output
 from service.latents.names import NAME_PATTERN
 from service.operations.requests import Delivery, LatentValues
@@ -82,13 +83,13 @@ async def v2_infer(request: Request, name: Name) -> Response:
     model = _sampler(request, name)
     body, raw = split(await request.body(), request.headers.get(HEADER_LENGTH))
     tensors = read_inputs(body, raw)
-    pixels, provider = await _pictures(request, model, tensors)
+    pixels, made = await _pictures(request, model, tensors, _precision(body))
     entry, data = write_output(OUTPUT, pixels, _wants_binary(body))
     answer = {"model_name": name, "model_version": model.bundle.digest, "outputs": [entry]}
     if isinstance(body.get("id"), str):
         answer["id"] = body["id"]
     text = json.dumps(answer).encode()
-    headers = {"Ganymede-Model": model.reference, "Ganymede-Provider": provider}
+    headers = {"Ganymede-Model": model.reference, "Ganymede-Provider": made.provider, **precision_headers(made)}
     if not data:
         return Response(text, media_type="application/json", headers=headers)
     return Response(
@@ -136,8 +137,19 @@ def _wants_binary(body: dict[str, Any]) -> bool:
     return bool(next(((row.get("parameters") or {}).get("binary_data", default) for row in rows), default))
 
 
-async def _pictures(request: Request, model: Model, tensors: dict[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], str]:
-    """One operation per distinct label, put back in order."""
+def _precision(body: dict[str, Any]) -> Precision | None:
+    """The request's parameter `precision`; None without one."""
+    wish = (body.get("parameters") or {}).get("precision")
+    if wish not in (None, *get_args(Precision)):
+        sentence = "parameters.precision must be exact or fast"
+        raise InvalidValueError(sentence, errors=[{"pointer": "/parameters/precision", "detail": sentence}])
+    return cast(Precision | None, wish)
+
+
+async def _pictures(
+    request: Request, model: Model, tensors: dict[str, NDArray[Any]], precision: Precision | None
+) -> tuple[NDArray[np.uint8], Pictures]:
+    """One operation per distinct label, put back in order; and the first of what they gave."""
     unknown = sorted(tensors.keys() - {"latent", "seed", "label"})
     if unknown or ("latent" in tensors) == ("seed" in tensors):
         raise MalformedError(f"unknown input {unknown[0]!r}" if unknown else "give one of latent and seed")
@@ -149,10 +161,11 @@ async def _pictures(request: Request, model: Model, tensors: dict[str, NDArray[A
     parts: list[tuple[list[int], Pictures]] = []
     for label in dict.fromkeys(labels):
         where = [k for k, other in enumerate(labels) if other == label]
-        parts.append((where, await _run(request, _request_of(model, rows[where], label, "latent" in tensors))))
+        wish = _request_of(model, rows[where], label, "latent" in tensors)
+        parts.append((where, await _run(request, wish.model_copy(update={"precision": precision}))))
     stack = np.concatenate([part.array() for _, part in parts])
     order = np.argsort(np.concatenate([where for where, _ in parts]))
-    return stack[order], parts[0][1].provider
+    return stack[order], parts[0][1]
 
 
 def _labels(model: Model, tensor: NDArray[Any] | None, count: int) -> list[int | None]:

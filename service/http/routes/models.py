@@ -1,5 +1,6 @@
 """GET /models: what is loaded, with manifest, digest, card, scores, limits; and which version a name stands for."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -95,6 +96,7 @@ def summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
         "family": manifest.family,
         "description": manifest.description,
         "provider": model.provider,
+        "fast": fast_of(model),
         "image": manifest.image.model_dump(),
         "latent": {"distribution": manifest.latent.distribution, "size": manifest.latent.size},
         "labels": list(manifest.labels) if manifest.labels else None,
@@ -106,6 +108,13 @@ def summary(catalogue: Catalogue, model: Model) -> dict[str, Any]:
         "scores": [score.model_dump() for score in manifest.scores],
         "preview": f"/models/{address}/preview.png" if "preview.png" in manifest.files else None,
     }
+
+
+def fast_of(model: Model) -> dict[str, Any] | None:
+    """What `precision=fast` gives here: who computes, how far from the exact pictures; None until somebody asked for it."""
+    return (
+        None if model.fast is None else {"provider": model.fast.provider, "difference": asdict(model.fast.difference)}
+    )
 
 
 def _find(request: Request, name: str) -> Model:

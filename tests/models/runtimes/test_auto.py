@@ -17,7 +17,7 @@ from models.runtimes.choice import Choice
 from models.runtimes.invariance import FREE, bucket_for, probe_inputs
 from models.runtimes.memory import Memory
 from models.runtimes.onnx_runtime import OnnxRuntime
-from models.runtimes.trial import LIMIT, LIMIT_OF_ALL, chain_difference
+from models.runtimes.trial import SAME, chain_difference
 from tests.conftest import ROOT
 
 PHOTO = ROOT / "models" / "exports" / "photo-x2"
@@ -126,7 +126,7 @@ def test_a_candidate_that_fails_is_left_out(
     assert open_auto(tiny, 1, 16, memory, (Candidate("shifted", bad),)).provider == "CPUExecutionProvider"
 
 
-@pytest.mark.parametrize(("shift", "wins"), [(0.7 * LIMIT / 127.5, True), (1.1 * LIMIT / 127.5, False)])
+@pytest.mark.parametrize(("shift", "wins"), [(0.7 * SAME.level / 127.5, True), (1.1 * SAME.level / 127.5, False)])
 def test_another_picture_never_wins(tiny: Bundle, memory: Memory, shift: float, wins: bool) -> None:
     """Less than the limit in steps of 255 is the same picture, more is not."""
     choice = choose(tiny, 1, 16, memory, (shifted(shift),))
@@ -137,11 +137,11 @@ def test_another_picture_never_wins(tiny: Bundle, memory: Memory, shift: float, 
 def test_differences_of_several_levels_are_looked_at_together(bundle_folder: Path, memory: Memory) -> None:
     """Each level within its limit, both together not: one gives way."""
     bundle = read_bundle(bundle_folder / "tiny-lapgan")
-    candidate = shifted(0.9 * LIMIT / 127.5)
+    candidate = shifted(0.9 * SAME.level / 127.5)
     choice = choose(bundle, 1, 16, memory, (candidate,))
     assert sorted(choice.levels) == ["onnx", "shifted"]
     runtime = open_auto(bundle, 1, 16, memory, (candidate,))
-    assert chain_difference(runtime, open_runtime(bundle), bundle.manifest) < LIMIT_OF_ALL
+    assert chain_difference(runtime, open_runtime(bundle), bundle.manifest) < SAME.whole
     assert "+" in runtime.provider
 
 
