@@ -19,6 +19,10 @@ from training.errors import ExportError
 from training.export.sharing import WEIGHTS, Precision, share_weights
 from training.export.torchscript import PICTURES, pictures_to_discriminate
 
+ROUNDER: dict[Precision, tuple[Precision, ...]] = {
+    "float32": ("float16-discriminator", "float16"), "float16-discriminator": ("float16",), "float16": (),
+}  # fmt: skip
+"""What weights of a precision may be rounded to later."""
 EXACT = 1e-5  # of the range -1 … 1; a runtime may lay tensors out differently when they come from another file
 
 
@@ -37,8 +41,8 @@ def compact(folder: Path, precision: Precision = "float32") -> Compacted:
     """Replaces the bundle in `folder`; the same bundle and precision give the same bytes.
 
     Preview, card, directions, provenance and scores stay; `export_checks` says how far each graph is from the old one.
-    Raises ExportError, and changes nothing, when the bundle has no weights file, is compact already (from float32 weights it
-    may be rounded later), or when float32 weights give other pictures.
+    Raises ExportError, and changes nothing, when the bundle has no weights file, is compact already (it may
+    be rounded further later), or when float32 weights give other pictures.
     """
     old = read_bundle(folder)
     _refuse_finished(old, precision)
@@ -60,9 +64,7 @@ def _refuse_finished(old: Bundle, precision: Precision) -> None:
     if WEIGHTS not in old.manifest.files:
         raise ExportError(f"'{old.name}' has no {WEIGHTS}")
     stored, scripts = old.manifest.weights, any(files.torchscript for files in old.manifest.graphs)
-    if stored and stored.precision != "float32" and not (scripts and stored.precision == precision):
-        raise ExportError(f"'{old.name}' is compact already, with {stored.precision} weights")
-    if stored and precision == "float32" and not scripts:
+    if stored and not (scripts and stored.precision == precision) and precision not in ROUNDER[stored.precision]:
         raise ExportError(f"'{old.name}' is compact already, with {stored.precision} weights")
 
 
@@ -79,8 +81,8 @@ def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
             (staging / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.path(file), staging / file)
     known = old.manifest.weights  # an export of fewer bits wrote its weights once: only its scripts go
-    is_rounded = known is not None and known.precision != "float32"
-    shared = known if is_rounded else share_weights(staging, graphs, precision)
+    is_finished = known is not None and known.precision == precision
+    shared = known if is_finished else share_weights(staging, graphs, precision)
     changed = _without_scripts(old.manifest).model_copy(update={"format_version": 2, "weights": shared})
     return write_manifest(staging, dict(changed))
 

@@ -20,6 +20,7 @@ from training.export.tensors import Place, write_tensors
 
 WEIGHTS = "weights.safetensors"
 DISCRIMINATOR = "discriminator"
+FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 Precision = Literal["float32", "float16", "float16-discriminator"]
 Array = NDArray[np.generic]
@@ -105,7 +106,7 @@ def _identity(array: Array) -> tuple[str, tuple[int, ...], bytes]:
 
 def _weights_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Float tensors with axes; numbers and shapes are part of the graph."""
-    return (tensor for tensor in model.graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT and tensor.dims)
+    return (tensor for tensor in model.graph.initializer if tensor.data_type in FLOATS and tensor.dims)
 
 
 def _rounded(tensor: Array) -> Array:
@@ -125,7 +126,7 @@ def _point(part: _Part, places: dict[str, Place]) -> None:
         if tensor.name not in part.uses:
             continue
         key = part.uses[tensor.name]
-        if part.tensors[key].dtype == np.float16:
+        if part.tensors[key].dtype == np.float16 and tensor.data_type == onnx.TensorProto.FLOAT:
             casts.append(_as_half(tensor))
         _make_external(tensor, places[key])
     for node in reversed(casts):

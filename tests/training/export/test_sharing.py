@@ -155,6 +155,23 @@ def test_float16_is_stored_and_float32_is_computed(olds: Path, copy: Copy) -> No
     assert (only_discriminator.pixel_steps, only_discriminator.logits > 0) == (0, True)
 
 
+def test_rounding_in_two_steps_is_rounding_at_once(copy: Copy, tmp_path: Path) -> None:
+    """A bundle whose discriminator is float16 may follow with its generator: the same weights, the same pictures."""
+    at_once = compact(copy("normed"), "float16").bundle
+    kept = shutil.copytree(at_once.folder, tmp_path / "at-once")
+    shutil.rmtree(at_once.folder)
+    compact(copy("normed"), "float16-discriminator")
+    later = compact(at_once.folder, "float16")
+    assert later.bundle.manifest.weights == read_bundle(kept).manifest.weights
+    first, second = load_file(kept / WEIGHTS), load_file(later.bundle.folder / WEIGHTS)
+    assert {key: (x.dtype, x.tolist()) for key, x in first.items()} == {
+        key: (x.dtype, x.tolist()) for key, x in second.items()
+    }
+    assert compare(read_bundle(kept), later.bundle).pixel_steps == 0
+    with pytest.raises(ExportError, match="already, with float16"):
+        compact(later.bundle.folder, "float16-discriminator")
+
+
 def test_a_norm_is_stored_as_it_is_computed(copy: Copy) -> None:
     """Where the exporter folded a norm, the layer as folded is kept and what it was folded from is not."""
     keys = set(load_file(compact(copy("normed")).bundle.path(WEIGHTS)))
