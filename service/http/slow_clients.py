@@ -76,10 +76,10 @@ class WatchedConnection(asyncio.Protocol):
     def __init__(self, inner: Any, watch: "Watch") -> None:
         self.inner, self.watch = inner, watch
         self.received = self.written = 0
-        self.since = 0.0
+        self.since: float
         self.taken = 0
         """Bytes the client had taken when it was last seen reading, at `taken_at`."""
-        self.taken_at = 0.0
+        self.taken_at: float
         self.transport: asyncio.Transport | None = None
         self.is_let_in = False
 

@@ -1,10 +1,13 @@
 """How long a connection may take, and what is kept for it: by a clock and a client of our own."""
 
+import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from service.http import slow_clients
 from service.http.slow_clients import (
     LARGE_BYTES,
     PROGRESS_BYTES,
@@ -147,6 +150,15 @@ async def test_the_clock_goes_round_once_a_second(watch: Clocked, caplog: pytest
     assert (silent.ended, deaf.ended, works.ended) == ("closed", "aborted", "")
     assert caplog.messages == ["2 connections cut: too slow"]
     assert watch.open == {busy}
+
+
+async def test_nobody_has_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first connection starts the clock, by the loop's own time."""
+    monkeypatch.setattr(slow_clients, "EVERY_S", 0.01)
+    _, pipe = opened(Watch(replace(LIMITS, request_s=0.0)))
+    async with asyncio.timeout(10):
+        while not pipe.ended:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_server_that_was_late_forgives(watch: Clocked) -> None:
