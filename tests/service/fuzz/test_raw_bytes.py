@@ -48,7 +48,8 @@ def stream(wire: Wire, rng: random.Random) -> list[bytes]:
     good = [wire.say(rng.choice(BODIES)) for _ in range(2)]
     data = b"".join([*good[: rng.randrange(2)], mutated(wire.say(rng.choice(BODIES)), rng), rng.choice([b"", AFTER])])
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(3)))
-    return [data[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True) if start < stop]
+    pieces = [data[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True) if start < stop]
+    return [*pieces, b"\r\n\r\n"]  # a head may be refused at its first bad byte or at its end: it ends
 
 
 async def test_both_ways_answer_broken_requests_alike(opened: Open) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
@@ -50,7 +51,10 @@ def test_every_answer_is_described(schema, path: str, method: str) -> None:  # t
     @given(case=schema[path][method.upper()].as_strategy())
     @settings(OFTEN, max_examples=8 * TIMES)
     def check(case) -> None:  # type: ignore[no-untyped-def]
-        case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        response = case.call()
+        late = [not_a_server_error] if response.status_code == 504 else []  # asked for: the case set a deadline
+        assert not late or "timeout_ms" in str(case.body)
+        case.validate_response(response, excluded_checks=[positive_data_acceptance, *late])
 
     check()
 

@@ -5,8 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from training.compute import counting
-from training.compute.counting import counted, showing
+from training.compute.counting import _NOW, counted, showing
 
 
 def run(parts: int, seconds_each: float, now: list[float]) -> list[int]:
@@ -20,7 +19,7 @@ def run(parts: int, seconds_each: float, now: list[float]) -> list[int]:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [0.0]
-    monkeypatch.setattr(counting.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("training.compute.counting.time.monotonic", lambda: clock[0])
     return clock
 
 
@@ -37,7 +36,7 @@ def test_a_terminal_gets_a_bar(now: list[float]) -> None:
     shown = io.StringIO()
     with showing(Console(file=shown, force_terminal=True, width=100), "scoring"):
         for _ in counted(range(3), "batches", 3):
-            counting._NOW.get().bar.refresh()  # type: ignore[union-attr]
+            _NOW.get().bar.refresh()  # type: ignore[union-attr]
     assert "scoring" in shown.getvalue()
     assert "2/3" in shown.getvalue()
 
