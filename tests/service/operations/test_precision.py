@@ -157,7 +157,7 @@ async def test_every_operation_takes_it_and_redo_asks_for_it_again(client_with: 
         wish = {"expression": "seed(3) + seed(4)", "model": "tiny", **fast}
         walk = {"stops": [1, 2], "model": "tiny", "frames": 4, **fast}
         equation = {**wish, "layout": "equation"}
-        sharp = {"model": "tiny-lapgan", "seed": 1, **fast}
+        sharp: dict[str, str | int] = {"model": "tiny-lapgan", "seed": 1, **fast}
         made = [
             await client.post("/arithmetic", json=wish, headers=png),
             await client.post("/arithmetic", json=equation, headers=png),
