@@ -10,7 +10,7 @@ from models.runtimes.candidates import CANDIDATES, REFERENCE, Candidate
 from models.runtimes.choice import Choice, choice_of
 from models.runtimes.invariance import probe_inputs
 from models.runtimes.memory import Memory, key_of
-from models.runtimes.trial import SAME, Row, Tolerance, chain_difference, try_level
+from models.runtimes.trial import SAME, Row, Tolerance, Trial, chain_difference, try_level
 
 log = logging.getLogger("ganymede.runtimes")
 BUDGET_S = 2.0
@@ -67,31 +67,23 @@ def choose(
     tolerance: Tolerance = SAME,
 ) -> Choice:
     """The remembered choice, or a fresh one, which is then remembered. `again` measures in any case."""
-    key = key_of(tolerance.kind, bundle.digest, threads, max_batch)
+    trial, key = Trial(bundle, threads, max_batch, tolerance), key_of(tolerance.kind, bundle.digest, threads, max_batch)
     try:
         with memory.locked():
             remembered = None if again else choice_of(memory.get(key))
-            return remembered or _measured(bundle, threads, max_batch, memory, key, candidates, tolerance)
+            return remembered or _measured(trial, candidates, memory, key)
     except OSError as error:
         log.warning("%s: nothing can be remembered (%s), so the reference is used", bundle.name, error.strerror)
         return _all_on_reference(bundle)
 
 
-def _measured(
-    bundle: Bundle,
-    threads: int,
-    max_batch: int,
-    memory: Memory,
-    key: str,
-    candidates: Sequence[Candidate],
-    tolerance: Tolerance,
-) -> Choice:
+def _measured(trial: Trial, candidates: Sequence[Candidate], memory: Memory, key: str) -> Choice:
     # Remembered first: a candidate that takes the process with it is not tried again at the next start.
-    memory.put(key, _all_on_reference(bundle).entry())
+    memory.put(key, _all_on_reference(trial.bundle).entry())
     started = time.perf_counter()
-    choice = measure(bundle, threads, max_batch, candidates, tolerance)
+    choice = measure(trial, candidates)
     memory.put(key, choice.entry())
-    log.info("%s: %s chosen in %.1f s", bundle.name, ", ".join(choice.levels), time.perf_counter() - started)
+    log.info("%s: %s chosen in %.1f s", trial.bundle.name, ", ".join(choice.levels), time.perf_counter() - started)
     return choice
 
 
@@ -99,63 +91,45 @@ def _all_on_reference(bundle: Bundle) -> Choice:
     return Choice(tuple(REFERENCE.name for _ in bundle.manifest.levels))
 
 
-def measure(
-    bundle: Bundle,
-    threads: int,
-    max_batch: int,
-    candidates: Sequence[Candidate] = CANDIDATES,
-    tolerance: Tolerance = SAME,
-) -> Choice:
+def measure(trial: Trial, candidates: Sequence[Candidate] = CANDIDATES) -> Choice:
     """Try every candidate at every level that matters, then check what was chosen as a whole."""
-    reference = REFERENCE.open(bundle, threads)
-    rows = _trials(bundle, threads, max_batch, reference, candidates, tolerance)
-    chosen = _fastest(bundle, rows)
+    bundle = trial.bundle
+    reference = REFERENCE.open(bundle, trial.threads)
+    rows = _trials(trial, reference, candidates)
     try:
-        chosen = _within_the_limit(bundle, threads, reference, chosen, candidates, tolerance)
+        chosen = _within_the_limit(trial, reference, _fastest(rows), candidates)
     except Exception as error:
         log.warning("%s: the reference is used: %s", bundle.name, error)
         chosen = {}
     reference.close()
-    names = (
-        chosen[level].candidate if level in chosen else REFERENCE.name for level in range(len(bundle.manifest.levels))
-    )
-    return Choice(tuple(names), tuple(rows))
+    return Choice(_names(chosen, bundle), tuple(rows))
 
 
-def _trials(
-    bundle: Bundle,
-    threads: int,
-    max_batch: int,
-    reference: Runtime,
-    candidates: Sequence[Candidate],
-    tolerance: Tolerance,
-) -> list[Row]:
+def _names(chosen: dict[int, Row], bundle: Bundle) -> tuple[str, ...]:
+    """A candidate's name a level."""
+    levels = range(len(bundle.manifest.levels))
+    return tuple(chosen[level].candidate if level in chosen else REFERENCE.name for level in levels)
+
+
+def _trials(trial: Trial, reference: Runtime, candidates: Sequence[Candidate]) -> list[Row]:
     """The slowest level first; the reference's row comes with the first candidate that was timed."""
     rows: list[Row] = []
     end = time.process_time() + BUDGET_S
-    for level in _levels_that_matter(bundle, reference, max_batch):
+    for level in _levels_that_matter(trial.bundle, reference, trial.max_batch):
         for candidate in candidates:
             if time.process_time() > end:
                 rows.append(Row(level, candidate.name, "no time left"))
                 continue
-            found = _try(bundle, level, reference, candidate, threads, max_batch, tolerance)
+            found = _try(trial, level, reference, candidate)
             rows += found if not _timed(rows, level) else found[:1]
     return rows
 
 
-def _try(
-    bundle: Bundle,
-    level: int,
-    reference: Runtime,
-    candidate: Candidate,
-    threads: int,
-    max_batch: int,
-    tolerance: Tolerance,
-) -> tuple[Row, ...]:
+def _try(trial: Trial, level: int, reference: Runtime, candidate: Candidate) -> tuple[Row, ...]:
     try:
-        return try_level(bundle, level, reference, candidate, threads, max_batch, tolerance)
+        return try_level(trial, level, reference, candidate)
     except Exception as error:  # a candidate is free to fail in any way; it is then none
-        log.info("%s: %s is left out at level %d: %s", bundle.name, candidate.name, level, error)
+        log.info("%s: %s is left out at level %d: %s", trial.bundle.name, candidate.name, level, error)
         return (Row(level, candidate.name, f"failed: {error}"),)
 
 
@@ -175,7 +149,7 @@ def _levels_that_matter(bundle: Bundle, reference: Runtime, max_batch: int) -> l
     return sorted((k for k, s in seconds.items() if s >= SMALL * total), key=lambda k: -seconds[k])
 
 
-def _fastest(bundle: Bundle, rows: list[Row]) -> dict[int, Row]:
+def _fastest(rows: list[Row]) -> dict[int, Row]:
     """The winner of every level that has one."""
     chosen: dict[int, Row] = {}
     for row in rows:
@@ -185,20 +159,15 @@ def _fastest(bundle: Bundle, rows: list[Row]) -> dict[int, Row]:
 
 
 def _within_the_limit(
-    bundle: Bundle,
-    threads: int,
-    reference: Runtime,
-    chosen: dict[int, Row],
-    candidates: Sequence[Candidate],
-    tolerance: Tolerance,
+    trial: Trial, reference: Runtime, chosen: dict[int, Row], candidates: Sequence[Candidate]
 ) -> dict[int, Row]:
     """Differences add up from level to level: the level that differs most gives way until the whole is within the limit."""
+    bundle = trial.bundle
     while chosen:
-        names = [chosen[k].candidate if k in chosen else REFERENCE.name for k in range(len(bundle.manifest.levels))]
-        whole = compose(bundle, threads, Choice(tuple(names)), candidates)
+        whole = compose(bundle, trial.threads, Choice(_names(chosen, bundle)), candidates)
         difference = chain_difference(whole, reference, bundle.manifest)
         whole.close()
-        if difference < tolerance.whole:
+        if difference < trial.tolerance.whole:
             return chosen
         worst = max(chosen, key=lambda level: chosen[level].difference or 0.0)
         chosen = {level: row for level, row in chosen.items() if level != worst}

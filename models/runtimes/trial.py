@@ -23,6 +23,8 @@ LEVELS = 127.5
 """A float picture spans -1..1, one step of 255 is 1/127.5 of that."""
 GAIN = 0.9
 """A candidate wins with less than this share of the reference's time: less is not worth other bytes than everybody's."""
+NOT_SLOWER = 1.0
+"""And with at most this share for a lone picture, and for a full batch: neither kind of caller may lose by it."""
 SEEDS, BATCH = 64, 16
 """Pictures compared, and how many at once."""
 START = 16
@@ -69,43 +71,40 @@ class Row:
     def loses_to(self, other: "Row") -> bool:
         """Whether a lone picture or a full batch takes longer than with the other."""
         pairs = ((self.alone_ms, other.alone_ms), (self.full_ms, other.full_ms))
-        return any((mine or 0.0) > max(1.0, GAIN) * (his or 0.0) for mine, his in pairs)
+        return any((mine or 0.0) > NOT_SLOWER * (his or 0.0) for mine, his in pairs)
 
 
-def try_level(
-    bundle: Bundle,
-    level: int,
-    reference: Runtime,
-    candidate: Candidate,
-    threads: int,
-    max_batch: int,
-    tolerance: Tolerance = SAME,
-) -> tuple[Row, ...]:
+@dataclass(frozen=True)
+class Trial:
+    """What candidates are tried at: a bundle, with so many threads and pictures in a batch, as far from the reference."""
+
+    bundle: Bundle
+    threads: int
+    max_batch: int
+    tolerance: Tolerance = SAME
+
+    @property
+    def clock(self) -> Clock:
+        """Processor time of the work alone: with one thread, others of the process may work meanwhile."""
+        return time.thread_time if self.threads == 1 else time.process_time
+
+
+def try_level(trial: Trial, level: int, reference: Runtime, candidate: Candidate) -> tuple[Row, ...]:
     """The candidate's row and, when they were timed, the reference's of the same turns. Raises what the candidate raises."""
-    runtime = candidate.open(bundle, threads)
+    runtime = candidate.open(trial.bundle, trial.threads)
     try:
-        clock = time.thread_time if threads == 1 else time.process_time  # others of the process may work meanwhile
-        return _try(bundle, level, reference, runtime, candidate.name, max_batch, tolerance, clock)
+        return _try(trial, level, reference, runtime, candidate.name)
     finally:
         runtime.close()
 
 
-def _try(
-    bundle: Bundle,
-    level: int,
-    reference: Runtime,
-    runtime: Runtime,
-    name: str,
-    max_batch: int,
-    tolerance: Tolerance,
-    clock: Clock,
-) -> tuple[Row, ...]:
-    manifest = bundle.manifest
+def _try(trial: Trial, level: int, reference: Runtime, runtime: Runtime, name: str) -> tuple[Row, ...]:
+    manifest, max_batch = trial.bundle.manifest, trial.max_batch
     difference = level_difference(runtime, reference, manifest, level)
-    if difference > tolerance.level:
+    if difference > trial.tolerance.level:
         return (Row(level, name, "another picture", difference),)
     inputs = probe_inputs(manifest, level, max_batch)
-    times = [_in_turns(level, (reference, runtime), _rows(inputs, size), clock) for size in (1, max_batch)]
+    times = [_in_turns(level, (reference, runtime), _rows(inputs, size), trial.clock) for size in (1, max_batch)]
     own = Row(level, name, "faster", difference, *(pair[1] * 1e3 for pair in times))
     theirs = Row(level, REFERENCE.name, "reference", 0.0, *(pair[0] * 1e3 for pair in times))
     if own.cost_ms > GAIN * theirs.cost_ms or own.loses_to(theirs):

@@ -56,6 +56,7 @@ def memory(tmp_path: Path) -> Memory:
 def every_candidate_may_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """Speed is measured in bench/, not here: whoever draws the right pictures wins, and no machine is too slow."""
     monkeypatch.setattr("models.runtimes.trial.GAIN", 1000.0)
+    monkeypatch.setattr("models.runtimes.trial.NOT_SLOWER", 1000.0)
     monkeypatch.setattr(auto, "BUDGET_S", 1000.0)
 
 

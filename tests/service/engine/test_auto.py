@@ -19,6 +19,7 @@ NPY = {"accept": "application/x-npy"}
 @pytest.fixture(autouse=True)
 def _whoever_draws_right_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.runtimes.trial.GAIN", 1000.0)
+    monkeypatch.setattr("models.runtimes.trial.NOT_SLOWER", 1000.0)
     monkeypatch.setattr("models.runtimes.auto.BUDGET_S", 1000.0)
 
 
