@@ -2,15 +2,15 @@
 
 import base64
 import json
+import os
 import random
-import re
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
+from bench.processes import resident_mib
 from tests.conftest import ClientFactory
 from tests.service.fuzz.mutations import SECONDS, mutated, seeds
 from tests.service.images.uploads.pictures import photo, saved
@@ -22,20 +22,14 @@ MOST_MIB = 64 if SECONDS else 128
 """By which this process, the server in it, may grow over all the broken input of one test: more is a leak or a bomb."""
 
 
-def resident_mib() -> float:
-    """Memory of this process."""
-    found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
-
-
 @pytest.fixture
 async def asked(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
     async with client_with(max_body_bytes=4 << 20, max_upload_pixels=1 << 20) as client:
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
-        before = resident_mib()
+        before = resident_mib(os.getpid())
         yield client
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
-        assert resident_mib() - before < MOST_MIB
+        assert resident_mib(os.getpid()) - before < MOST_MIB
 
 
 async def answer(client: httpx.AsyncClient, what: str, path: str, **options: object) -> int:
