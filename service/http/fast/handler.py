@@ -39,8 +39,7 @@ PATH, MOST_BODY_BYTES = "/sample", 4096
 NO_VECTOR: Vector = np.empty(0, np.float32)
 """A seed says all of a picture's latent, which is drawn with its batch."""
 LARGER_WISHES = frozenset({"save_as", "webhook", "timeout_ms"})
-Send = Callable[[int, bytes, bytes], None]
-"""Takes status, header lines and body of an answer."""
+Send = Callable[[int, bytes, bytes], None]  # takes status, header lines and body of an answer
 
 
 class SampleHandler:
@@ -71,15 +70,10 @@ class SampleHandler:
         if (request.seed is None and request.seeds is None) or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
         model = foresee(self._state, request).open_at(request.precision or settings.precision)
-        is_ours = (
-            model
-            and count <= settings.async_pictures
-            and len(model.manifest.levels) == 1
-            and model.manifest.latent.cuts
-        )
-        return (
-            model if model and is_ours and is_quick(settings, media, pixels_of(model, count, request.scale)) else None
-        )
+        if model is None or len(model.manifest.levels) != 1 or not model.manifest.latent.cuts:
+            return None
+        is_ours = count <= settings.async_pictures and is_quick(settings, media, pixels_of(model, count, request.scale))
+        return model if is_ours else None
 
 
 @dataclass(eq=False, slots=True)

@@ -56,9 +56,8 @@ async def get_image(
         metadata=metadata,
     )
     served = await served.at(precision)
-    for_ever = (
-        "@" in model and precision == "exact"
-    )  # another machine may answer the same address with other fast bytes
+    # Another machine may answer the same address with other fast bytes.
+    for_ever = "@" in model and precision == "exact"
     headers = caching_headers(served.reference, served.provider, str(request.url.query), file, for_ever)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
