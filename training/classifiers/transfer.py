@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from training.pretrained import lite2
 from training.pretrained.efficientnet import efficientnet_lite
 
-SIDE = 96  # pixels: a third of the cost of the network's own size
+SIDE = 96  # pixels, of the network's own 260: the pictures that need this are small
 LR, HEAD_LR = 3e-4, 1.5e-3
 WARM_UP = 0.15  # share of the steps: Adam's first moves would undo what was learned before
 
