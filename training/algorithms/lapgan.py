@@ -48,7 +48,7 @@ class Lapgan(Algorithm):
         table, data = self.recipe.pyramid, self.data
         self.sizes = table.sizes
         self.pyramid = Pyramid(self.sizes, data.channels, table.operator).to(self.device)
-        self.features = self._pretrained() if table.judge == "projected" else None
+        self.features = self._pretrained() if table.discriminator == "projected" else None
         finer = [self._residual_level(k) for k in range(1, len(self.sizes))]
         self.levels = finer if table.any_size else [self._base_level(), *finer]
         self.previews = torch.zeros(PREVIEWS, data.channels, self.sizes[0], self.sizes[0])

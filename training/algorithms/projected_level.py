@@ -1,4 +1,4 @@
-"""A LAPGAN level judged by heads on pretrained features: what is judged is the sum of enlarged low picture and residual.
+"""A LAPGAN level with a projected discriminator: heads on pretrained features of the sum of enlarged low picture and residual.
 
 The sum is the whole picture, seen at 64 pixels whatever its size; low pictures get a random amount of noise while training, so
 that a level forgives what the level below draws (conditioning augmentation: Ho et al. 2022, section 4.2).

@@ -1,4 +1,4 @@
-"""The commands around the self-trained classifier: train it on a labelled set, let it judge a bundle's samples."""
+"""The commands around the self-trained classifier: train it on a labelled set, let it name a bundle's samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.data.dataset import load_dataset
 from training.export.rescore import rescore
 from training.recipes.resolve import resolve
 
-app = typer.Typer(no_args_is_help=True, help="Train a classifier on real pictures and let it judge samples.")
+app = typer.Typer(no_args_is_help=True, help="Train a classifier on real pictures and let it name samples.")
 
 
 @app.command("train")
@@ -44,7 +44,7 @@ def train_command(
 def agreement(
     bundle: Annotated[Path, typer.Argument(help="A label-conditional bundle.")],
     classifier: Annotated[Path, typer.Option(help="A file `classifier train` wrote.")],
-    count: Annotated[int, typer.Option(min=1, help="Samples to judge.")] = 5000,
+    count: Annotated[int, typer.Option(min=1, help="Samples to name.")] = 5000,
     save: Annotated[bool, typer.Option("--save", help="Put the score into the bundle's manifest and card.")] = False,
 ) -> None:
     """Say how often a bundle's samples look like the label that was asked for.

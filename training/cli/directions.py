@@ -47,10 +47,10 @@ def learn_command(
     with explained():
         opened = open_bundle(bundle)
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
-        judge = obtain_classifier(opened, attributes, tuple(titles), classifier, epochs)
-        lens = Lens(opened, judge)
+        network = obtain_classifier(opened, attributes, tuple(titles), classifier, epochs)
+        lens = Lens(opened, network)
         found = learn(study(lens, samples, note), titles)
-        found = measure(lens, found, judge.names, note)
+        found = measure(lens, found, network.names, note)
         reference = opened.reference if dry_run else ship(opened, found).reference
         answer({"bundle": reference, "directions": [direction.name for direction in found]}, reference)
 

@@ -43,10 +43,10 @@ def evaluate(
 ) -> None:
     """Score what is served. Example: ganymede evaluate models/exports/mnist-gan --classifier mnist.safetensors"""
     with explained("scoring"), _opened(bundle, step, save) as opened:
-        judge = load_classifier(classifier) if classifier else None
+        network = load_classifier(classifier) if classifier else None
         extractors: list[Extractor] = []
-        if judge is not None:
-            extractors.append(from_classifier(judge, classifier))
+        if network is not None:
+            extractors.append(from_classifier(network, classifier))
         if inception is not None:
             extractors.append(from_inception(inception))
         if not lite2.available():
@@ -56,7 +56,7 @@ def evaluate(
         plan = Plan(samples=samples, real=samples, rows=min(2000, samples), seed=seed)
         material = gather(opened, _table(opened.manifest.provenance.recipe, data), plan)
         found: list[Score] = []
-        for score in scores_of(material, extractors, judge, out / f"{opened.name}-closest.png"):
+        for score in scores_of(material, extractors, network, out / f"{opened.name}-closest.png"):
             if not is_json():
                 typer.echo(f"{score.name:24s} {score.value:12.4f}  {score.protocol}")  # the next may take minutes
             append(out / "scores.jsonl", opened, score)

@@ -79,8 +79,8 @@ def features(
         answer(found, *("{of}, {features} features: {accuracy:.2%}, C={strength:g}".format(**row) for row in found))
 
 
-def _fitted(of: str, learn: Features, classes: Labels, judge: Features, truth: Labels) -> dict[str, Any]:
-    learned = representation.linear_svm(learn, classes, judge, truth)
+def _fitted(of: str, learn: Features, classes: Labels, test: Features, truth: Labels) -> dict[str, Any]:
+    learned = representation.linear_svm(learn, classes, test, truth)
     return {"of": of, "features": learn.shape[1], "accuracy": float(learned.accuracy), "strength": learned.strength}
 
 
@@ -100,10 +100,10 @@ def forget(
     Example: ganymede inside forget models/exports/faces64 --classifier runs/attributes.safetensors
     """
     with explained("dropping maps and sampling again"):
-        opened, judge = read_bundle(bundle), load_classifier(classifier)
+        opened, network = read_bundle(bundle), load_classifier(classifier)
         if opened.manifest.labels:
             raise EvaluationError(f"'{opened.name}' draws what its label says; maps are forgotten without labels")
-        shows = forgetting.shown_by(judge, attribute)
+        shows = forgetting.shown_by(network, attribute)
         generator = networks(opened)[0]
         latents = torch.from_numpy(draw(opened.manifest.latent, range(2 * samples_drawn)))
         learn, test = latents[:samples_drawn], latents[samples_drawn:]

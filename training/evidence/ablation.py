@@ -39,7 +39,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 
 
-def run(variant: str, path: str, data: Dataset, judge: Classifier, seed: int, steps: int) -> dict[str, Any]:
+def run(variant: str, path: str, data: Dataset, classifier: Classifier, seed: int, steps: int) -> dict[str, Any]:
     """Trains one variant from scratch on pictures already read, and scores it: cls_score and cls_frechet."""
     options = {**EVERYTHING, **VARIANTS[variant], "data.path": path, "data.size": "16", "data.channels": "1"}
     options |= {"generator.width": "16", "discriminator.width": "16", "augment.policy": "[]", "ema.images": "5000"}
@@ -55,7 +55,7 @@ def run(variant: str, path: str, data: Dataset, judge: Classifier, seed: int, st
     latents = samples.seed_latents(range(COUNT), algorithm.latent_size, recipe.latent.distribution)
     labels = samples.grid_labels(COUNT, len(shown.classes), 1)
     fake = algorithm.sample(latents, labels)
-    extractor = from_classifier(judge)
+    extractor = from_classifier(classifier)
     real = data.batch(torch.arange(COUNT)).pictures
     ours, theirs = extractor.extract(fake), extractor.extract(real)
     return {

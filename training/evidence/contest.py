@@ -45,20 +45,20 @@ BRIEF = [
 CONTESTANTS: dict[str, tuple[str, list[str]]] = {
     "fully connected GAN": ("mnist-gan", [*ON_CIFAR, "data.labels=none"]),
     "DCGAN": ("dcgan-modern", [*ON_CIFAR, "generator.width=32", "discriminator.width=32"]),
-    "LAPGAN": ("cifar32-lapgan", [*BRIEF, "data.labels=none", "pyramid.label_dropout=0"]),
-    "CC-LAPGAN": ("cifar32-lapgan", BRIEF),
+    "LAPGAN": ("cifar32-lapgan-2015", [*BRIEF, "data.labels=none", "pyramid.label_dropout=0"]),
+    "CC-LAPGAN": ("cifar32-lapgan-2015", BRIEF),
 }
 
 
 @dataclass(frozen=True)
-class Jury:
+class Reference:
     """A classifier of the real set and test pictures [N, 3, 32, 32] that neither it nor any contestant learnt from."""
 
     classifier: Classifier
     real: Tensor
 
 
-def jury() -> Jury:
+def load_reference() -> Reference:
     """Trains the classifier, a minute or two, unless it is kept from before."""
     table = DataTable(path=DATA, size=32, labels="class")
     test, _ = load_dataset(table.model_copy(update={"split": "test"}))
@@ -66,10 +66,10 @@ def jury() -> Jury:
         train, _ = load_dataset(table.model_copy(update={"flip": True}))
         train_classifier(train, test, EPOCHS).save(KEPT)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
-    return Jury(load_classifier(KEPT), test.batch(order[:SCORED]).pictures)
+    return Reference(load_classifier(KEPT), test.batch(order[:SCORED]).pictures)
 
 
-def contest(name: str, minutes: float, judges: Jury, sheet: Path) -> dict[str, Any]:
+def contest(name: str, minutes: float, reference: Reference, sheet: Path) -> dict[str, Any]:
     """Trains one family for so many minutes of processor time, writes its sheet and says what it reached."""
     recipe_name, overrides = CONTESTANTS[name]
     recipe = with_hardware(resolve(recipe_name, [*overrides, "run.device=cpu", ENDLESS]))
@@ -78,7 +78,7 @@ def contest(name: str, minutes: float, judges: Jury, sheet: Path) -> dict[str, A
     made, asked = pictures_of(algorithm, range(SCORED))
     samples.save_grid(sheet, made[:SHOWN], COLUMNS)
     served = sum(p.numel() for level in algorithm.export_levels() for p in level.module.parameters())
-    return {"minutes": minutes, "images": images, "parameters": served, **scores(made, asked, judges)}
+    return {"minutes": minutes, "images": images, "parameters": served, **scores(made, asked, reference)}
 
 
 def train(recipe: Recipe, dataset: Dataset, seconds: float) -> tuple[Algorithm, int]:
@@ -105,18 +105,18 @@ def pictures_of(algorithm: Algorithm, seeds: range) -> tuple[Tensor, Tensor | No
     return torch.cat(parts).float().clamp(-1, 1), None if labels is None else labels.argmax(1)
 
 
-def shipped(bundle: Bundle, judges: Jury) -> dict[str, Any]:
+def shipped(bundle: Bundle, reference: Reference) -> dict[str, Any]:
     """What a label-conditional bundle's pictures of the same seeds score, classes in turn, drawn through ONNX Runtime."""
     asked = torch.arange(SCORED) % len(bundle.manifest.labels or ())
     made = draw_pictures(bundle, range(SCORED), asked.tolist(), batch=64)
-    return {"bundle": bundle.reference, **scores(torch.from_numpy(made).clamp(-1, 1), asked, judges)}
+    return {"bundle": bundle.reference, **scores(torch.from_numpy(made).clamp(-1, 1), asked, reference)}
 
 
-def scores(made: Tensor, asked: Tensor | None, judges: Jury) -> dict[str, float]:
+def scores(made: Tensor, asked: Tensor | None, reference: Reference) -> dict[str, float]:
     """The suite's scores of pictures against real test pictures, all in the classifier's space but the last."""
-    extract = from_classifier(judges.classifier).extract
-    real, fake = extract(judges.real), extract(made)
-    predicted = judges.classifier.predict(made)
+    extract = from_classifier(reference.classifier).extract
+    real, fake = extract(reference.real), extract(made)
+    predicted = reference.classifier.predict(made)
     precision, recall = distances.precision_recall(real.features, fake.features)
     found = {
         "cls_score": distances.class_score(fake.logits)[0],
@@ -124,8 +124,8 @@ def scores(made: Tensor, asked: Tensor | None, judges: Jury) -> dict[str, float]
         "cls_kid": distances.kernel(real.features, fake.features)[0],
         "cls_precision": precision,
         "cls_recall": recall,
-        "classes_covered": float(classes.classes_covered(predicted, len(judges.classifier.classes))[0]),
-        "nn_two_sample": sum(neighbours.two_sample_accuracy(judges.real.flatten(1), made.flatten(1))) / 2,
+        "classes_covered": float(classes.classes_covered(predicted, len(reference.classifier.classes))[0]),
+        "nn_two_sample": sum(neighbours.two_sample_accuracy(reference.real.flatten(1), made.flatten(1))) / 2,
     }
     if asked is not None:
         found["label_agreement"] = float((predicted == asked).float().mean())

@@ -155,11 +155,11 @@ def scores(name: str, count: int) -> Mapping[str, Any]:
     """All scores of a shipped bundle, and its neighbour sheet."""
     bundle = read_bundle(BUNDLES / name)
     table = _table(bundle).model_copy(update={"labelled": 0, "labels": "class"})
-    judge, file = classifier(f"{Path(table.path).name}-{table.size}", table)
+    network, file = classifier(f"{Path(table.path).name}-{table.size}", table)
     material = gather(bundle, table, Plan(samples=count, real=count, rows=min(1000, count), epochs=4.0))
-    extractor = from_classifier(judge, file)
+    extractor = from_classifier(network, file)
     neighbour_sheet(material, SHEETS / f"{name}-neighbours.png")
-    found = evaluate(material, [extractor], judge)
+    found = evaluate(material, [extractor], network)
     rows = [score.model_dump() for score in found]
     return {"bundle": bundle.reference, "weights": weights_of(bundle), "scores": rows}
 
@@ -191,8 +191,8 @@ def forgotten_glasses(attributes: Path, count: int = 1000, maps: int = 6) -> Map
 def small(title: str, path: str) -> tuple[Dataset, Classifier]:
     """The training set at 16x16 with its labels, and a classifier of it."""
     table = DataTable(path=path, labels="class", size=16, channels=1)
-    judge, _ = classifier(f"{title}-16", table)
-    return load_dataset(table.model_copy(update={"limit": 20000}))[0], judge
+    network, _ = classifier(f"{title}-16", table)
+    return load_dataset(table.model_copy(update={"limit": 20000}))[0], network
 
 
 def classifier(name: str, table: DataTable) -> tuple[Classifier, Path]:

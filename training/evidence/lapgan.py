@@ -15,7 +15,7 @@ import typer
 from models.bundle import read_bundle
 from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
-from training.evidence.contest import CONTESTANTS, SCORED, Jury, contest, jury, shipped
+from training.evidence.contest import CONTESTANTS, SCORED, Reference, contest, load_reference, shipped
 from training.evidence.facts import Fact, Facts
 from training.evidence.rerolled import SHOWN, reroll
 
@@ -111,12 +111,12 @@ def slug(name: str) -> str:
     return name.lower().replace(" ", "-")
 
 
-def against_itself(judges: Jury) -> Fact:
+def against_itself(reference: Reference) -> Fact:
     """What real test pictures score: half of them against the other half."""
-    found = from_classifier(judges.classifier).extract(judges.real)
+    found = from_classifier(reference.classifier).extract(reference.real)
     one, other = found.features.chunk(2)
     return {
-        "accuracy": judges.classifier.accuracy,
+        "accuracy": reference.classifier.accuracy,
         "cls_frechet": distances.frechet(one, other),
         "cls_score": distances.class_score(found.logits)[0],
     }
@@ -129,13 +129,13 @@ def main(
 ) -> None:
     """Measure what is missing and describe what is there."""
     torch.set_num_threads(1)
-    facts, judges = Facts(out.with_suffix(".jsonl")), jury()
-    real = facts.measure("real test pictures", lambda: against_itself(judges))
+    facts, reference = Facts(out.with_suffix(".jsonl")), load_reference()
+    real = facts.measure("real test pictures", lambda: against_itself(reference))
     for name in only or CONTESTANTS:
         sheet = out.parent / f"lapgan-{slug(name)}.png"
-        facts.measure(f"{name}, {minutes:g} min", lambda: contest(name, minutes, judges, sheet))  # noqa: B023 - called at once
+        facts.measure(f"{name}, {minutes:g} min", lambda: contest(name, minutes, reference, sheet))  # noqa: B023 - called at once
     ours = read_bundle(EXPORTS / BUNDLES[0])
-    hour = facts.measure(f"shipped {ours.reference}", lambda: shipped(ours, judges))
+    hour = facts.measure(f"shipped {ours.reference}", lambda: shipped(ours, reference))
     known = {name: facts.get(f"{name}, {minutes:g} min") for name in CONTESTANTS}
     ran = {name: fact for name, fact in known.items() if fact is not None}
     text = page({**ran, **({AS_SHIPPED: hour} if hour else {})}, real, minutes, out.parent)

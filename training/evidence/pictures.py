@@ -37,7 +37,7 @@ def data_of(bundle: Bundle, root: Path | None) -> DataTable:
     return table if root is None else table.model_copy(update={"path": str(root / Path(table.path).name)})
 
 
-class Judge:
+class Scorer:
     """Scores bundles one after another; real pictures' features are kept while the data set stays the same."""
 
     def __init__(self, root: Path | None, classifiers: Path | None) -> None:
@@ -69,18 +69,18 @@ class Judge:
 
     def _by_classifier(self, material: Material, table: DataTable) -> Fact:
         """What a classifier of the real set says; nothing where there is none. Agreement only of labelled bundles."""
-        judge, file = self._classifier(table)
-        if judge is None:
+        classifier, file = self._classifier(table)
+        if classifier is None:
             return {}
-        extract = from_classifier(judge, file).extract
+        extract = from_classifier(classifier, file).extract
         real, fake = extract(material.real(COUNT)).features, extract(material.fake).features
         precision, recall = distances.precision_recall(real[:ROWS], fake[:ROWS])
-        found: Fact = {"classifier_accuracy": judge.accuracy, "cls_frechet": distances.frechet(real, fake)}
+        found: Fact = {"classifier_accuracy": classifier.accuracy, "cls_frechet": distances.frechet(real, fake)}
         found |= {"cls_precision": precision, "cls_recall": recall}
-        if material.asked is not None and judge.classes == material.bundle.manifest.labels:
+        if material.asked is not None and classifier.classes == material.bundle.manifest.labels:
             pictures, asked = draw(material.bundle, AGREEMENT_SAMPLES, 0)
             assert asked is not None
-            found["label_agreement"] = float((judge.predict(pictures) == asked).float().mean())
+            found["label_agreement"] = float((classifier.predict(pictures) == asked).float().mean())
         return found
 
     def _classifier(self, table: DataTable) -> tuple[Classifier | None, Path | None]:
@@ -108,10 +108,10 @@ def main(
 ) -> None:
     """Measure what is missing and write the page."""
     torch.set_num_threads(1)
-    facts, judge = Facts(out.with_suffix(".jsonl")), Judge(data, classifiers)
+    facts, scorer = Facts(out.with_suffix(".jsonl")), Scorer(data, classifiers)
     for bundle in bundles_in(folders or [EXPORTS]):
         if not only or bundle.name in only:
-            facts.measure(f"{stage}/{bundle.name}", lambda: judge.scores(bundle), of=bundle.reference)  # noqa: B023
+            facts.measure(f"{stage}/{bundle.name}", lambda: scorer.scores(bundle), of=bundle.reference)  # noqa: B023
             typer.echo(f"{bundle.reference}: {facts.get(f'{stage}/{bundle.name}')}")
             write_page(out, facts)
     write_page(out, facts)

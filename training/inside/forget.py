@@ -84,12 +84,12 @@ def forget(
     )
 
 
-def shown_by(judge: Classifier, attribute: str) -> Shows:
+def shown_by(classifier: Classifier, attribute: str) -> Shows:
     """Which pictures show the attribute; EvaluationError for one the classifier does not know."""
-    if attribute not in judge.names:
-        raise EvaluationError(f"the classifier knows {', '.join(judge.names)}, not {attribute}")
-    column = judge.names.index(attribute)
-    return lambda pictures: np.asarray(judge.logits(pictures.numpy())[:, column] > 0)
+    if attribute not in classifier.names:
+        raise EvaluationError(f"the classifier knows {', '.join(classifier.names)}, not {attribute}")
+    column = classifier.names.index(attribute)
+    return lambda pictures: np.asarray(classifier.logits(pictures.numpy())[:, column] > 0)
 
 
 def before_and_after(generator: DcganGenerator, latents: Tensor, shows: Shows, maps: Sequence[int]) -> Tensor:

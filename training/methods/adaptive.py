@@ -1,4 +1,4 @@
-"""Adaptive augmentation (ADA, Karras et al. 2020): as much of it as keeps the judge from learning the set by heart."""
+"""Adaptive augmentation (ADA, Karras et al. 2020): as much of it as keeps the discriminator from learning the set by heart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.recipes.tables import AugmentTable
 
 
 class AdaptiveProbability:
-    """The share of pictures each augmentation changes, steered so that the judge is right about `target` of the time.
+    """The share of pictures each augmentation changes, steered so that the discriminator is right about `target` of the time.
 
     Their r_t = E[sign D(real)] in [-1, 1] is 2 * accuracy - 1 here; for relativistic pairs, whose single logits mean
     nothing, the sign of the difference takes its place. p moves by pictures / (1000 * `adaptive_kimg`) a step.
@@ -22,7 +22,7 @@ class AdaptiveProbability:
         self.value = torch.zeros((), device=device)
 
     def learn(self, accuracy: Tensor, pictures: int) -> None:
-        """After one move of the judge that was right on a share `accuracy` (0 … 1) of its verdicts."""
+        """After one move of the discriminator that was right on a share `accuracy` (0 … 1) of its verdicts."""
         excess = torch.sign(2.0 * accuracy - 1.0 - self.target)
         self.value = (self.value + excess * (pictures / self.pictures)).clamp(0.0, 1.0)
 

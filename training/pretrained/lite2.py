@@ -1,4 +1,4 @@
-"""Features of EfficientNet-lite2: the judge of pictures that no training here uses, the same for every bundle.
+"""Features of EfficientNet-lite2: what measures pictures and no training here uses, the same for every bundle.
 
 Protocol: pictures as bytes, grey ones in three channels, scaled to 112x112 (bilinear), pixels in [-1, 1], the last layer's
 features averaged over places [N, 1280]. Distances in them compare with each other only, never with published FIDs.

@@ -69,7 +69,7 @@ class Recipe(Table):
     @model_validator(mode="after")
     def _later_parts_are_heard(self) -> Recipe:
         """What came after 2016 is refused, too, where nobody would hear of it."""
-        pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.judge == "projected"
+        pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.discriminator == "projected"
         deaf = {
             "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
             "augment.adaptive": self.augment.adaptive and not pairs,

@@ -169,7 +169,9 @@ class AugmentTable(Table):
     """Differentiable augmentation of what the discriminator sees, real and generated alike."""
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
-    adaptive: float = Field(0.0, ge=0, lt=1)  # ADA: the judge's r_t to hold by changing fewer or more pictures; 0 = all
+    adaptive: float = Field(
+        0.0, ge=0, lt=1
+    )  # ADA: the discriminator's r_t to hold by changing fewer or more pictures; 0 = all
     adaptive_kimg: float = Field(500.0, gt=0)  # thousand pictures in which the share can go from none to all
 
 
@@ -206,23 +208,21 @@ class PyramidTable(Table):
     # coarsest pair: fully connected (paper), a small DCGAN, or what [generator] says with build = "modern"
     base: Literal["full", "convolutional", "modern"] = "convolutional"
     base_width: int = Field(128, ge=1)  # full: hidden units of G, twice those of D; convolutional: channels at the end
-    base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its judge
+    base_discriminator_width: int = Field(96, ge=1)  # convolutional base: channels of its discriminator
     base_sigmoid: bool = False  # the released base G really has a sigmoid as its second hidden activation
     residual: Literal["plain", "subpixel"] = "subpixel"  # plain: the paper's; subpixel: 3x3s at the coarse size
     width: int = Field(48, ge=1)  # channels of the residual nets
     units: int = Field(2, ge=0)  # residual units of a subpixel net
     leak: float = Field(0.0, ge=0, lt=1)  # slope below zero of a subpixel net; strong anchors kill plain ReLUs
-    discriminator: Literal["plain", "strided"] = "strided"
+    # plain: the paper's; projected: heads on pretrained features of the enlarged sum
+    discriminator: Literal["plain", "strided", "projected"] = "strided"
     discriminator_width: int = Field(48, ge=1)
-    head_convolutions: int = Field(0, ge=0)  # of the strided judge: 3x3s at its last side, before the head
-    patches: bool = False  # the strided judge scores places, not the picture as a whole
-    spectral_norm: bool = (
-        True  # of the strided judge; so few bounded layers say little: anchors must be weak, or it off
-    )
+    head_convolutions: int = Field(0, ge=0)  # strided: 3x3s at its last side, before the head
+    patches: bool = False  # strided: scores places, not the picture as a whole
+    spectral_norm: bool = True  # strided: so few bounded layers say little: anchors must be weak, or it off
     dropout: float = Field(0.5, ge=0, lt=1)  # in the paper's discriminators
     init_generator: float = Field(0.0, ge=0)  # deviation of the first weights; 0 = torch's own start
     init_discriminator: float = Field(0.0, ge=0)
-    judge: Literal["pixels", "projected"] = "pixels"  # projected: heads on pretrained features of the enlarged sum
     conditioning_noise: float = Field(0.0, ge=0)  # largest deviation of noise on low pictures while training
     widths: tuple[int, ...] = ()  # channels of each residual net, coarsest first; empty = width for all
     unit_counts: tuple[int, ...] = ()  # residual units of each; empty = units for all
@@ -262,12 +262,19 @@ class PyramidTable(Table):
             raise ValueError("any_size takes two sizes, operator = 'half-pixel' and residual = 'subpixel'")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_called(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """Bundles and runs of before 2026-11-29 hold `judge`, which said "projected" or "pixels" beside `discriminator`."""
+        earlier = {key: value for key, value in table.items() if key != "judge"}
+        return earlier | ({"discriminator": "projected"} if table.get("judge") == "projected" else {})
+
 
 class RunTable(Table):
     """How long, how fast, how often."""
 
     seed: int = Field(0, ge=0, lt=2**32)
-    init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the judge begins anew
+    init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the discriminator begins anew
     batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
     steps: int = Field(20_000, ge=1)
     max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit

@@ -24,7 +24,7 @@ CALIBRATION = 256  # pictures whose statistics stand in for those that folding l
 def begin_from(algorithm: Algorithm, source: Path) -> None:
     """Gives the algorithm's generators, and their averages, the weights of `source`; RecipeError where they do not fit.
 
-    The judge begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not to
+    The discriminator begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not to
     the last digit.
     """
     try:

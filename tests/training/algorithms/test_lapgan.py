@@ -32,6 +32,7 @@ RECIPES = [
     "lapgan-released",
     "lapgan-modern",
     "cifar32-lapgan",
+    "cifar32-lapgan-2015",
     "faces64-lapgan",
     "faces64-lapgan-2015",
     "photo-x2",
@@ -71,7 +72,7 @@ def test_every_shipped_recipe_trains_and_samples(name: str) -> None:
     assert pictures.shape == (2, 3, algorithm.sizes[-1], algorithm.sizes[-1])
 
 
-@pytest.mark.parametrize("name", ["lapgan-paper", "cifar32-lapgan", "faces64-lapgan", "photo-x2"])
+@pytest.mark.parametrize("name", ["lapgan-paper", "cifar32-lapgan-2015", "faces64-lapgan", "photo-x2"])
 def test_a_resumed_run_is_bit_equal(name: str) -> None:
     """Two steps, a save, two more: the same weights as four steps in one go."""
     straight, batch = make(name)
@@ -107,7 +108,7 @@ def test_levels_of_the_paper_learn_without_each_other() -> None:
 
 def test_the_penalty_counts_a_levels_own_moves() -> None:
     """Every second move of each level, however seldom the level moves."""
-    algorithm, batch = make("cifar32-lapgan", "pyramid.every=[1,2,4]", "loss.r1_every=2")
+    algorithm, batch = make("cifar32-lapgan-2015", "pyramid.every=[1,2,4]", "loss.r1_every=2")
     stats = [step(algorithm, batch, number) for number in range(12)]
     told = {size: [n for n, row in enumerate(stats) if f"level{size}_r1" in row] for size in (8, 16, 32)}
     assert told == {8: [0, 2, 4, 6, 8, 10], 16: [0, 4, 8], 32: [0, 8]}
@@ -153,7 +154,7 @@ def test_mixing_in_generated_low_pictures() -> None:
 
 def test_the_exported_levels_make_the_sampled_pictures() -> None:
     """Chained by hand from the cuts of one latent, the exported modules give what `sample` gives."""
-    algorithm, batch = make("cifar32-lapgan")
+    algorithm, batch = make("cifar32-lapgan-2015")
     step(algorithm, batch, 0)
     latents = torch.from_numpy(np.random.RandomState(7).standard_normal((2, algorithm.latent_size)).astype(np.float32))
     assert batch.labels is not None
@@ -211,7 +212,7 @@ def test_the_authors_schedule() -> None:
         ("lapgan-modern", "pyramid.sizes=[8, 16]"),
         ("lapgan-modern", "pyramid.sizes=[16, 8, 32]"),
         ("photo-x2", "pyramid.operator=corner-aligned"),
-        ("cifar32-lapgan", "pyramid.every=[1, 2]"),
+        ("cifar32-lapgan-2015", "pyramid.every=[1, 2]"),
     ],
 )
 def test_recipes_that_cannot_work_are_refused(name: str, override: str) -> None:

@@ -85,7 +85,7 @@ def test_penalty_of_a_linear_discriminator_is_its_squared_weight() -> None:
     weight = torch.tensor(3.0, requires_grad=True)
     losses.zero_centred_penalty(weight * pictures.sum((1, 2, 3)), pictures).backward()
     assert weight.grad is not None
-    assert float(weight.grad) == pytest.approx(2 * 3.0 * 16), "the judge learns from it"
+    assert float(weight.grad) == pytest.approx(2 * 3.0 * 16), "the discriminator learns from it"
 
 
 def test_the_average_forgets_by_half_lives() -> None:
@@ -115,7 +115,7 @@ def test_the_averaged_copy_is_its_own() -> None:
 
 
 def test_adaptive_augmentation_finds_its_target() -> None:
-    """More while the judge is right too often, less when it is not; never outside 0 … 1; a resumed run goes on."""
+    """More while the discriminator is right too often, less when it is not; never outside 0 … 1; a resumed run goes on."""
     table = AugmentTable(adaptive=0.6, adaptive_kimg=2)
     steered = AdaptiveProbability(table, torch.device("cpu"))
     assert float(steered.value) == 0

@@ -54,7 +54,7 @@ def test_folded_features_are_those_of_the_published_network(weights: Mapping[str
 
 
 def test_only_the_picture_gets_a_gradient() -> None:
-    """The judge's eyes are frozen; a small or grey picture is enlarged and coloured first."""
+    """The discriminator's features are frozen; a small or grey picture is enlarged and coloured first."""
     features = ProjectedFeatures(pretrained_lite0(), torch.Generator().manual_seed(0))
     picture = torch.rand(2, 1, 32, 32, requires_grad=True)
     maps = features(picture)

@@ -1,4 +1,4 @@
-"""Folded networks answer as they did, and the judge of pictures is the one its name says."""
+"""Folded networks answer as they did, and the network that measures pictures is the one its name says."""
 
 import importlib
 

@@ -72,6 +72,14 @@ def test_an_unknown_key_in_a_file_names_the_nearest_one(tmp_path: Path) -> None:
         resolve(str(tmp_path / "r.toml"))
 
 
+@pytest.mark.parametrize(("earlier", "now"), [("projected", "projected"), ("pixels", "plain")])
+def test_a_recipe_of_an_earlier_bundle_is_read(earlier: str, now: str) -> None:
+    """Manifests and run folders keep the words their day had: `pyramid.judge` is `pyramid.discriminator` today."""
+    pyramid = {"sizes": [16, 32], "discriminator": "plain", "judge": earlier}
+    recipe = from_tree({"name": "kept", "algorithm": "lapgan", "data": {"size": 32}, "pyramid": pyramid})
+    assert recipe.pyramid.discriminator == now
+
+
 def test_circles_are_refused(tmp_path: Path) -> None:
     """Two recipes cannot extend each other."""
     for a, b in (("a", "b"), ("b", "a")):
