@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
         self._body_end = -1
         self._status = 0
         self._chunked = False
+        self.is_kept = True
+        """False once an answer said that it was the last one here."""
         self.retry_after = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,6 +89,7 @@ class Connection(asyncio.Protocol):
         head = bytes(self._buffer[:end]).lower()
         self._status = int(head[9:12])
         self._chunked = b"transfer-encoding: chunked" in head
+        self.is_kept = b"\r\nconnection: close" not in head
         self.retry_after = _header(head, b"retry-after:")
         self._body_end = end + 4 + int(_header(head, b"content-length:") or 0)
         return True
@@ -115,7 +118,7 @@ async def closed_loop(port: int, following: Next, callers: int, warm_s: float, s
             request, pictures = following()
             status = await connection.ask(request)
             _count(tally, connection, status, pictures, sent, begin, end)
-            if status == 0:
+            if status == 0 or not connection.is_kept:
                 connection = await _again(port)
             elif status == 429:
                 await asyncio.sleep(0.05)
@@ -145,7 +148,7 @@ async def open_loop(
         connection = idle.popleft() if idle else await connect(port)
         status = await connection.ask(request)
         _count(tally, connection, status, pictures, due, begin, end)
-        if status:
+        if status and connection.is_kept:
             idle.append(connection)
 
     with _clock(tally):

@@ -1,6 +1,6 @@
 """The FastAPI application: middleware, routers and handlers, in order."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -88,10 +88,12 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def build_app(settings: Settings, opening: Opening | None = None) -> FastAPI:
+def build_app(
+    settings: Settings, opening: Opening | None = None, release: Callable[[], bool] = lambda: False
+) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops.
 
-    `opening` hears of the bundles as they are opened.
+    `opening` hears of the bundles as they are opened; `release` says of an answer whether it ends its connection.
     """
 
     hosts = HostPolicy(settings)
@@ -126,7 +128,7 @@ def build_app(settings: Settings, opening: Opening | None = None) -> FastAPI:
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger)
+    app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
     return app
 
 

@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -31,13 +31,20 @@ class Gate:
     """Raw ASGI, outermost: hosts and origins, request ids, drain, body size, headers and the request metrics."""
 
     def __init__(
-        self, app: ASGIApp, state_of: Any, hosts: HostPolicy, max_body_bytes: int, larger: Mapping[str, int]
+        self,
+        app: ASGIApp,
+        state_of: Any,
+        hosts: HostPolicy,
+        max_body_bytes: int,
+        larger: Mapping[str, int],
+        release: Callable[[], bool],
     ) -> None:
         self._app = app
         self._hosts = hosts
         self._state_of = state_of
         self._max_body = max_body_bytes
         self._larger = larger
+        self._release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count, guard, pass on."""
@@ -45,7 +52,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         state: State = self._state_of()
-        exchange = _Exchange(scope, send)
+        exchange = _Exchange(scope, send, self._release)
         parent = header_of(scope, b"traceparent").decode("latin-1")
         traced = state.tracing.request(scope["method"], scope["path"], parent)
         with about(request_id=exchange.request_id), traced as span:
@@ -112,11 +119,11 @@ def header_of(scope: Scope, name: bytes) -> bytes:
 class _Exchange:
     """One request on its way: remembers the status and adds headers to the answer."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, release: Callable[[], bool]) -> None:
         asked = header_of(scope, b"x-request-id").decode("latin-1")
         self.request_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = self.request_id
-        self._scope, self._send = scope, send
+        self._scope, self._send, self._release = scope, send, release
         self._started = time.perf_counter()
         self.status = 0
         self.traceparent: str | None = None
@@ -138,6 +145,7 @@ class _Exchange:
                 message["headers"].append((b"traceparent", self.traceparent.encode()))
             message["headers"] += headers_for(self.origin) if self.origin is not None else []
             message["headers"] += [(b"vary", b"origin")] if self.varies else []
+            message["headers"] += [(b"connection", b"close")] if self._release() else []
         await self._send(message)
 
     async def allow(self) -> None:

@@ -3,6 +3,8 @@
 The kernel spreads connections by a hash, and few long-lived ones land unevenly: of four, both of two processes get two
 in three cases of eight. A table in shared memory says how many connections each process has; every cell has one writer,
 so that nothing is locked and nothing drifts. A socket of a fresh connection travels over a unix socket (SCM_RIGHTS).
+A kept connection is not moved: where a process has too many, because another was not there when they came, some answers end
+theirs (`Connection: close`), and their clients come back as fresh ones.
 """
 
 import asyncio
@@ -12,6 +14,8 @@ from collections.abc import Callable
 
 AWAY = -1
 """What the table says of a process that takes nothing: not there yet, draining, or dead."""
+LOOK_S = 1.0
+"""How often a process looks whether it has more connections than another."""
 Adopt = Callable[[socket.socket], object]
 
 
@@ -70,6 +74,8 @@ class ConnectionShare:
         self._all, self._index = table, index
         self._inbox = table.sockets[index][0]
         self._adopt: Adopt | None = None
+        self._too_many = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def take(self, adopt: Adopt) -> None:
         """From now on connections may come; `adopt` gets the socket of each."""
@@ -78,10 +84,12 @@ class ConnectionShare:
         self._all.set_adopted(self._index, self._all.handed_to(self._index))
         self._all.set_open(self._index, 0)
         asyncio.get_running_loop().add_reader(self._inbox.fileno(), self._empty)
+        self._look()
 
     def leave(self) -> None:
         """Take nothing any more; what is on its way is still taken."""
-        if self._adopt is not None:
+        if self._adopt is not None and self._timer is not None:
+            self._timer.cancel()
             self._all.mark_away(self._index)
             self._empty()
             asyncio.get_running_loop().remove_reader(self._inbox.fileno())
@@ -99,6 +107,13 @@ class ConnectionShare:
         self._all.count_handed(self._index, target)
         return True
 
+    def release(self) -> bool:
+        """Whether the answer that is written now should end its connection. Each True counts as one connection less."""
+        if not self._too_many:
+            return False
+        self._too_many -= 1
+        return True
+
     def opened(self) -> None:
         """A connection is ours."""
         self._move(1)
@@ -106,6 +121,11 @@ class ConnectionShare:
     def closed(self) -> None:
         """One of ours ended."""
         self._move(-1)
+
+    def _look(self) -> None:
+        target = self._emptiest()
+        self._too_many = 0 if target is None else (self._all.load(self._index) - self._all.load(target)) // 2
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _move(self, by: int) -> None:
         here = self._all.open_at(self._index)

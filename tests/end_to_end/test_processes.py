@@ -1,5 +1,6 @@
 """`ganymede serve --processes 2`: one port, two full servers, a supervisor."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -67,6 +68,29 @@ def test_connections_are_even_and_stay(tmp_path: Path, bundle_folder: Path) -> N
             connection.close()
 
 
+def test_kept_connections_come_to_a_process_that_is_back(tmp_path: Path, bundle_folder: Path) -> None:
+    """One of two is killed and all eight clients go on with the other; once it is back it has half of them again, unasked."""
+    with running(tmp_path, bundle_folder, "--processes", "2") as (process, address):
+        clients = [httpx.Client(base_url=address) for _ in range(8)]
+        before = set(servers_of(process.pid))
+        victim = max(before)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: all(_answered(client) for client in clients))
+        wait_until(lambda: len(set(servers_of(process.pid)) - {victim}) == len(before))
+
+        def are_even() -> bool:
+            assert all(_answered(client) for client in clients)
+            port = int(address.rsplit(":", 1)[1])
+            return [len(connections_of(pid) & established(port)) for pid in sorted(servers_of(process.pid))][-2:] == [
+                4,
+                4,
+            ]
+
+        wait_until(are_even, 20)
+        for client in clients:
+            client.close()
+
+
 def established(port: int) -> set[str]:
     """Inodes of the server's ends of connections to a port."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -85,6 +109,12 @@ def _picture(connection: socket.socket, seed: int) -> bool:
     connection.sendall(head % len(body) + body)
     answer = connection.recv(1 << 16)
     return answer.startswith(b"HTTP/1.1 200") and b"IEND" in answer
+
+
+def _answered(client: httpx.Client) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return client.post("/sample", json={"model": "tiny", "seed": 5}).status_code == 200
+    return False
 
 
 def _answers(address: str, body: dict[str, object], known: set[bytes]) -> bool:

@@ -16,8 +16,7 @@ from service.http.security_headers import lines_of
 from service.http.uvicorn_protocol import UvicornProtocol
 from service.processes.connection_sharing import ConnectionShare
 
-MOST_HEAD_BYTES = 16 << 10
-"""An unfinished head of more bytes is uvicorn's affair."""
+MOST_HEAD_BYTES = 16 << 10  # an unfinished head of more bytes is uvicorn's affair
 
 
 class Connection(asyncio.Protocol):
@@ -123,6 +122,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
         """Send; then close, or serve what has arrived meanwhile."""
         self._request, self._is_busy = None, False
+        self._is_closing = self._is_closing or (self._share is not None and self._share.release())
         first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
         common = lines_of(self._server_state.default_headers)
         end = b"connection: close\r\n\r\n" if self._is_closing else b"\r\n"

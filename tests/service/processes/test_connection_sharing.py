@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.processes.connection_sharing import ConnectionShare, ConnectionTable
+from service.processes.connection_sharing import LOOK_S, ConnectionShare, ConnectionTable
 
 Group = tuple[ConnectionTable, list[ConnectionShare], list[list[socket.socket]]]
 
@@ -95,6 +95,33 @@ async def test_many_connections_are_not_moved_for_little(pair: Group) -> None:
             share.opened()
     assert [arrive(shares[0]) for _ in range(5)] == [False] * 5
     assert arrive(shares[0])
+
+
+async def test_kept_connections_go_back_to_who_came_later(pair: Group) -> None:
+    """All twelve on one process, as another was not there yet: six answers end theirs, then no more."""
+    table, shares, _ = pair
+    for _ in range(12):
+        shares[0].opened()
+    assert not shares[0].release()
+    await asyncio.sleep(1.1 * LOOK_S)
+    assert [shares[0].release() for _ in range(8)] == [True] * 6 + [False] * 2
+    assert not shares[1].release()
+    for _ in range(6):
+        shares[0].closed()
+        shares[1].opened()
+    await asyncio.sleep(LOOK_S)
+    assert not any(share.release() for share in shares)
+    assert [table.open_at(k) for k in range(2)] == [6, 6]
+
+
+async def test_nothing_is_released_towards_nobody(pair: Group) -> None:
+    """The only process that is there keeps what it has."""
+    table, shares, _ = pair
+    for _ in range(4):
+        shares[0].opened()
+    table.mark_away(1)
+    await asyncio.sleep(1.1 * LOOK_S)
+    assert not shares[0].release()
 
 
 async def test_a_full_inbox_keeps_the_connection(pair: Group) -> None:
