@@ -38,7 +38,12 @@ class ApiKey:
 
     def allows(self, scope: str) -> bool:
         """Whether the key has a scope; `admin` has all."""
-        return scope in self.scopes or "admin" in self.scopes
+        return self.is_admin or scope in self.scopes
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether everything is allowed, other callers' jobs too."""
+        return "admin" in self.scopes
 
 
 class KeyRing:

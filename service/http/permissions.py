@@ -32,7 +32,7 @@ def check_keeping(request: Request, body: Any) -> None:
 def check_owner(request: Request, job: Job) -> Job:
     """The job, if the caller may see it. Raises NotFoundError otherwise: whether it exists is nobody's business."""
     key = key_of(request)
-    if key is not None and not key.allows("admin") and job.caller != key.name:
+    if key is not None and not key.is_admin and job.caller != key.name:
         raise NotFoundError(f"no job {job.id!r}")
     learn(job_id=job.id)
     return job
@@ -41,4 +41,4 @@ def check_owner(request: Request, job: Job) -> Job:
 def visible_caller(request: Request) -> str | None:
     """Whose jobs the caller may list; None for all."""
     key = key_of(request)
-    return None if key is None or key.allows("admin") else key.name
+    return None if key is None or key.is_admin else key.name

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.errors import DeadlineError, InvalidValueError, MalformedError, ServiceError
+from service.errors import UNFORESEEN, DeadlineError, InvalidValueError, MalformedError, ServiceError
 from service.http.negotiation import JSON, PICTURE_TYPES, SSE, choose
 from service.http.permissions import check_keeping
 from service.http.responses.job_answers import answer_as_job, wish_of
@@ -23,6 +24,7 @@ from service.operations.results import Document, Result
 from service.operations.state import State
 from service.operations.table import OPERATIONS
 
+log = logging.getLogger("ganymede.requests")
 KEEP_ALIVE_S = 10.0
 
 
@@ -109,15 +111,16 @@ async def _stream(
 async def _finish(
     context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
 ) -> None:
+    asked = f"urn:ganymede:request:{context.request_id}"
     try:
         result = await run(context, operation, body, attachments)
         await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery))
     except ServiceError as error:
         context.state.metrics.refused(error)
-        await context.emit("error", error.problem(f"urn:ganymede:request:{context.request_id}"))
+        await context.emit("error", error.problem(asked))
     except Exception:
-        await context.emit("error", ServiceError("the request failed").problem(""))
-        raise
+        log.exception("unforeseen failure in the stream of %s", operation)
+        await context.emit("error", ServiceError(UNFORESEEN).problem(asked))
 
 
 def result_event(state: State, result: Result, delivery: Delivery) -> dict[str, Any]:

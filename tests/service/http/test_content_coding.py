@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import MalformedError, UnsupportedEncodingError
-from service.http.content_coding import PIECE_BYTES, Decoder, coding_of
+from service.errors import MalformedError, TooLargeError, UnsupportedEncodingError
+from service.http.content_coding import PIECE_BYTES, Decoder, coding_of, decoded, without_coding
 from tests.conftest import ClientFactory
 from tests.service.wires import Open, Wire, answered_fast
 
@@ -130,6 +130,56 @@ def test_two_lines_are_one_list() -> None:
     """RFC 9110, section 5.3."""
     with pytest.raises(UnsupportedEncodingError):
         coding_of([(b"content-encoding", b"gzip"), (b"content-encoding", b"deflate")])
+
+
+def test_what_is_said_of_a_decoded_body_is_true() -> None:
+    """Neither its coding nor how long it was; the other headers stay."""
+    other = [(b"content-type", b"application/json"), (b"x-content-length", b"7")]
+    assert without_coding([(b"content-encoding", b"gzip"), *other, (b"content-length", b"31")]) == other
+
+
+async def heard(limit: int, *messages: dict[str, Any]) -> list[Any]:
+    """What the application gets of these messages, and of the end of the connection after them."""
+    waiting = iter([*messages, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(waiting)
+
+    plain, found = decoded(receive, b"gzip", limit), []
+    while (message := await plain())["type"] == "http.request":
+        assert message["more_body"] is bool(message["body"])
+        found.append(message["body"])
+    return [*found, message]
+
+
+async def test_a_body_ends_once_and_then_only_the_connection_can() -> None:
+    """In however many messages it comes; whether the client has gone can be asked while the answer is made."""
+    packed, gone = gzip.compress(BODY, mtime=0), {"type": "http.disconnect"}
+    whole = {"type": "http.request", "body": packed}
+    assert await heard(100, whole) == [BODY, b"", gone]
+    assert await heard(100, {"type": "http.request"}) == [b"", gone]
+    parts = [{"type": "http.request", "body": packed[k : k + 1], "more_body": True} for k in range(len(packed))]
+    found = await heard(100, *parts, {"type": "http.request", "body": b"", "more_body": False})
+    assert (b"".join(found[:-2]), found[-2:]) == (BODY, [b"", gone])
+    assert await heard(100, parts[0]) == [gone], "who hangs up in the middle has sent no body"
+
+
+async def test_the_limit_is_of_what_comes_out() -> None:
+    """Exactly so many bytes are taken, over all messages; one more ends the connection."""
+    packed = gzip.compress(b"ab" * PIECE_BYTES, mtime=0)
+    message = {"type": "http.request", "body": packed}
+    assert len(b"".join((await heard(2 * PIECE_BYTES, message))[:-1])) == 2 * PIECE_BYTES
+    with pytest.raises(TooLargeError, match=f"more than {2 * PIECE_BYTES - 1} bytes") as refused:
+        await heard(2 * PIECE_BYTES - 1, message)
+    assert refused.value.headers == {"Connection": "close"}
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip"])
+def test_a_coding_that_is_not_read_ends_the_connection(coding: str) -> None:
+    """Its body is still to come, and nobody will read it."""
+    with pytest.raises(UnsupportedEncodingError, match="gzip and deflate") as refused:
+        coding_of([(b"content-encoding", coding.encode())])
+    assert refused.value.headers == {"Accept-Encoding": "gzip, deflate", "Connection": "close"}
 
 
 def test_no_body_needs_no_end() -> None:
