@@ -82,9 +82,9 @@ async def v2_infer(request: Request, name: Name) -> Response:
     """Give `latent` or `seed` (not both), and `label` if wanted; JSON and binary tensors are read and written."""
     model = _sampler(request, name)
     body, raw = split(await request.body(), request.headers.get(HEADER_LENGTH))
-    tensors = read_inputs(body, raw)
+    tensors, binary = read_inputs(body, raw), _wants_binary(body)
     pixels, made = await _pictures(request, model, tensors, _precision(body))
-    entry, data = write_output(OUTPUT, pixels, _wants_binary(body))
+    entry, data = write_output(OUTPUT, pixels, binary)
     answer = {"model_name": name, "model_version": model.bundle.digest, "outputs": [entry]}
     if isinstance(body.get("id"), str):
         answer["id"] = body["id"]
@@ -127,19 +127,29 @@ def _sampler(request: Request, name: str) -> Model:
     return model
 
 
+def _parameters(row: dict[str, Any]) -> dict[str, Any]:
+    """Those of a request or of one of its outputs; empty without any."""
+    found = row.get("parameters") or {}
+    if not isinstance(found, dict):
+        raise MalformedError("parameters must be an object")
+    return found
+
+
 def _wants_binary(body: dict[str, Any]) -> bool:
     """What the request says of the output: its own parameter, else the request's, else JSON."""
-    rows = [row for row in body.get("outputs") or [] if isinstance(row, dict)]
+    rows = body.get("outputs") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise MalformedError("outputs must be a list of objects")
     unknown = [row.get("name") for row in rows if row.get("name") != OUTPUT]
     if unknown:
         raise MalformedError(f"there is no output {str(unknown[0])[:40]!r}; there is {OUTPUT!r}")
-    default = (body.get("parameters") or {}).get("binary_data_output", False)
-    return bool(next(((row.get("parameters") or {}).get("binary_data", default) for row in rows), default))
+    default = _parameters(body).get("binary_data_output", False)
+    return bool(next((_parameters(row).get("binary_data", default) for row in rows), default))
 
 
 def _precision(body: dict[str, Any]) -> Precision | None:
     """The request's parameter `precision`; None without one."""
-    wish = (body.get("parameters") or {}).get("precision")
+    wish = _parameters(body).get("precision")
     if wish not in (None, *get_args(Precision)):
         sentence = "parameters.precision must be exact or fast"
         raise InvalidValueError(sentence, errors=[{"pointer": "/parameters/precision", "detail": sentence}])

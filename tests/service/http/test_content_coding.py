@@ -63,6 +63,7 @@ async def test_other_codings_are_415_and_are_told_which_are_read(opened: Open, c
         ("gzip", gzip.compress(BODY, mtime=0)[:-8] + b"\0" * 8),
         ("deflate", gzip.compress(BODY, mtime=0)),
         ("deflate", zlib.compress(BODY) + b"rest"),
+        ("deflate", zlib.compress(BODY) + zlib.compress(b"")),
         ("deflate", zlib.compress(BODY)[:-1]),
     ],
 )
@@ -119,7 +120,14 @@ def test_pieces_are_bounded_whatever_the_ratio() -> None:
 
 @pytest.mark.parametrize(
     ("lines", "expected"),
-    [([], None), ([b""], None), ([b"identity"], None), ([b"gzip"], b"gzip"), ([b"identity, gzip"], b"gzip")],
+    [
+        ([], None),
+        ([b""], None),
+        ([b"identity"], None),
+        ([b"gzip"], b"gzip"),
+        ([b"identity, gzip"], b"gzip"),
+        ([b"", b"gzip", b"identity"], b"gzip"),
+    ],
 )
 def test_the_header_is_read(lines: list[bytes], expected: bytes | None) -> None:
     """Empty elements and identity are nothing."""

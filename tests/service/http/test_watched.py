@@ -194,6 +194,21 @@ async def test_too_much_kept_ends_the_longest_idle(watch: Clocked) -> None:
     assert watch.open == {idle[0], second[0]}
 
 
+async def test_no_more_go_than_must(caplog: pytest.LogCaptureFixture) -> None:
+    """The longest idle first, until what is left is not too much: exactly so much may be kept."""
+    caplog.set_level("INFO", "ganymede.connections")
+    for sizes, going in (((5, 6, 4), 1), ((5, 5, 6), 2), ((4, 3, 3), 0)):
+        watch = Clocked(replace(LIMITS, held_bytes=10))
+        kept = []
+        for size in sizes:
+            watch.time += 1
+            kept.append(opened(watch))
+            kept[-1][0].data_received(bytes(size))
+        watch.bound_memory()
+        assert [pipe.ended for _, pipe in kept] == ["closed"] * going + [""] * (3 - going)
+    assert caplog.messages == [f"{going} connections cut: too much is held for slow clients" for going in (1, 2)]
+
+
 async def test_one_too_many_hears_so_and_nothing_else(watch: Clocked) -> None:
     """Its protocol never learns of it; a connection that ends makes room."""
     first, *_ = (opened(watch)[0] for _ in range(3))

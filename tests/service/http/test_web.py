@@ -53,3 +53,21 @@ async def test_the_policy_is_strict(client: httpx.AsyncClient) -> None:
 def test_the_page_is_small() -> None:
     """Everything together stays below 150 kB."""
     assert sum(map(len, files().values())) < LIMIT_BYTES
+
+
+async def test_every_file_has_its_own_type_and_is_held_by_its_tag(client: httpx.AsyncClient) -> None:
+    """The page is asked for again, files under their digest never, the icon once a day; all under the same policy."""
+    types = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
+    for name in [name for name in files() if name != "index.html"]:
+        answer = await client.get(f"/studio/files/{name}")
+        expected = types.get("." + name.rsplit(".", 1)[-1])
+        assert expected is None or answer.headers["content-type"] == expected, name
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    page, icon = await client.get("/"), await client.get("/favicon.ico")
+    assert (page.headers["cache-control"], icon.headers["cache-control"]) == ("no-cache", "public, max-age=86400")
+    assert page.headers["etag"] != icon.headers["etag"]
+    assert page.headers["content-security-policy"] == icon.headers["content-security-policy"]
+    held = await client.get("/favicon.ico", headers={"if-none-match": icon.headers["etag"]})
+    kept = ("etag", "cache-control", "content-security-policy")
+    assert [held.headers[name] for name in kept] == [icon.headers[name] for name in kept]
+    assert (await client.get("/", headers={"if-none-match": icon.headers["etag"]})).status_code == 200

@@ -1,0 +1,120 @@
+"""What is said of a bundle, of versions, of a server's state and of a picture's address."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from models.runtimes.difference import Difference
+from service.http.routes.health import lacking_of
+from service.http.routes.images import caching_headers
+from service.http.routes.models import fast_of
+
+
+async def test_a_row_says_what_one_needs_to_choose(client: httpx.AsyncClient) -> None:
+    """Everything but the files; what it does not have is null."""
+    row = (await client.get("/models")).json()["data"][0]
+    full = (await client.get("/models/tiny")).json()
+    assert row == {key: value for key, value in full.items() if key not in ("manifest", "card")}
+    digest, provider = row.pop("digest"), row.pop("provider")
+    assert len(digest) == 16
+    assert provider
+    assert row == {
+        "name": "tiny",
+        "reference": f"tiny@{digest}",
+        "is_default": True,
+        "family": "tiny",
+        "description": "random weights, for tests",
+        "fast": None,
+        "image": {"width": 16, "height": 16, "channels": 3},
+        "latent": {"distribution": "standard_normal", "size": 8},
+        "labels": None,
+        "levels": 1,
+        "samples": True,
+        "upsampling": None,
+        "discriminator": "real",
+        "licence": "Apache-2.0",
+        "scores": [],
+        "preview": None,
+    }
+    labelled = (await client.get("/models/tiny-labels")).json()
+    assert labelled["labels"] == ["red", "green", "blue"]
+    pyramid = (await client.get("/models/tiny-lapgan")).json()
+    assert (pyramid["levels"] > 1, pyramid["discriminator"]) == (True, None)
+    assert pyramid["upsampling"]["kind"]
+    assert full["manifest"]["name"] == "tiny"
+
+
+def test_fast_is_told_once_it_was_measured() -> None:
+    """By whom, and how far from the exact pictures."""
+    made: Any = SimpleNamespace(fast=SimpleNamespace(provider="bf16", difference=Difference(3, 0.5, 16)))
+    assert fast_of(made) == {"provider": "bf16", "difference": {"largest": 3, "mean": 0.5, "seeds": 16}}
+    made.fast = None
+    assert fast_of(made) is None
+
+
+async def test_repositories_are_told_what_they_may_not(client: httpx.AsyncClient) -> None:
+    """Parameters that clients send without meaning anything are taken; others are named; unloading names the nearest."""
+    good = {"parameters": {"unload_dependents": True}}
+    assert (await client.post("/v2/repository/models/tiny/load", json=good)).status_code == 200
+    wrong = await client.post("/v2/repository/models/tiny/load", json={"parameters": {"config": "{}", "zeta": 1}})
+    detail = "'config' is not taken: a bundle is what lies in its folder"
+    assert (wrong.status_code, wrong.json()["errors"]) == (422, [{"pointer": "/parameters", "detail": detail}])
+    missing = await client.post("/v2/repository/models/tinny/unload")
+    assert (missing.status_code, "did you mean 'tiny'" in missing.json()["detail"]) == (404, True)
+    rows = (await client.post("/v2/repository/index")).json()
+    assert all(row["reason"] == "" for row in rows)
+    digest = (await client.get("/models/tiny")).json()["digest"]
+    assert {"name": "tiny", "version": digest, "state": "READY", "reason": ""} in rows
+    await client.post(f"/v2/repository/models/tiny@{digest}/unload")
+    rows = (await client.post("/v2/repository/index")).json()
+    assert rows[-1] == {"name": "tiny", "version": digest, "state": "UNAVAILABLE", "reason": "unloaded"}
+    again = await client.post("/v2/repository/models/tiny/unload")
+    assert again.json() == {"name": "tiny", "versions": [digest]}, "twice is no fault"
+
+
+def server(role: str = "all", *, away: bool = False, runs: bool = True, models: int = 1, **state: Any) -> Any:
+    catalogue = SimpleNamespace(ready=state.pop("ready", True), all=lambda: ["m"] * models)
+    runner = SimpleNamespace(heart=SimpleNamespace(away=away)) if runs else None
+    known = {"draining": False, "catalogue": catalogue, "runner": runner, "settings": SimpleNamespace(role=role)}
+    return SimpleNamespace(**{**known, **state})
+
+
+@pytest.mark.parametrize(
+    ("state", "lacking"),
+    [
+        (server(), None),
+        (server("worker"), None),
+        (server("worker", runs=False), None),
+        (server("all", away=True), None),
+        (server("worker", away=True), "the store cannot be reached"),
+        (server(models=0), "no bundle is loaded"),
+        (server(ready=False), "no bundle is loaded"),
+        (server(draining=True, models=0), "draining"),
+    ],
+)
+def test_what_keeps_a_server_from_work(state: Any, lacking: str | None) -> None:
+    """A worker's work comes from the store; the others answer without it."""
+    assert lacking_of(state) == lacking
+
+
+def test_an_address_is_kept_as_long_as_it_means_the_same_bytes() -> None:
+    """A year with everything in it, a minute else; the tag is of all that the bytes depend on."""
+    headers = caching_headers("m@1", "cpu", "", "7.png", True)
+    assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert caching_headers("m@1", "cpu", "", "7.png", False)["Cache-Control"] == "public, max-age=60"
+    assert headers["Accept-Ranges"] == "none"
+    assert len(headers["ETag"]) == 34
+    assert headers["ETag"][0] == headers["ETag"][-1] == '"'
+    others = [("m@2", "cpu", "", "7.png"), ("m@1", "gpu", "", "7.png"), ("m@1", "cpu", "x=1", "7.png")]
+    tags = {caching_headers(*other, True)["ETag"] for other in [*others, ("m@1", "cpu", "", "8.png")]}
+    assert len(tags | {headers["ETag"]}) == 5
+
+
+async def test_the_reference_comes_from_this_server_alone(client: httpx.AsyncClient) -> None:
+    """Its page, its start and Swagger's own files."""
+    for path, kind in (("/docs", "text/html"), ("/docs/start.js", "text/javascript")):
+        assert (await client.get(path)).headers["content-type"].startswith(kind)
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js"):
+        assert (await client.get(f"/docs/assets/{name}")).status_code == 200
