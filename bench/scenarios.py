@@ -27,6 +27,8 @@ from bench.targets import GANYMEDE, ONE_PROCESS, RIVALS, Ganymede, Target
 from bench.workloads import Workload, mixed, request
 
 P99_BOUND_S = 1.0
+SHARES = (0.8, 0.9, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
+"""Of what a target does with one picture a request: sheets cost it less, so that mixed traffic may carry more."""
 
 
 def capacity(server: Running, path: str, bundle: str, seconds: float) -> float:
@@ -41,11 +43,13 @@ def run_mixed(work: Path, bundles: Path, bundle: str, cores: int, seconds: float
         with target.start(bundles, bundle, work, cores) as server:
             best = capacity(server, target.path, bundle, seconds)
             pictures_each = 0.85 + 0.13 * 16 + 0.02 * 64
-            for share in (0.4, 0.6, 0.8, 0.9):
+            for share in SHARES:
                 rate = share * best / pictures_each
                 tally = drive_open(server.port, mixed(target.path, bundle, 1), rate, 1.0, seconds, seed=1)
-                within = tally.percentile(0.99) <= P99_BOUND_S
+                within = tally.percentile(0.99) <= P99_BOUND_S and not tally.not_sent and set(tally.statuses) == {200}
                 say(target.name, share=share, pictures_per_s=tally.pictures_per_s, within_bound=within, **cuts(tally))
+                if not within:
+                    break
 
 
 def _rivals_and_we() -> list[Target]:

@@ -4,7 +4,7 @@ Work arrives as tickets (one level of one request: k pictures). Tickets of the s
 batches; a big ticket is cut into pieces so that it never makes the others wait for more than a batch. Within a queue the
 callers take turns, and a caller's small requests with its big ones; immediate work goes before bulk work; queues take turns,
 a batch each; a small rest is not left behind; who fills the largest batch alone gets it. While small requests keep coming,
-big ones fill at most half a batch, those of hundreds an eighth: who waits for one picture waits less.
+big ones fill at most half a batch, those of hundreds an eighth: who waits for one picture waits less; but not for ever.
 """
 
 from collections import OrderedDict, deque
@@ -16,6 +16,8 @@ from typing import Any
 GENTLE_S = 0.25
 """How long after a small request the pieces of big ones stay short. Of eight, a picture costs as much as of sixteen; of four,
 a tenth more."""
+PATIENCE_S = 0.25
+"""A request that has waited longer is due: its pictures fill whole batches, before those of its caller's younger ones."""
 HUGE_BATCHES = 16
 """A request that still waits for more full batches than this takes an eighth at a time."""
 
@@ -45,6 +47,15 @@ class Ticket:
     def waiting(self) -> int:
         """Pictures not handed out yet."""
         return self.count - self.taken
+
+    @property
+    def is_huge(self) -> bool:
+        """Still hundreds of pictures."""
+        return self.waiting > HUGE_BATCHES * self.batch
+
+    def is_due(self, now: float) -> bool:
+        """Whether it has stood back for long enough; a huge one always does."""
+        return now - self.arrived > PATIENCE_S and not self.is_huge
 
     @property
     def is_small(self) -> bool:
@@ -138,18 +149,19 @@ class Batcher:
                 whole = room = self._whole(queue, ticket, now)
             share = min(max(1, room // len(queue.callers)), room - self._kept_free(ticket, whole, now))
             passed = 0 if share > 0 else passed + 1
+            queue.callers.move_to_end(caller)
             if share > 0:
                 piece = self._take(ticket, share)
                 pieces.append(piece)
                 room -= piece.stop - piece.start
-            self._rotate(queue, caller, line)
+                self._rotate(queue, caller, line, now)
         return _merged(pieces)
 
     def _kept_free(self, ticket: Ticket, whole: int, now: float) -> int:
         """Of the `whole` places of a batch those that a ticket may not take."""
-        if ticket.is_small or ticket.padded or not self._small_come(now):
+        if ticket.is_small or ticket.padded or ticket.is_due(now) or not self._small_come(now):
             return 0
-        part = 8 if ticket.waiting > HUGE_BATCHES * ticket.batch else 2
+        part = 8 if ticket.is_huge else 2
         return whole - max(1, ticket.batch // part)
 
     def _small_come(self, now: float) -> bool:
@@ -179,14 +191,12 @@ class Batcher:
         self.waiting -= stop - start
         return Piece(ticket, start, stop)
 
-    def _rotate(self, queue: _Queue, caller: tuple[str, bool], line: deque[Ticket]) -> None:
+    def _rotate(self, queue: _Queue, caller: tuple[str, bool], line: deque[Ticket], now: float) -> None:
         if line[0].waiting == 0:
             line.popleft()
-        elif len(line) > 1:
+        elif len(line) > 1 and not line[0].is_due(now):
             line.rotate(-1)  # a caller's own requests take turns too: a lone picture passes a request for 500
-        if line:
-            queue.callers.move_to_end(caller)
-        else:
+        if not line:
             del queue.callers[caller]
 
 

@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.batcher import GENTLE_S, Batch, Batcher, Ticket
+from service.engine.batcher import GENTLE_S, PATIENCE_S, Batch, Batcher, Ticket
 
 
 def ticket(count: int, caller: str = "a", key: str = "l", **options: object) -> Ticket:
-    return Ticket(key=key, count=count, caller=caller, payload=None, arrived=0.0, **options)  # type: ignore[arg-type]
+    return Ticket(**{"key": key, "count": count, "caller": caller, "payload": None, "arrived": 0.0, **options})  # type: ignore[arg-type]
 
 
 def drain(batcher: Batcher, now: float = 0.0) -> list[Batch]:
@@ -228,6 +228,36 @@ def test_requests_of_one_caller_take_turns() -> None:
     for _ in range(2):
         batcher.next(0.0)
     assert (first.taken, second.taken) == (16, 16)
+
+
+def test_who_has_waited_long_stands_back_no_more() -> None:
+    """First half a batch beside a single, by turns with a younger request; when it is due whole batches, to its end."""
+    batcher = Batcher(lambda ticket, reason: None)
+    first, second = ticket(100), ticket(100)
+    batcher.add(first)
+    batcher.add(second)
+    for now in (0.0, 0.0):
+        batcher.add(ticket(1))
+        batcher.next(now)
+    assert (first.taken, second.taken) == (8, 8)
+    for _ in range(6):
+        late = ticket(1, arrived=PATIENCE_S)
+        batcher.add(late)
+        batch = batcher.next(1.01 * PATIENCE_S)
+        assert batch is not None
+        assert batch.count == 16
+        assert late.waiting == 0
+    assert (first.taken, second.taken) == (98, 8)
+
+
+def test_a_huge_request_is_never_due() -> None:
+    """Ten thousand pictures stand back as long as there are hundreds: a single waits for an eighth of a batch."""
+    batcher = Batcher(lambda ticket, reason: None)
+    huge = ticket(10_000)
+    batcher.add(huge)
+    batcher.add(ticket(1, arrived=60.0))
+    batcher.next(60.0)
+    assert huge.taken == 2
 
 
 def test_a_caller_that_left_does_not_end_the_batch() -> None:
