@@ -1,6 +1,7 @@
 """The process that does an import: its orders as JSON on standard input, what came of it as JSON on standard output.
 
-It has bounded memory, and whatever libraries print goes to standard error, so that the answer stays readable.
+Before that a line [what, done, total] each time that something is counted. It has bounded memory, and whatever libraries
+print goes to standard error, so that the answer stays readable.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from models.counting import telling
 from models.errors import ModelsError
 from models.imports.build import import_file
 from models.imports.options import Options
@@ -23,7 +25,7 @@ def main() -> None:
     orders = json.loads(sys.stdin.read())
     if orders["memory_bytes"]:
         resource.setrlimit(resource.RLIMIT_AS, (orders["memory_bytes"], orders["memory_bytes"]))
-    with os.fdopen(answer_to, "w") as stream:
+    with os.fdopen(answer_to, "w") as stream, telling(lambda *count: print(json.dumps(count), file=stream, flush=True)):
         json.dump(answer(orders), stream)
 
 

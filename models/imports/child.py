@@ -5,22 +5,18 @@ Imports neither onnx nor torch: a server or a command line may use it without ca
 
 import contextlib
 import hashlib
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from models.bundle import Bundle, publish, read_bundle, safe_path
 from models.bundle.graph_file import external_tensors
 from models.errors import ImportRefusedError, ModelsError, RuntimeUnavailableError, UnsafePathError
 from models.imports.options import Options
+from models.imports.process import TooLongError, ask
 from models.imports.report import Row
 
 MEMORY_BYTES = 12 << 30
@@ -111,25 +107,11 @@ def _answer(path: Path, out: Path | None, options: Options, timeout_s: float) ->
         "memory_bytes": MEMORY_BYTES,
     }
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "models.imports"],  # -P: no module is taken from the folder the user is in
-            input=json.dumps(orders).encode(),
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
-        )
-    except subprocess.TimeoutExpired:
+        answer, last = ask(orders, timeout_s)
+    except TooLongError:
         raise ImportFailedError(f"{path.name} took longer than {timeout_s:.0f} s", ()) from None
-    return _read(done, path)
-
-
-def _read(done: "subprocess.CompletedProcess[bytes]", path: Path) -> tuple[str, tuple[Row, ...]]:
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {done.returncode}"]
-        raise ImportFailedError(f"{path.name} ended the importing process: {last[0][:200]}", ()) from None
+    if answer is None:
+        raise ImportFailedError(f"{path.name} ended the importing process: {last}", ())
     rows = tuple(Row(**row) for row in answer["rows"])
     if answer["error"]:
         raise ImportFailedError(answer["error"], rows)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from models.counting import counted
 from models.errors import ImportRefusedError
 from models.imports.graphs.mend import static_shapes
 from models.imports.graphs.picture import Picture, picture_of
@@ -110,8 +111,8 @@ def look(session: Computer, roles: Roles, options: Options, report: Report, orig
 def all_pictures(run: Original, roles: Roles, picture: Picture, vectors: Vector, labels: Array | None) -> Array:
     """Raw pictures [n, c, h, w] of latents [n, size] through a graph whose batch may be fixed: the last one is filled up."""
     step = roles.batch or 16
-    made = []
-    for start in range(0, len(vectors), step):
+    made, starts = [], range(0, len(vectors), step)
+    for start in counted(starts, f"batches of {step} of the file's pictures", len(starts)):
         rows = (
             np.arange(start, start + step) % len(vectors)
             if roles.batch

@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.bundle import Bundle
+from models.counting import counted
 from models.errors import ImportRefusedError, ModelsError
 from models.imports.report import Report
 from models.imports.session import short
@@ -49,13 +50,16 @@ def prove(
 
 def _run(runtime: Runtime, vectors: Vector, labels: Array | None) -> Array:
     steps = [slice(k, k + 16) for k in range(0, len(vectors), 16)]
-    return np.concatenate(
-        [runtime.run_level(0, None, vectors[s], None if labels is None else labels[s]) for s in steps]
-    )
+    made = [
+        runtime.run_level(0, None, vectors[s], None if labels is None else labels[s])
+        for s in counted(steps, "batches of 16 of the bundle's pictures", len(steps))
+    ]
+    return np.concatenate(made)
 
 
 def _check_company(runtime: Runtime, vectors: Vector, labels: Array | None, together: Array) -> None:
-    for k in range(min(ALONE, len(vectors))):
+    count = min(ALONE, len(vectors))
+    for k in counted(range(count), "pictures compared alone and in company", count):
         row = slice(k, k + 1)
         alone = runtime.run_level(0, None, vectors[row], None if labels is None else labels[row])
         difference = _difference(alone, together[row])

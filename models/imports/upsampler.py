@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, TensorProto, compose, helper, numpy_helper
 
 from models.bundle import Bundle, write_manifest
+from models.counting import counted
 from models.errors import ImportRefusedError
 from models.imports.card import write_card
 from models.imports.graphs.file import checked, nodes_of, parse_onnx, read_onnx
@@ -175,7 +176,8 @@ def _halo(session: Session, channels: int, factor: int) -> int:
     Raises ImportRefusedError for networks that look at the whole picture, which cannot be computed in tiles.
     """
     for distance in REACHES:
-        reach = max(_reach(session, channels, factor, distance, trial) for trial in range(TRIALS))
+        trials = counted(range(TRIALS), f"looks {distance} pixels around", TRIALS)
+        reach = max(_reach(session, channels, factor, distance, trial) for trial in trials)
         if reach < distance - 1:
             if reach > LARGEST_HALO:
                 break

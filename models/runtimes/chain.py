@@ -1,9 +1,10 @@
 """All levels of a bundle in a row: flat latents in, finished pictures out, a few at a time. For tools and evidence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from models.counting import counted
 from models.manifest import Manifest
 from models.mathematics.latents import Vector, cut
 from models.runtimes.base import Array, Runtime, one_hot
@@ -12,20 +13,14 @@ BATCH = 16
 
 
 def pictures_of(
-    runtime: Runtime,
-    manifest: Manifest,
-    vectors: Vector,
-    labels: Sequence[int | None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    runtime: Runtime, manifest: Manifest, vectors: Vector, labels: Sequence[int | None] | None = None
 ) -> Array:
     """Pictures float32 [n, c, h, w] of latents [n, size]; `labels` are class indices for a conditional bundle."""
-    made = []
-    for start in range(0, len(vectors), BATCH):
+    made, starts = [], range(0, len(vectors), BATCH)
+    for start in counted(starts, f"batches of {BATCH} pictures", len(starts)):
         group = slice(start, start + BATCH)
         own = labels[group] if labels is not None else [None] * len(vectors[group])
         made.append(_chain(runtime, manifest, vectors[group], own))
-        if progress is not None:
-            progress(min(start + BATCH, len(vectors)), len(vectors))
     image = manifest.image
     return np.concatenate(made) if made else np.zeros((0, image.channels, image.height, image.width), np.float32)
 

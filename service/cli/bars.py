@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from models.counting import FIRST_LINE_S, LINE_EVERY_S, showing
 from service.cli.output import is_quiet, note
-
-FIRST_LINE_S, LINE_EVERY_S = 1.0, 5.0
 
 
 class Pace(ProgressColumn):
@@ -90,15 +89,15 @@ def follow(what: str, unit: str) -> Callable[[int, int], None]:
 
 @contextmanager
 def working(sentence: str) -> Iterator[None]:
-    """Work whose length is not known: a moving mark on a terminal, in a pipe a line after a second, nothing when quiet."""
-    console = Console(stderr=True)
-    if console.is_terminal and not is_quiet():
-        with console.status(sentence):
-            yield
+    """Work that counts its own loops: their bars on a terminal, in a pipe a line after a second, nothing when quiet."""
+    if is_quiet():
+        yield
         return
-    later = threading.Timer(FIRST_LINE_S, note, [f"{sentence} …"])
+    console = Console(stderr=True)
+    later = threading.Timer(FIRST_LINE_S, lambda: console.is_terminal or note(f"{sentence} …"))
     later.start()
     try:
-        yield
+        with showing(console, sentence):
+            yield
     finally:
         later.cancel()

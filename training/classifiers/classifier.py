@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.bundle import Bundle
+from models.counting import counted
 from models.manifest import Score
 from training.classifiers.transfer import TransferClassifier
-from training.compute.counting import counted
 from training.compute.randomness import StepRandom
 from training.data.batch import DataSpec
 from training.data.dataset import Dataset, Sampler

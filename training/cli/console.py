@@ -14,8 +14,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from models.counting import showing
 from models.errors import ModelsError
-from training.compute.counting import showing
 from training.errors import TrainingError
 
 console = Console(stderr=True)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from models.bundle import Bundle
+from models.counting import counted
 from models.manifest import Score
 from models.mathematics.latents import draw, seed_range
 from models.runtimes import open_runtime
@@ -38,7 +39,7 @@ def write_comparison(bundles: Sequence[Bundle], path: Path, first_seed: int = 0)
     data = {
         "first": first_seed,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime",
-        "bundles": [_described(bundle, first_seed) for bundle in bundles],
+        "bundles": [_described(bundle, first_seed) for bundle in counted(bundles, "bundles", len(bundles))],
         "scores": _scores(bundles),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +89,7 @@ def _speed(runtime: Runtime, bundle: Bundle, count: int) -> float:
     """Seconds for `count` pictures at once, the fastest of some trials."""
     vectors, labels = draw(bundle.manifest.latent, seed_range(0, count)), _labels(bundle, count)
     taken = []
-    for _ in range(TRIALS):
+    for _ in counted(range(TRIALS), f"trials of {count} at once", TRIALS):
         started = time.perf_counter()
         pictures_of(runtime, bundle.manifest, vectors, labels)
         taken.append(time.perf_counter() - started)

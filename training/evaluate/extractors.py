@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.counting import counted
 from training.classifiers.classifier import Classifier
-from training.compute.counting import counted
 from training.errors import EvaluationError
 from training.pretrained.lite2 import as_bytes
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.bundle import Bundle
+from models.counting import counted
 from models.manifest import ExportCheck, Files
 from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import Runtime
-from training.compute.counting import counted
 from training.export.graphs import Graph
 
 COUNT = 16  # pictures compared, as one batch and alone: a graph that looks at its neighbours fails here

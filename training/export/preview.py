@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from models.bundle import Bundle
+from models.counting import counted
 from models.mathematics import latents
 from models.runtimes import open_runtime
 from models.runtimes.base import Array, Runtime, one_hot
 from training.algorithms.base import Algorithm
-from training.compute.counting import counted
 from training.run import samples
 from training.run.snapshot import grid_pictures
 

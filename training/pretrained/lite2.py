@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from training.compute.counting import counted
+from models.counting import counted
 from training.errors import DataError
 from training.pretrained.efficientnet import efficientnet_lite, installed
 

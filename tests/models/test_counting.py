@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from training.compute.counting import _NOW, counted, showing
+from models.counting import counted, showing, tell
 
 
 def run(parts: int, seconds_each: float, now: list[float]) -> list[int]:
@@ -19,7 +19,7 @@ def run(parts: int, seconds_each: float, now: list[float]) -> list[int]:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [0.0]
-    monkeypatch.setattr("training.compute.counting.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("models.counting.time.monotonic", lambda: clock[0])
     return clock
 
 
@@ -35,8 +35,7 @@ def test_a_terminal_gets_a_bar(now: list[float]) -> None:
     """And the line of what is going on above it."""
     shown = io.StringIO()
     with showing(Console(file=shown, force_terminal=True, width=100), "scoring"):
-        for _ in counted(range(3), "batches", 3):
-            _NOW.get().bar.refresh()  # type: ignore[union-attr]
+        tell("batches", 2, 3)
     assert "scoring" in shown.getvalue()
     assert "2/3" in shown.getvalue()
 
