@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from save_files import SOURCE_TYPE
 from service.images.encode import encode, magnify
 from service.images.png import png
+from service.images.sheet import contact_sheet
 from tests.photographs import small_photographs
 
 
@@ -53,6 +55,21 @@ def test_recipe_mark_and_line_are_readable() -> None:
         assert SOURCE_TYPE in text["XML:com.adobe.xmp"]
     assert "ganymede" not in read(encode(pixels, "png", recipe, "minimal")).info
     assert read(encode(pixels, "png", recipe, "none")).info == {}
+
+
+@pytest.mark.parametrize("count", [2, 9, 16, 36, 64, 144])
+def test_a_sheet_is_written_as_its_pictures_are(count: int) -> None:
+    """The white between them is not taken for an enlargement, whose slower way saves photographs nothing: SUB and UP."""
+    pictures = [small_photographs(64)[0]] * count
+    for scale, filter_type in ((1, 2), (4, 1)):
+        sheet = contact_sheet([magnify(picture[None], scale)[0] for picture in pictures])
+        assert first_filter(png(sheet)) == filter_type
+
+
+def first_filter(data: bytes) -> int:
+    """The filter of a PNG's first row (RFC 2083, section 6)."""
+    start = data.index(b"IDAT")
+    return zlib.decompress(data[start + 4 : -16])[0]
 
 
 @pytest.mark.parametrize("scale", [1, 4])
