@@ -13,6 +13,9 @@ from typing import Any, Literal, TextIO
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message", "about"}
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 QUIET = ("ganymede.requests", "ganymede.ended")  # one line a request or job: for machines
+FORMS = (
+    "python_multipart"  # warns of each form that it cannot read: the answer says so, and strangers shall not fill a log
+)
 
 
 @contextmanager
@@ -79,5 +82,6 @@ def configure(log_format: Literal["text", "json"], level: int = logging.INFO, st
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
     handler.addFilter(IdsFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger(FORMS).setLevel(logging.ERROR)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING if log_format == "text" else logging.NOTSET)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 
@@ -36,7 +37,9 @@ def seeds(count: int) -> Iterator[int]:
     yield from range(count)
     end, fresh = time.monotonic() + SECONDS, random.SystemRandom()
     while time.monotonic() < end:
+        count += 1
         yield fresh.randrange(1 << 40)
+    print(f"{count} cases")
 
 
 def mutated(data: bytes, rng: random.Random, most: int = 4, pieces: list[bytes] = PIECES) -> bytes:
@@ -58,3 +61,8 @@ def mutated(data: bytes, rng: random.Random, most: int = 4, pieces: list[bytes] 
         else:
             data = data[:at] + rng.randbytes(rng.randint(1, 8)) + data[at:]
     return data
+
+
+def answered(metrics: str) -> int:
+    """How many requests a server has answered, of what it says at `/metrics`."""
+    return sum(int(float(count)) for count in re.findall(r"^ganymede_requests_total\{.*\} (\S+)$", metrics, re.M))

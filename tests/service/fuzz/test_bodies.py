@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import os
 import random
 import time
@@ -11,8 +12,9 @@ import httpx
 import pytest
 
 from bench.processes import resident_mib
+from service.observability.logs import FORMS
 from tests.conftest import ClientFactory
-from tests.service.fuzz.mutations import SECONDS, mutated, seeds
+from tests.service.fuzz.mutations import SECONDS, answered, mutated, seeds
 from tests.service.images.uploads.pictures import photo, saved
 
 FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"]
@@ -23,13 +25,18 @@ MOST_MIB = 64 if SECONDS else 128
 
 
 @pytest.fixture
-async def asked(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
+async def asked(client_with: ClientFactory, caplog: pytest.LogCaptureFixture) -> AsyncIterator[httpx.AsyncClient]:
+    caplog.set_level(
+        logging.ERROR, FORMS
+    )  # as in a server; and pytest would keep each line, which is no growth of ours
     async with client_with(max_body_bytes=4 << 20, max_upload_pixels=1 << 20) as client:
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
         before = resident_mib(os.getpid())
         yield client
         assert (await client.post("/sample", json={"seed": 1})).status_code == 200
-        assert resident_mib(os.getpid()) - before < MOST_MIB
+        grown = resident_mib(os.getpid()) - before
+        print(f"{answered((await client.get('/metrics')).text)} requests, {grown:.0f} MiB more memory")
+        assert grown < MOST_MIB
 
 
 async def answer(client: httpx.AsyncClient, what: str, path: str, **options: object) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.observability.logs import QUIET, about, about_job, configure
+from service.observability.logs import FORMS, QUIET, about, about_job, configure
 from service.operations.table import OPERATIONS
 from tests.conftest import ClientFactory
 from tests.service.servers import Server
@@ -26,7 +26,7 @@ def lines() -> Iterator[io.StringIO]:
     yield text
     root.handlers[:] = kept
     root.setLevel(level)
-    for name in QUIET:
+    for name in (FORMS, *QUIET):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -106,3 +106,13 @@ def test_text_lines_say_what_they_are_about(lines: io.StringIO) -> None:
     inside, outside = lines.getvalue().splitlines()
     assert inside.endswith("inside [request r] [job j] [part 3]")
     assert outside.endswith("outside")
+
+
+async def test_a_broken_form_is_answered_and_not_logged(client_with: ClientFactory, lines: io.StringIO) -> None:
+    """Else whoever sends broken forms fills the log with warnings."""
+    configure("text", stream=lines)
+    async with client_with() as client:
+        headers = {"content-type": "multipart/form-data; boundary=here"}
+        answer = await client.post("/upsample", content=b"--there", headers=headers)
+    assert answer.status_code == 400
+    assert "boundary" not in lines.getvalue()
