@@ -8,6 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
@@ -52,7 +53,9 @@ def test_every_answer_is_described(schema, path: str, method: str) -> None:  # t
     """Any request the document allows, and many it does not, gets an answer that the document describes."""
 
     # What the document allows may still be refused: a label the model does not have, names that are not saved.
-    @given(case=schema[path][method.upper()].as_strategy())
+    operation = schema[path][method.upper()]
+
+    @given(case=operation.as_strategy() | operation.as_strategy(GenerationMode.NEGATIVE))
     @settings(OFTEN, max_examples=8 * TIMES)
     def check(case) -> None:  # type: ignore[no-untyped-def]
         response = case.call()
