@@ -13,9 +13,8 @@ from typing import Any, Literal, TextIO
 _STANDARD = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "color_message", "about"}
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about", default=MappingProxyType({}))
 QUIET = ("ganymede.requests", "ganymede.ended")  # one line a request or job: for machines
-FORMS = (
-    "python_multipart"  # warns of each form that it cannot read: the answer says so, and strangers shall not fill a log
-)
+FORMS = "python_multipart"
+"""Warns of each form that it cannot read. The answer says so; a log shall not fill with what strangers send."""
 
 
 @contextmanager

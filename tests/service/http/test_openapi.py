@@ -99,9 +99,9 @@ def test_what_one_answer_names_the_next_request_finds(schema) -> None:  # type: 
 
     # Hypothesis compares the walks of a run and wants them alike where they begin alike; but what was saved by one
     # is found by the next. So each is a run of its own, and the server gets fuller from walk to walk.
-    for seed in seeds(10):
+    for seed in seeds(8):
         hypothesis.seed(seed)(Walk).run(settings=ONE_WALK)
-    assert len(followed) > 30
+    assert len(followed) > 20
 
 
 def test_every_link_leads_to_an_operation_that_takes_its_parameter() -> None:
