@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,6 +59,37 @@ async def test_terms_reach_the_queue(engine: Engine, model: Model) -> None:
     ):
         with pytest.raises(DeadlineError):
             await work
+
+
+async def test_a_ticket_says_who_asks_until_when_and_with_whom(engine: Engine, model: Model) -> None:
+    """Only pictures of one version, precision, level, kind and size share a batch; who names nothing is nobody in no hurry."""
+    vectors = draw(model.manifest.latent, [1, 2])
+
+    def asked(previous: Any = None, *, as_pixels: bool = True, of: Model = model, **terms: Any) -> Any:
+        return engine._ticket(of, 0, (previous, vectors, None), 2, asyncio.Future(), as_pixels, terms)  # type: ignore[arg-type]
+
+    plain, late = asked(), asked(caller="ann", deadline=7.0, bulk=True)
+    assert (plain.caller, plain.deadline, plain.bulk) == ("", None, False)
+    assert (late.caller, late.deadline, late.bulk) == ("ann", 7.0, True)
+    assert (plain.count, plain.batch, plain.max_batch, plain.padded) == (2, 4, 4, False)
+    fixed = asked(of=replace(model, buckets=(8,)))
+    assert (fixed.max_batch, fixed.padded) == (8, True)
+    small, large = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 3, 16, 16), np.float32)
+    others = [asked(as_pixels=False), asked(small), asked(large), asked(of=replace(model, precision="fast"))]
+    assert len({ticket.key for ticket in [plain, late, fixed, *others]}) == 5
+    assert asked(small).key == asked(small + 1).key
+
+
+async def test_what_was_begun_can_be_given_up(engine: Engine, model: Model) -> None:
+    """Its places in the queue are free again, and nobody hears of it; what never began is no fault."""
+    heard: Any = SimpleNamespace(done=lambda: False)
+    vectors = draw(model.manifest.latent, [1, 2])
+    with engine._worker._wake:  # the device takes nothing meanwhile
+        ticket = engine.start(model, lambda: vectors, None, 2, heard)
+        assert engine.waiting == 2
+        engine.cancel(ticket)
+        assert engine.waiting == 0
+    engine.cancel(None)
 
 
 async def test_more_than_the_queue_takes_is_refused_with_a_time(

@@ -103,7 +103,9 @@ def test_what_a_request_means_that_names_nothing(folder: Path, monkeypatch: pyte
 def test_an_unknown_name_is_answered_with_a_way_on(folder: Path) -> None:
     """The nearest name, else all of them; the digests that are served; whether it was unloaded."""
     catalogue = catalogue_of(folder)
-    assert refusal(catalogue, "tiny") == "there is no model 'tiny'"
+    assert catalogue.all() == catalogue.defaults() == []
+    for reference in ("tiny", "tiny@0123"):
+        assert refusal(catalogue, reference) == "there is no model 'tiny'"
     catalogue.refresh()
     digest = catalogue.get("tiny").bundle.digest
     assert refusal(catalogue, "tinny") == "there is no model 'tinny'; did you mean 'tiny'?"
