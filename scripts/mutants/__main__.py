@@ -23,7 +23,10 @@ AREAS = {
     "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
     "service/http": ["tests/service/http"],
     "service/http/fast": ["tests/service/http/fast"],
-    "service/http/responses": ["tests/service/http/responses"],
+    "service/http/responses": [
+        "tests/service/http/responses",
+        *(f"tests/service/operations/test_{name}.py" for name in ("sample", "jobs", "sets")),
+    ],
     "service/http/routes": ["tests/service/http/routes"],
     "service/auth": ["tests/service/auth"],
     "service/latents": ["tests/service/latents", "tests/service/operations/test_latents.py"],
