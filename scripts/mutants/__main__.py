@@ -27,7 +27,12 @@ AREAS = {
         "tests/service/http/responses",
         *(f"tests/service/operations/test_{name}.py" for name in ("sample", "jobs", "sets")),
     ],
-    "service/http/routes": ["tests/service/http/routes"],
+    "service/http/routes": [
+        "tests/service/http/routes",
+        "tests/service/http/test_web.py",
+        "tests/service/engine/test_versions.py::test_only_admin_keys_decide",
+        "tests/service/operations/test_directions.py",
+    ],
     "service/auth": ["tests/service/auth"],
     "service/latents": ["tests/service/latents", "tests/service/operations/test_latents.py"],
     "service/latents/expressions": ["tests/service/latents/expressions"],

@@ -33,4 +33,4 @@ async def start() -> Response:
 
 def mount_assets(app: FastAPI) -> None:
     """Serve Swagger's own files below /docs/assets."""
-    app.mount("/docs/assets", StaticFiles(directory=ASSETS), name="docs-assets")
+    app.mount("/docs/assets", StaticFiles(directory=ASSETS))

@@ -1,7 +1,6 @@
 """GET /: the studio page. Its files are read once, named by a digest of them all, and so cacheable for ever."""
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ CSP = (
     "trusted-types lit-html"
 )
 FOR_EVER = "public, max-age=31536000, immutable"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+TYPES = {".LICENSE": "text/plain", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 
 
 @cache
@@ -61,6 +60,4 @@ def _answer(request: Request, name: str, caching: str) -> Response:
     headers = {"ETag": tag, "Cache-Control": caching, "Content-Security-Policy": CSP}
     if is_held(request.headers.get("if-none-match"), tag):
         return Response(status_code=304, headers=headers)
-    suffix = Path(name).suffix
-    media = TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "text/plain"
-    return Response(data, media_type=media, headers=headers)
+    return Response(data, media_type=TYPES[Path(name).suffix], headers=headers)

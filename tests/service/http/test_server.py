@@ -18,6 +18,7 @@ import uvicorn
 
 from models.errors import RuntimeUnavailableError
 from service.http import server as module
+from service.http.app import build_app
 from service.http.fast.connection import Connection
 from service.http.server import RefusedToStartError, Server, address_of, allow_many_files, bind, check, run, serve
 from service.http.slow_clients import Patience, WatchedProtocol
@@ -131,10 +132,13 @@ def test_a_kept_connection_may_rest_half_a_minute(
         def run(self, sockets: Any = None) -> None:
             made.extend([self.config, sockets, self._ganymede, self._ready, self._share])
 
+    built: list[Any] = []
     monkeypatch.setattr(module, "Server", Quiet)
+    monkeypatch.setattr(module, "build_app", lambda *given: built.append(given) or build_app(*given))  # type: ignore[func-returns-value]
     listener, ready, share = socket.socket(), lambda: None, Share()
     run(settings(drain_s=7.5, max_connections=11), listener, ready, share)  # type: ignore[arg-type]
-    config = made[0]
+    config, (chosen, opening, ends) = made[0], built[0]
+    assert (chosen.max_connections, opening, ends) == (11, None, share.release), "the gate ends what are too many, too"
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown, config.backlog) == (30, 7, 2048)
     assert (config.ws, config.access_log, config.log_config, config.server_header) == ("none", False, None, False)
     assert made[1:] == [[listener], config.app, ready, share]
@@ -188,7 +192,7 @@ def test_a_group_shares_one_port(settings: Callable[..., Settings], monkeypatch:
 
     monkeypatch.setattr(module, "children_of", lambda own, serve_one: [own, serve_one])
     monkeypatch.setattr(module, "Supervisor", Group)
-    monkeypatch.setattr(module, "run", lambda *given: ran.append(given))
+    monkeypatch.setattr(module, "run", lambda *given: ran.append(given) or given[1].listen())  # type: ignore[func-returns-value]
     opening = lambda done, total: None  # noqa: E731
     module.serve_group(settings(processes=2), heard.append, opening)
     ports = {given[1].getsockname()[1] for given in ran} | {given[0].port for given in ran}
@@ -218,8 +222,12 @@ class Share:
     def leave(self) -> None:
         self.told.append("left")
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda: False
+    def opened(self) -> None: ...
+
+    def closed(self) -> None: ...
+
+    def release(self) -> bool:
+        return False
 
 
 async def answering(scope: Any, receive: Any, send: Any) -> None:

@@ -1,15 +1,21 @@
 """What is said of a bundle, of versions, of a server's state and of a picture's address."""
 
+import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from models.bundle import write_manifest
 from models.runtimes.difference import Difference
+from service.engine.catalogue import Catalogue
+from service.engine.model import Model
 from service.http.routes.health import lacking_of
 from service.http.routes.images import caching_headers
-from service.http.routes.models import fast_of
+from service.http.routes.models import fast_of, summary
 
 
 async def test_a_row_says_what_one_needs_to_choose(client: httpx.AsyncClient) -> None:
@@ -44,6 +50,27 @@ async def test_a_row_says_what_one_needs_to_choose(client: httpx.AsyncClient) ->
     assert (pyramid["levels"] > 1, pyramid["discriminator"]) == (True, None)
     assert pyramid["upsampling"]["kind"]
     assert full["manifest"]["name"] == "tiny"
+
+
+def test_a_preview_is_where_its_version_is(bundle_folder: Path, tmp_path: Path) -> None:
+    """Below the name for what the name means, below name and digest for another version."""
+    for number in (1, 2):
+        folder = Path(shutil.copytree(bundle_folder / "tiny", tmp_path / str(number) / "tiny"))
+        (folder / "preview.png").write_bytes(b"a sheet")
+        fields = json.loads((folder / "manifest.json").read_text())
+        fields.pop("files")
+        write_manifest(folder, fields | {"description": f"the {number}."})
+    catalogue = Catalogue(lambda: ([tmp_path / "1", tmp_path / "2"], {}), Model, None)
+    catalogue.refresh()
+    chosen, other = catalogue.all()
+    found = [summary(catalogue, model)["preview"] for model in (chosen, other)]
+    assert found == ["/models/tiny/preview.png", f"/models/{other.reference}/preview.png"]
+
+
+async def test_what_holds_nothing_is_an_empty_list(client: httpx.AsyncClient) -> None:
+    """Latents, directions, jobs of a new server."""
+    for path in ("/latents", "/directions", "/jobs", "/jobs/dead"):
+        assert (await client.get(path)).json() == {"data": [], "next_cursor": None}, path
 
 
 def test_fast_is_told_once_it_was_measured() -> None:

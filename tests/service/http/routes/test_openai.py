@@ -43,6 +43,9 @@ async def test_a_prompt_is_a_seed_a_label_or_an_expression(client: httpx.AsyncCl
     named = await made(client, "blue", model="tiny-labels", n=2)
     recipes = [read_recipe(base64.b64decode(datum["b64_json"])) for datum in named]
     assert [recipe["label"] for recipe in recipes] == ["blue", "blue"]  # type: ignore[index]
+    for prompt in ("seed:7", "seed(7)"):
+        (other,) = await made(client, prompt, model="tiny-labels")
+        assert read_recipe(base64.b64decode(other["b64_json"]))["model"].startswith("tiny-labels@")  # type: ignore[index]
     (sum_of_two,) = await made(client, "seed(1) + 0.5 * seed(2)", size="32x32")
     assert sum_of_two["revised_prompt"] is None
     expected = await sampled(client, "/arithmetic", expression="seed(1) + 0.5 * seed(2)", scale=2)
