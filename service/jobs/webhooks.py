@@ -67,7 +67,7 @@ class Webhooks:
         """Deliver what is due, for ever."""
         import httpx
 
-        async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client:
             while True:
                 try:
                     await self.deliver_due(client)
@@ -104,7 +104,8 @@ class Webhooks:
 
         try:
             check_url(url, self._hosts)
-            reply = await client.post(url, content=self.body_of(job), headers=self.headers_of(job))
+            told, headers = self.body_of(job), self.headers_of(job)
+            reply = await client.post(url, content=told, headers=headers, follow_redirects=False)
         except InvalidValueError:
             return True  # the operator has taken the host off the list meanwhile
         except httpx.HTTPError as error:

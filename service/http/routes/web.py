@@ -21,7 +21,13 @@ CSP = (
     "trusted-types lit-html"
 )
 FOR_EVER = "public, max-age=31536000, immutable"
-TYPES = {".LICENSE": "text/plain", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+TYPES = {
+    ".LICENSE": "text/plain",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".html": "text/html",
+}
 
 
 @cache

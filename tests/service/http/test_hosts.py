@@ -227,6 +227,26 @@ async def test_every_path_asks_for_the_host(opened: Open, path: str, method: str
     assert wire.data.startswith(b"HTTP/1.1 421 ")
 
 
+@pytest.mark.parametrize(
+    ("target", "hosts", "status"),
+    [
+        ("http://evil.example", ["localhost"], 421),
+        ("HTTP://evil.example:80", ["localhost"], 421),
+        ("http://localhost:8000", ["evil.example"], 200),
+        ("https://[::1]:8000", ["evil.example"], 200),
+        ("http://localhost", ["localhost", "localhost"], 400),
+        ("http://localhost", [], 400),
+        ("http://", ["localhost"], 400),
+    ],
+)
+async def test_a_whole_address_names_the_host(opened: Open, target: str, hosts: list[str], status: int) -> None:
+    """RFC 9112, section 3.2.2: as a request to a proxy has it; what the header says besides is not looked at."""
+    wire = Wire(await opened())
+    lines = "".join(f"Host: {host}\r\n" for host in hosts)
+    wire.tell(f"GET {target}/livez HTTP/1.1\r\n{lines}\r\n".encode())
+    assert (await wire.hear())[0] == status
+
+
 async def test_a_worker_asks_for_the_host(client_with: ClientFactory) -> None:
     """Its metrics are as private as the API's."""
     async with client_with(role="worker") as client:

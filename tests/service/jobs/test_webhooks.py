@@ -67,3 +67,20 @@ async def test_the_receiver_can_verify_the_call_and_a_failed_one_comes_again(
         expected = hmac.new(base64.b64decode(SECRET[6:]), signed, hashlib.sha256).digest()
         assert call.headers["webhook-signature"] == "v1," + base64.b64encode(expected).decode()
         assert json.loads(call.content)["type"] == "job.succeeded"
+
+
+async def test_a_redirect_is_not_followed(queue: JobQueue, runner_of: Callable[..., JobRunner]) -> None:
+    """A listed host cannot send the call on to an inner address; that it was not taken is tried again."""
+    runner_of(queue)
+    job = await queue.enqueue("sample", payload(1), webhook="https://a.example/hook")
+    await queue.wait(job.id, 10)
+    called: list[str] = []
+
+    def send_on(request: httpx.Request) -> httpx.Response:
+        called.append(request.url.host)
+        return httpx.Response(307, headers={"location": "http://169.254.169.254/"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(send_on), follow_redirects=True) as client:
+        await Webhooks(queue, SECRET, ["a.example"]).deliver_due(client)
+    assert called == ["a.example"]
+    assert await queue.redis.zscore(queue.keys.name("webhooks"), job.id) is not None

@@ -93,6 +93,9 @@ async def test_a_failure_names_its_request(
     assert (answer.status_code, answer.headers["x-request-id"]) == (500, "visit-9")
     assert answer.headers["content-type"] == "application/problem+json"
     assert "unforeseen failure on POST /sample [request visit-9]" in lines.getvalue()
+    assert "RuntimeError: the model broke" in lines.getvalue()
+    assert "broke" not in answer.text, "what it was is the log's"
+    assert "Traceback" not in answer.text
     assert 'ganymede_requests_total{route="/sample",status="500"} 1.0' in counted
 
 

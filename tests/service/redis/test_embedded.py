@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -33,6 +34,17 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, binary:
     assert await check_server(client) == []
     await client.aclose()
     await second.stop()
+
+
+@ENGINE
+async def test_nobody_else_reaches_it(tmp_path: Path, binary: Path) -> None:
+    """No port, and a socket that is this user's alone."""
+    embedded = EmbeddedRedis(tmp_path, server=binary)
+    client = connect(await embedded.start())
+    assert (await client.config_get("port"))["port"] == "0"
+    assert stat.S_IMODE(embedded.socket.stat().st_mode) == 0o700
+    await client.aclose()
+    await embedded.stop()
 
 
 @ENGINE

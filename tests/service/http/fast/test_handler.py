@@ -224,9 +224,15 @@ async def test_what_others_have_a_say_in_is_given_back(opened: Open, line: str) 
     assert taken == [b'{"seed": 1}']
 
 
-async def test_a_proxys_word_about_the_client_is_heard(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind a proxy clients share a queue fairly by their own addresses, not as one client with the proxy's."""
-    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.1")
+@pytest.mark.parametrize(("proxy", "caller"), [("10.0.0.1", "203.0.113.7"), ("10.0.0.9", "10.0.0.1")])
+async def test_a_proxys_word_about_the_client_is_heard(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, proxy: str, caller: str
+) -> None:
+    """Behind a proxy clients share a queue fairly by their own addresses, not as one client with the proxy's.
+
+    Whoever is no proxy of ours cannot say that it is another.
+    """
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", proxy)
     app = await opened()
     worker, callers = app.state.ganymede.engine._worker, []
     submit = worker.submit
@@ -239,4 +245,4 @@ async def test_a_proxys_word_about_the_client_is_heard(opened: Open, monkeypatch
     wire = Wire(app)
     for line in ("Accept: */*", "X-Forwarded-For: 203.0.113.7"):
         assert (await wire.ask(b'{"seed": 1}', line))[0] == 200
-    assert callers == ["10.0.0.1", "203.0.113.7"]
+    assert callers == ["10.0.0.1", caller]

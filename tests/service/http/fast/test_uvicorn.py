@@ -41,6 +41,8 @@ def test_a_protocol_has_what_is_looked_at() -> None:
     for name in (
         "self.parser.get_http_version()",
         "self.expect_100_continue",
+        "parse_url(self.url)",
+        '"headers": self.headers',
         "def on_headers_complete",
         "self.cycle",
         "self.send_400_response(msg)",
