@@ -1,6 +1,6 @@
 """Commands by hand: folders of 200 mixed files, and sets of 20,000. `python -m bench.hands URL PID WORK`.
 
-A server with `mnist-gan`, `mnist-ssl`, `fashion32` and `photo-x2` runs there as process PID. Rows of docs/evidence/hands.md.
+A server with `mnist-gan`, `mnist-ssl`, `fashion32` and `photo-x2` runs there as process PID. Writes docs/evidence/hands.md.
 """
 
 import argparse
@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from bench.hands_page import write_page
 from bench.mixed_folder import write_mixed
 from bench.processes import resident_mib
 from ganymede_client import Client
@@ -32,14 +34,16 @@ FOLDERS = {
     "project": ("-m", "mnist-gan", "--steps", "10", "--restarts", "1", "--seed", "1", "-o", "OUT"),
 }
 SETS = ("set", "set.zip", "set.npz")
+LARGE = 60_000
 
 
 @dataclass(frozen=True)
 class Run:
-    """How one command went: exit code, seconds, stderr, memory of client and server, MiB, twice a second."""
+    """How one command went: exit code, seconds, stdout and stderr, memory of client and server, MiB, twice a second."""
 
     code: int
     seconds: float
+    answer: str
     said: str
     client: list[float]
     server: list[float]
@@ -48,6 +52,15 @@ class Run:
     def named(self) -> int:
         """Files that are named at the end."""
         return len(set(re.findall(r"^(pics/[^ :]+): ", self.said, re.MULTILINE)))
+
+    @property
+    def counts(self) -> str:
+        """Table cells of a command over a folder that was asked for JSON: done, skipped, named, exit code, seconds."""
+        found: Any = json.loads(self.answer) if self.answer.strip() else {}
+        made = found if isinstance(found, list) else found.get("made", found.get("rows", 0))
+        skipped = 0 if isinstance(found, list) else found.get("skipped", 0)
+        done = made if isinstance(made, int) else len(made)
+        return f"{done} | {skipped} | {self.named} | {self.code} | {self.seconds:.1f}"
 
 
 class Hands:
@@ -61,8 +74,9 @@ class Hands:
         """One command; Ctrl-C as soon as `stop` says so."""
         line = [sys.executable, "-m", "service.cli", *words]
         begun, client, server, stopped = time.monotonic(), [], [], False
-        with (self._work / "said").open("w") as said, subprocess.Popen(
-            line, cwd=self._work, env=self._environment, stdout=subprocess.DEVNULL, stderr=said
+        answer, said = self._work / "answer", self._work / "said"
+        with answer.open("w") as out, said.open("w") as err, subprocess.Popen(
+            line, cwd=self._work, env=self._environment, stdout=out, stderr=err
         ) as process:  # fmt: skip
             while process.poll() is None:
                 client.append(resident_mib(process.pid))
@@ -71,24 +85,25 @@ class Hands:
                     process.send_signal(signal.SIGINT)
                     stopped = True
                 time.sleep(0.02 if len(client) < 1000 else 0.5)
-        return Run(process.returncode, time.monotonic() - begun, (self._work / "said").read_text(), client, server)
+        seconds = time.monotonic() - begun
+        return Run(process.returncode, seconds, answer.read_text(), said.read_text(), client, server)
 
     def folder(self, name: str, options: tuple[str, ...]) -> str:
         """A row: once through, once more, interrupted and gone on with."""
 
         def words(out: str) -> list[str]:
-            return [name, "pics", "-r", *(word.replace("OUT", out) for word in options)]
+            return [name, "pics", "-r", "--json", *(word.replace("OUT", out) for word in options)]
 
         whole, more = self.run(*words(f"{name}-1")), self.run(*words(f"{name}-1"))
         done = self._made(f"{name}-1")
-        row = f"| `{name}` | {len(done) or ''} | {whole.named} | {whole.code} | {whole.seconds:.1f} | {more.seconds:.1f} |"
+        row = f"| `{name}` | {whole.counts} | {more.counts} |"
         if not done:
             return f"{row} | |"
         stopped = self.run(*words(f"{name}-2"), stop=lambda: len(self._made(f"{name}-2")) > len(done) // 3)
         kept = len(self._made(f"{name}-2"))
         after = self.run(*words(f"{name}-2"))
         same = "same files and bytes" if self._made(f"{name}-2") == done else "**other files**"
-        return f"{row} {kept} kept, exit {stopped.code} | {same}, exit {after.code} |"
+        return f"{row} exit {stopped.code}, {kept} kept | {after.counts.split(' | ')[1]} skipped; {same}, exit {after.code} |"
 
     def _made(self, out: str) -> dict[str, str]:
         """What a command made: files or rows, and what is in them."""
@@ -118,6 +133,15 @@ class Hands:
             f"| exit {stopped.code}; {kept[1] if kept else '0'} kept; {same}, exit {after.code} |"
         )
 
+    def large(self, count: int) -> str:
+        """A sentence: memory while a large archive is made."""
+        run = self.run("sample", "-m", "mnist-gan", "-n", str(count), "--seed", "1", "-o", "big.zip")
+        client = ", ".join(f"{run.client[len(run.client) * k // 8]:.0f}" for k in range(1, 8))
+        return (
+            f"With `-n {count} -o big.zip` ({run.seconds:.0f} s) the client was at {client} MiB after each eighth of the time, "
+            f"at most {max(run.client):.0f}; the server at most {max(run.server):.0f}."
+        )
+
     def _digest(self, out: str) -> str:
         path = self._work / out
         digest = hashlib.sha256()
@@ -132,7 +156,7 @@ def _middle(memory: list[float], quarter: int) -> str:
 
 
 def main() -> None:
-    """Fills the folder, runs everything, prints."""
+    """Fills the folder, runs everything, writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("server", type=int)
@@ -143,11 +167,12 @@ def main() -> None:
     shutil.rmtree(options.work, ignore_errors=True)
     options.work.mkdir(parents=True)
     hands = Hands(options.url, options.server, options.work)
+    load = os.getloadavg()[0]
     print(write_mixed(options.work / "pics", sorted(PHOTOS.glob("*.webp")), Client(options.url)))
-    for name in options.only:
-        print(hands.folder(name, FOLDERS[name]), flush=True)
-    for out in SETS if options.set else ():
-        print(hands.set(out, options.set), flush=True)
+    folders = [hands.folder(name, FOLDERS[name]) for name in options.only]
+    sets = [hands.set(out, options.set) for out in SETS] if options.set else []
+    large = hands.large(LARGE) if options.set else ""
+    write_page(folders, sets, large, load)
 
 
 if __name__ == "__main__":
