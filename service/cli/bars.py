@@ -94,8 +94,9 @@ def working(sentence: str) -> Iterator[None]:
         yield
         return
     console = Console(stderr=True)
-    later = threading.Timer(FIRST_LINE_S, lambda: console.is_terminal or note(f"{sentence} …"))
-    later.start()
+    later = threading.Timer(FIRST_LINE_S, note, [f"{sentence} …"])
+    if not console.is_terminal:
+        later.start()
     try:
         with showing(console, sentence):
             yield

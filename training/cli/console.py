@@ -18,7 +18,10 @@ from models.counting import showing
 from models.errors import ModelsError
 from training.errors import TrainingError
 
-console = Console(stderr=True)
+
+def console() -> Console:
+    """Where everything goes that is no answer."""
+    return Console(stderr=True)
 
 
 def is_quiet() -> bool:
@@ -50,10 +53,10 @@ def explained(working: str = "") -> Iterator[None]:
     `working`: what takes more than a second, shown on a terminal with the loops it counts, said in a pipe.
     """
     try:
-        if working and not console.is_terminal:
+        if working and not console().is_terminal:
             note(f"{working} …")
-        with showing(console, working) if working and not is_quiet() else nullcontext():
+        with showing(console(), working) if working and not is_quiet() else nullcontext():
             yield
     except (TrainingError, ModelsError) as error:
-        console.print(f"ganymede: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console().print(f"ganymede: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None

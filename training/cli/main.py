@@ -169,9 +169,9 @@ def _recipe_in(run: Path) -> Path:
 def _train(wish: Recipe, exact: Path | None, out: Path, group: parallel.Parallel) -> None:
     dataset, report = load_dataset(wish.data)
     if group.is_main and not is_quiet() and (report.findings or report.warning):
-        console.print(report.text(names_shown=3), markup=False, highlight=False)
+        console().print(report.text(names_shown=3), markup=False, highlight=False)
     folder = _shared_folder(wish, exact, out, group)
-    progress = Terminal(console) if group.is_main and not is_quiet() else Silent()
+    progress = Terminal(console()) if group.is_main and not is_quiet() else Silent()
     trainer = Trainer(wish, dataset, folder, group, progress, _scorer(wish, dataset) if group.is_main else None)
     trainer.resume()
     if trainer.step == 0 and wish.run.init_from:
