@@ -42,7 +42,7 @@ def guided(
 ) -> None:
     """What the six strongest features see, and what those of a random network do.
 
-    Example: ganymede inside guided models/exports/faces64 --out guided.png
+    Example: ganymede inside guided models/exports/fashion32 --out guided.png
     """
     with explained("looking for what features see"):
         opened, shown = read_bundle(bundle), {}
@@ -97,7 +97,7 @@ def forget(
 ) -> None:
     """Drop the generator's maps that draw an attribute, and sample again.
 
-    Example: ganymede inside forget models/exports/faces64 --classifier runs/attributes.safetensors
+    Example: ganymede inside forget my-bundles/faces --classifier runs/attributes.safetensors --attribute smiling
     """
     with explained("dropping maps and sampling again"):
         opened, network = read_bundle(bundle), load_classifier(classifier)
