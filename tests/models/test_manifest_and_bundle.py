@@ -48,6 +48,16 @@ def test_a_missing_file_is_noticed(copy: Path) -> None:
         read_bundle(copy)
 
 
+def test_what_is_not_listed_is_not_read(copy: Path) -> None:
+    """A picture that nobody vouches for is not shown; a graph that is not is no level."""
+    (copy / "preview.png").write_bytes(b"not listed")
+    assert read_bundle(copy).read("preview.png") is None
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    change(copy, files={name: record for name, record in files.items() if name != "level-0.onnx"})
+    with pytest.raises(ManifestError, match=r"level-0\.onnx"):
+        read_bundle(copy)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from training import algorithms
 from training.algorithms.base import Algorithm, Setting
@@ -13,6 +14,7 @@ from training.data.batch import Batch, DataSpec
 from training.data.dataset import Dataset, balanced_subset
 from training.errors import DataError, RecipeError
 from training.methods.adaptive import AdaptiveProbability
+from training.networks.weight_norm import normalised_layers
 from training.recipes.resolve import from_tree
 from training.recipes.tables import AugmentTable
 
@@ -197,6 +199,19 @@ def test_a_semi_supervised_recipe_needs_kept_labels() -> None:
     """The algorithm and data.labelled belong together; feature matching is what drives its generator."""
     with pytest.raises(RecipeError, match="belong together"):
         from_tree({"name": "t", "algorithm": "improved_gan", "data": {"labels": "class"}})
+
+
+@pytest.mark.parametrize("case", ["ssl", "ssl convolutional"])
+def test_a_semi_supervised_pair_matches_features_and_norms_weights(case: str) -> None:
+    """Every layer of the classifier has it, and without feature matching there is no pair."""
+    algorithm, _ = make(case)
+    layers = [layer for layer in algorithm.discriminator.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
+    assert layers
+    assert layers == normalised_layers(algorithm.discriminator)
+    tree = algorithm.recipe.model_dump(mode="json")
+    tree["technique"]["feature_matching"] = "none"
+    with pytest.raises(RecipeError, match="feature_matching"):
+        algorithms.build(Setting(from_tree(tree), DataSpec(12, 1, ("a", "b", "c"))))
 
 
 def test_averages_move_when_the_recipe_says_and_at_the_end() -> None:
