@@ -69,7 +69,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
     "docs/import.md": {
         "any size, in tiles, with alpha": "test_one_server_with_every_kind",
         "Every line of the table that `import` prints": "test_what_is_written_is_a_bundle_like_any_other",
-        "comes back in every range": "test_the_range_is_found_by_running",
+        "comes back in every range": "test_an_upsampler",
         "when these were never set, the file is refused": "test_batchnorm_that_never_learned_is_refused",
     },
     "docs/pictures.md": {
@@ -130,8 +130,8 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "`--step N`: any kept one": "test_the_best_checkpoint_is_kept_and_exported",
     },
     "docs/bundle-format.md": {
-        "Every other file that a reader uses MUST be listed": "test_a_changed_byte_is_noticed",
-        "MAY be there, listed like any other": "test_a_changed_byte_is_noticed",
+        "Every other file that a reader uses MUST be listed": "test_what_is_not_listed_is_not_read",
+        "MAY be there, listed like any other": "test_what_is_not_listed_is_not_read",
         "`name@digest` identifies every byte": "test_a_changed_byte_is_noticed",
         "The digest covers all of it": "test_a_file_cut_short_or_swapped_is_refused",
         "the SHA-256 of all 100 numbers": "test_published_vectors",
@@ -147,7 +147,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
     },
     "docs/improved-techniques.md": {
         "every named part one switch of a recipe": "test_a_technique_is_used_or_refused",
-        "always has weight normalization and feature matching": "test_a_technique_is_used_or_refused",
+        "always has weight normalization and feature matching": "test_a_semi_supervised_pair_matches_features_and_norms_weights",
         "so that every output has mean 0 and variance 1": "test_after_the_start_every_layer_is_white_on_that_batch",
         "for one picture never depends on another": "test_a_picture_does_not_depend_on_company",
         "decide whether the MNIST pair learns at all": None,
