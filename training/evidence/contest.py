@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from models.bundle import Bundle
 from training import algorithms
 from training.algorithms.base import Algorithm, Setting
 from training.classifiers.classifier import Classifier, load_classifier, train_classifier
@@ -19,7 +19,6 @@ from training.compute.randomness import StepRandom
 from training.data.dataset import Dataset, Sampler, load_dataset
 from training.evaluate import classes, distances, neighbours
 from training.evaluate.extractors import from_classifier
-from training.export.preview import draw_pictures
 from training.recipes.recipe import Recipe
 from training.recipes.resolve import resolve
 from training.recipes.tables import DataTable
@@ -32,7 +31,7 @@ SCORED = 2000  # samples and real test pictures
 SHOWN, COLUMNS = 60, 10
 ENDLESS = "run.steps=1000000"  # the clock ends a contest; no rate falls before
 ON_CIFAR = [f"data.path={DATA}", "data.size=32", "data.channels=3", "data.flip=true"]
-# the shipped recipe's nets are for an hour; these are for minutes, most of which go to the coarsest pair, and the clock comes
+# the recipe's nets are for an hour; these are for minutes, most of which go to the coarsest pair, and the clock comes
 # before generated low pictures do
 BRIEF = [
     "pyramid.base_width=48",
@@ -58,6 +57,7 @@ class Reference:
     real: Tensor
 
 
+@cache
 def load_reference() -> Reference:
     """Trains the classifier, a minute or two, unless it is kept from before."""
     table = DataTable(path=DATA, size=32, labels="class")
@@ -103,13 +103,6 @@ def pictures_of(algorithm: Algorithm, seeds: range) -> tuple[Tensor, Tensor | No
     hot = [None] * len(latents) if labels is None else torch.split(labels, 100)
     parts = [algorithm.sample(part, label) for part, label in zip(torch.split(latents, 100), hot, strict=False)]
     return torch.cat(parts).float().clamp(-1, 1), None if labels is None else labels.argmax(1)
-
-
-def shipped(bundle: Bundle, reference: Reference) -> dict[str, Any]:
-    """What a label-conditional bundle's pictures of the same seeds score, classes in turn, drawn through ONNX Runtime."""
-    asked = torch.arange(SCORED) % len(bundle.manifest.labels or ())
-    made = draw_pictures(bundle, range(SCORED), asked.tolist(), batch=64)
-    return {"bundle": bundle.reference, **scores(torch.from_numpy(made).clamp(-1, 1), asked, reference)}
 
 
 def scores(made: Tensor, asked: Tensor | None, reference: Reference) -> dict[str, float]:
