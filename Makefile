@@ -65,8 +65,8 @@ container-test: ## Build the image, run the fleet, kill a worker, recreate every
 evidence-faults: $(VENV)/.test ## Kill workers, Redis and servers; about 80 minutes (docs/evidence/faults.md)
 	$(BIN)/python -m bench.faults $(FAULTS)
 
-evidence-fuzz: $(VENV)/.test ## Broken requests, pictures, expressions and files with fresh seeds for about an hour
-	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-520} $(BIN)/python -m pytest tests/service/fuzz tests/service/http/test_openapi.py -p no:xdist --timeout 7200
+evidence-fuzz: $(VENV)/.test ## Broken requests, pictures, expressions and files with fresh seeds for about an hour (docs/evidence/fuzz.md)
+	GANYMEDE_FUZZ_SECONDS=$${FUZZ_SECONDS:-420} $(BIN)/python -m pytest tests/service/fuzz tests/service/http/test_openapi.py -p no:xdist --timeout 7200 -rP --show-capture=stdout
 
 evidence-mutants: $(VENV)/.test ## Small faults, one at a time: do the tests notice? (docs/evidence/mutants.md)
 	$(BIN)/python -m scripts.mutants $(MUTANTS)
