@@ -20,7 +20,7 @@ UNDERSTOOD = {"unload_dependents"}
 class IndexRequest(BaseModel):
     """What the index is asked for."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
     ready: bool = Field(False, description="Only what can be sampled now.")
 

@@ -101,6 +101,13 @@ async def test_repositories_are_told_what_they_may_not(client: httpx.AsyncClient
     assert again.json() == {"name": "tiny", "versions": [digest]}, "twice is no fault"
 
 
+@pytest.mark.parametrize("ready", [1, "yes", "false"])
+async def test_what_is_no_boolean_is_not_read_as_one(client: httpx.AsyncClient, ready: object) -> None:
+    """As in every other body: 422, and the place."""
+    answer = await client.post("/v2/repository/index", json={"ready": ready})
+    assert (answer.status_code, [row["pointer"] for row in answer.json()["errors"]]) == (422, ["/ready"])
+
+
 def server(role: str = "all", *, away: bool = False, runs: bool = True, models: int = 1, **state: Any) -> Any:
     catalogue = SimpleNamespace(ready=state.pop("ready", True), all=lambda: ["m"] * models)
     runner = SimpleNamespace(heart=SimpleNamespace(away=away)) if runs else None
