@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
 FIRST_LINE_S, LINE_EVERY_S = 1.0, 5.0
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class _Shown:
             redirect_stdout=sys.stdout.isatty(),
         )
         self._console = console
-        self._loops: dict[str, tuple[int, float]] = {}
+        self._loops: dict[str, tuple[TaskID, float]] = {}
         self._said = time.monotonic() + FIRST_LINE_S - LINE_EVERY_S
 
     def tell(self, what: str, done: int, total: int) -> None:

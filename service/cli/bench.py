@@ -29,7 +29,7 @@ def bench(
     parallel: Annotated[int, typer.Option(min=1, max=1024, help="Requests under way at once.")] = 8,
     url: Url = None,
 ) -> None:
-    """Measure a running server. Example: ganymede bench -m faces64 --parallel 16 --seconds 10"""
+    """Measure a running server. Example: ganymede bench -m faces64 --parallel 16 --seconds 2"""
     with client(url) as ganymede:
         ganymede.models()  # no server is a sentence, and not a crash in the middle
     note(f"{parallel} requests at once for {seconds:g} s")

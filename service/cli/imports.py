@@ -82,11 +82,11 @@ def served_sources(files: list[str], options: Options, cache: Path) -> list[str]
 def _cached(path: Path, cache: Path, options: Options, names: set[str]) -> str:
     """The folder of a file's bundle, whose name is not among `names`, and is then."""
     try:
-        note(f"importing {path.name} …")
-        bundle = import_cached(path, cache, options)
-        if bundle.name in names:
-            free = next(f"{bundle.name[:60]}-{k}" for k in range(2, 1000) if f"{bundle.name[:60]}-{k}" not in names)
-            bundle = import_cached(path, cache, options.model_copy(update={"name": free}))
+        with working(f"importing {path.name}"):
+            bundle = import_cached(path, cache, options)
+            if bundle.name in names:
+                free = next(f"{bundle.name[:60]}-{k}" for k in range(2, 1000) if f"{bundle.name[:60]}-{k}" not in names)
+                bundle = import_cached(path, cache, options.model_copy(update={"name": free}))
         note(f"serving {bundle.reference}, imported from {path.name}")
         names.add(bundle.name)
         return str(bundle.folder)

@@ -33,7 +33,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "every example is run": "test_every_example_works",
         "with the same memory for any number": "test_answers_are_forgotten",
         "files appear whole or not at all": "test_upsample_a_folder",
-        "Every command takes `--quiet`": "test_every_command_takes_both",
+        "Every command takes `--quiet`": "test_quiet_and_json_on_a_terminal",
     },
     "docs/http.md": {
         "Every endpoint, with what goes in": "test_every_endpoint_has_a_section_and_no_other",

@@ -1,14 +1,18 @@
 """A command of ours in this process: what it costs to start Python is not paid for each."""
 
+import io
 import os
+import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import typer
 from typer.testing import CliRunner
 
 from service.cli import main
@@ -53,3 +57,42 @@ def execute(
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess([sys.executable, *words], done.exit_code, done.stdout_bytes, done.stderr_bytes)
+
+
+def on_terminal(words: tuple[str, ...], folder: Path, settings: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
+    """`ganymede WORDS` where stderr is a terminal, 24 by 100, and stdout a pipe; as stderr all that was drawn there."""
+    application()
+    ours, theirs = pty.openpty()
+    drawn, answer = Drawn(ours), io.TextIOWrapper(io.BytesIO(), write_through=True)
+    settings = {**settings, "TERM": "xterm", "COLUMNS": "100"}
+    with os.fdopen(theirs, "w") as there, inside(folder, settings), redirect_stdout(answer), redirect_stderr(there):
+        code = _exit_code(words)
+    return subprocess.CompletedProcess([*words], int(code or 0), answer.buffer.getvalue(), drawn.end())
+
+
+def _exit_code(words: tuple[str, ...]) -> Any:
+    try:
+        return typer.main.get_command(main.app).main(list(words))
+    except SystemExit as ended:
+        return ended.code
+
+
+class Drawn:
+    """What comes out of a terminal, read all the time so that nobody waits to write."""
+
+    def __init__(self, ours: int) -> None:
+        self._ours, self._drawn = ours, b""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while piece := os.read(self._ours, 65536):
+                self._drawn += piece
+        except OSError:  # the other end is closed
+            os.close(self._ours)
+
+    def end(self) -> bytes:
+        """All of it, when the other end is closed."""
+        self._reader.join()
+        return self._drawn

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -132,35 +131,21 @@ def test_training_speaks_in_lines_of_json(run: Run, tmp_path: Path) -> None:
     assert json.loads(page.stdout)["page"] == (tmp_path / "page.html").as_uri()
 
 
-def on_terminal(words: list[str], folder: Path, *, ends: bool = True) -> tuple[bytes, bytes]:
-    """The first line on stdout, which is a pipe, and what a terminal was shown; a command that does not end is ended."""
+def begun_on_terminal(words: list[str], folder: Path) -> tuple[bytes, bytes]:
+    """The first line on stdout, which is a pipe, and what a terminal was shown until then by a command that never ends."""
     ours, theirs = pty.openpty()
     settings = environment(folder, TERM="xterm")
     with subprocess.Popen(words, env=settings, stdout=subprocess.PIPE, stderr=theirs, cwd=folder) as process:
         os.close(theirs)
         assert process.stdout is not None
-        line, shown = b"" if ends else process.stdout.readline(), b""
-        if not ends:
-            process.terminate()
-        while True:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # the other end is closed
-                return line or process.stdout.readline(), shown
-
-
-def test_a_comparison_shows_on_a_terminal_that_it_works(bundle_folder: Path, tmp_path: Path) -> None:
-    """And the answer stays on stdout, which is none."""
-    command = [sys.executable, "-m", "service.cli"]
-    folder = str(bundle_folder / "tiny")
-    line, shown = on_terminal([*command, "compare", folder, folder, "-o", "page.html", "--json"], tmp_path)
-    assert json.loads(line)["page"] == (tmp_path / "page.html").as_uri()
-    assert b"sampling and measuring the bundles" in shown
+        line = process.stdout.readline()
+        process.terminate()
+        return line, command.Drawn(ours).end()
 
 
 def test_a_first_start_shows_a_bar_on_a_terminal(bundle_folder: Path, tmp_path: Path) -> None:
     """Bundles are counted while they are opened; log lines stand above the bar; the address is the only thing on stdout."""
-    line, shown = on_terminal(serving("--bundles", str(bundle_folder), "--json"), tmp_path, ends=False)
+    line, shown = begun_on_terminal(serving("--bundles", str(bundle_folder), "--json"), tmp_path)
     assert json.loads(line)["url"].startswith("http://127.0.0.1:")
     assert b"opening bundles" in shown
     assert b"3/3" in shown

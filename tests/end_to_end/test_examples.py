@@ -1,50 +1,77 @@
-"""Every example in every --help text works as printed; what is not is in two tables."""
+"""Every example in every --help text works as printed, on a terminal; long work shows there how far it is."""
 
 import json
+import os
 import re
 import shlex
-import shutil
 import signal
+import socket
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import httpx
 import pytest
-import torch
 import typer
-from PIL import Image
 
 from service.cli import main
-from tests.bundles import make_tiny, make_tiny_pyramid
-from tests.conftest import ROOT
 from tests.end_to_end import command
-from tests.end_to_end.processes import environment, running
-from tests.models.imports import generators
-from tests.training.pictures import make_pictures, tiny_overrides
+from tests.end_to_end.processes import ROOT, environment
+from tests.end_to_end.test_answers import DONE, SHOWN
+from tests.end_to_end.workbench import SMALL, Workbench
 
-INSTEAD = {
-    "upsample": {" --factor 4": ""},  # the small pyramid has one factor
-    "arithmetic": {"dir(smiling)": "seed(4)"},  # nobody learned a direction for the small bundle
-    "project": {"found.png": "found.png --steps 10 --restarts 1"},
-    "bench": {"--seconds 10": "--seconds 2"},
-    "login": {"http://127.0.0.1:8000": "ADDRESS"},
-    "train": {"run.steps=20000": "SMALL"},
-    **{f"jobs {word}": {"0198f2…": "JOB"} for word in ("show", "cancel", "wait")},
+PROJECTED = "found.png", "found.png --steps 10 --restarts 1"
+"""200 steps from each of 6 starts take half a minute."""
+IDS = {f"jobs {word}": "0198f2…" for word in ("show", "cancel", "wait")}
+"""What stands in an example for the id of a job: with the worker's `redis://host` all that is replaced."""
+COUNTED = {
+    "project": "project 0/1",
+    "import": "batches of 16 of the file.s pictures",
+    "evaluate": "features of batches|judged batches|batches of 16",
+    "compare": "bundles",
+    "export": "pictures compared of",
+    "train": "0/20000",
+    "classifier train": "steps of the classifier",
+    "classifier agreement": "judged batches",
+    "models compact": "writing bundles again",
+    "jobs wait": "job [0-9a-f]+",
 }
-"""All that is not run as printed: the address, a job's id, how long it takes, and what small bundles lack."""
-ELSEWHERE = {
-    "serve": "tests/end_to_end/processes.py",  # for ever, on a port of its own
-    "worker": "tests/end_to_end/studio/test_jobs.py",  # for ever, beside a Redis
-    "evaluate": "tests/training/evaluate/test_command.py",  # the data the bundle was trained on
-    "classifier train": "tests/training/cli/test_commands.py",  # a data set, as all below
-    "classifier agreement": "tests/training/cli/test_commands.py",
-    "directions learn": "tests/training/cli/test_commands.py",
-    "inside guided": "tests/training/cli/test_commands.py",
-    "inside features": "tests/training/cli/test_commands.py",
-    "inside forget": "tests/training/cli/test_commands.py",
+"""What a terminal shows while a command that may take long is at work."""
+FOR_EVER = ("serve", "worker")
+QUIET = {
+    "evaluate": "models/exports/mnist-gan --samples 20 --classifier mnist.safetensors --out scores",
+    "train": f"fashion32 {' '.join(SMALL)} --run quiet",
+    "export": "fashion --out quiet-bundles",
+    "compare": "models/exports/faces64 models/exports/faces64-lapgan -o quiet.html",
+    "import": "netG.pth --out quiet-bundles",
+    "runtimes": "photo-x2 --threads 1",
+    "doctor": "",
+    "login": "http://127.0.0.1:8000",
+    "models compact": "my-bundles/faces",
+    "models torchscript": "my-bundles/faces --out quiet-scripts",
+    "directions learn": "faces64 --attributes faces/attributes.csv --name smiling --classifier c.safetensors --samples 1000",
+    "classifier train": "fashion32 --epochs 0.1 --out quiet.safetensors",
+    "classifier agreement": "models/exports/fashion32 --classifier quiet.safetensors --count 20",
+    "inside guided": "models/exports/fashion32 --out quiet.png --count 20",
+    "inside features": "models/exports/fashion32 --train 100 --test 100",
+    "inside forget": "my-bundles/faces --classifier c.safetensors --attribute smiling --out quiet.png",
+    "latents save": "quiet_1 --seed 1",
+    "latents rename": "quiet_1 quiet_2",
+    "latents delete": "quiet_2",
+    "latents export": "quiet.ndjson",
+    "latents import": "all.ndjson --conflict skip",
+    "jobs show": "JOB",
+    "jobs cancel": "JOB",
+    "jobs wait": "JOB -o quiet",
+    "jobs requeue": "all",
+    "keys add": "quiet --file keys.toml",
 }
-"""Examples that run for ever or need a large data set, and the tests that run these commands with a small one."""
+"""Commands that `test_answers.py` does not run; `worker` speaks as `serve` does, through the same function."""
 
 
 def examples(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
@@ -59,18 +86,6 @@ def examples(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str
             yield from examples(group.typer_instance, (*path, group.name or ""))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Small bundles under the names that the examples speak of."""
-    folder = tmp_path_factory.mktemp("examples")
-    for name in ("served/faces64", "served/mnist-ssl", "models/exports/faces64", "models/exports/faces64-lapgan"):
-        make_tiny(folder / Path(name).parent, Path(name).name)
-    make_tiny(folder, "photo-x2")
-    make_tiny_pyramid(folder / "served")
-    with running(folder, folder / "served", GANYMEDE_DEFAULT_MODEL="faces64") as (_, address):
-        yield address, folder
-
-
 @pytest.fixture
 def signals() -> Iterator[None]:
     """A training takes Ctrl-C for itself; afterwards it is the tests' again."""
@@ -80,73 +95,130 @@ def signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def furnish(folder: Path, settings: dict[str, str]) -> str:
-    """The files and saved latents the examples speak of; the id of a job."""
-    for name in ("photo.jpg", "me.jpg", "pics/a.png", "digits/7.png"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        Image.new("RGB", (16, 16), "teal").save(folder / name)
-    make_pictures(folder / "my-pictures")
-    torch.save(generators.example().state_dict(), folder / "netG_epoch_24.pth")
+@contextmanager
+def on_port_8000(address: str) -> Iterator[None]:
+    """The server answers where the examples look for it."""
+    host, port = address.removeprefix("http://").split(":")
+    connect = socket.create_connection
 
-    def run(*words: str) -> str:
-        done = command.execute(words, folder, settings)
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
+    def to_ours(place: tuple[str, int], *args: object, **options: object) -> socket.socket:
+        return connect((host, int(port)) if place[1] == 8000 else place, *args, **options)  # type: ignore[arg-type]
 
-    run("latents", "save", "woman_1", "--seed", "1")
-    run("latents", "export", "all.ndjson")
-    run("latents", "delete", "woman_1")  # an example saves it
-    run("latents", "save", "ann", "--seed", "1")
-    run("latents", "rename", "ann", "beth")
-    run("keys", "add", "bob", "--file", "keys.toml")
-    later = {"prefer": "respond-async, wait=60", "accept": "application/json"}
-    httpx.post(f"{settings['GANYMEDE_URL']}/sample", json={"n": 3}, headers=later, timeout=90)
-    return str(json.loads(run("jobs", "list", "--json"))["data"][0]["id"])
+    with mock.patch("socket.create_connection", to_ours):
+        yield
+
+
+@contextmanager
+def interrupted(begun: Path) -> Iterator[None]:
+    """Ctrl-C for this process as soon as a file is there."""
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    waiting = threading.Thread(target=interrupt, daemon=True)
+    waiting.start()
+    yield
+    waiting.join()
+
+
+def run(bench: Workbench, name: str, example: str) -> "subprocess.CompletedProcess[bytes]":
+    """The very line, as somebody types it who has not installed [pretrained]; 20,000 steps are broken off."""
+    shorter = example.replace(*PROJECTED) if name == "project" else example
+    words = shlex.split(shorter.replace(IDS.get(name, "JOB"), bench.job))
+    assert words.pop(0) == "ganymede", name
+    assert words[0] == name.split()[0], f"the example of {name} is one of something else"
+    run_folder = bench.folder / "runs/001-faces64/facts.json"
+    with mock.patch("training.pretrained.lite2.available", return_value=False), on_port_8000(bench.address):
+        if name == "train":
+            with interrupted(run_folder):
+                return command.on_terminal(tuple(words), bench.folder, bench.settings)
+        return command.on_terminal(tuple(words), bench.folder, bench.settings)
 
 
 @pytest.mark.usefixtures("signals")
-def test_every_example_works(server: tuple[str, Path]) -> None:
-    """As printed, in the order of the help, in one folder, but for what stands in the two tables above."""
-    address, folder = server
-    settings = environment(
-        folder, GANYMEDE_URL=address, GANYMEDE_CLIENT_CONFIG=str(folder / "client.toml"), BROWSER="true"
-    )
+def test_every_example_works(bench: Workbench) -> None:
+    """In the order of the help, in one folder."""
     command.application()
-    job = furnish(folder, settings)
-    small = " ".join(tiny_overrides(Path("my-pictures"), run__steps=2, run__watch_samples=0))
     found = dict(examples(main.app))
     assert len(found) > 45
+    assert found.keys() >= {*IDS, *COUNTED, *FOR_EVER}
     for name, example in found.items():
-        if name in ELSEWHERE:
+        if name in FOR_EVER:
             continue
-        for old, new in INSTEAD.get(name, {}).items():
-            assert old in example, f"{name} no longer says {old}"
-            example = example.replace(old, new)
-        words = shlex.split(example.replace("ADDRESS", address).replace("JOB", job).replace("SMALL", small))
-        assert words.pop(0) == "ganymede", name
-        assert words[0] == name.split()[0], f"the example of {name} is one of something else"
         if name == "latents delete":  # the example before gave it another name
-            command.execute(("latents", "rename", "ann", "woman_1"), folder, settings)
-        done = command.execute(tuple(words), folder, settings)
-        assert (done.returncode, name) == (1 if name == "doctor" and done.returncode else 0, name), (words, done)
-        if name == "export":  # what it wrote is what the examples after it speak of
-            for place in ("faces64", "my-bundles/faces64"):
-                shutil.copytree(folder / "models/exports/faces64", folder / place)
+            bench.run("latents", "rename", "ann", "woman_1")
+        done = run(bench, name, example)
+        assert done.returncode == 0 or name == "doctor", (name, done)
+        assert re.search(COUNTED.get(name, "").encode(), done.stderr), (name, done.stderr)
+        assert b"\x1b" not in done.stdout, name  # what is drawn stays on the terminal
+
+
+@pytest.mark.parametrize("name", QUIET)
+@pytest.mark.usefixtures("signals")
+def test_quiet_and_json_on_a_terminal(bench: Workbench, name: str) -> None:
+    """Nothing is drawn, and stdout is JSON: one line, of training one when it begins and one when it ends."""
+    words = (*name.split(), *QUIET[name].replace("JOB", bench.job).split(), "--quiet", "--json")
+    with mock.patch("training.pretrained.lite2.available", return_value=False), on_port_8000(bench.address):
+        done = command.on_terminal(words, bench.folder, bench.settings)
+    assert (done.stderr, done.returncode) == (b"", done.returncode if name == "doctor" else 0)
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == (2 if name == "train" else 1)
+
+
+def test_every_command_was_asked_for_both() -> None:
+    """Here or among the answers."""
+    command.application()
+    found = {name for name, _ in command.leaves(typer.main.get_command(main.app))}
+    assert found == {*QUIET, *(name.split(",")[0].removesuffix(" to a file") for name in (*SHOWN, *DONE)), "worker"} - {
+        "models"
+    }
+
+
+@contextmanager
+def started(bench: Workbench, words: list[str], **settings: str) -> Iterator[str]:
+    """A process that runs for ever, and the line that says where it is."""
+    line = [sys.executable, "-m", "service.cli", *words]
+    place = {**bench.settings, "GANYMEDE_PORT": "0", **settings}
+    with subprocess.Popen(line, cwd=bench.folder, env=place, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline()
+        finally:
+            process.terminate()
+
+
+def test_examples_that_run_for_ever(bench: Workbench, tmp_path: Path) -> None:
+    """Both ways to serve say where, and serve what they name; a worker beside a server takes its jobs."""
+    command.application()
+    found = dict(examples(main.app))
+    file, bundles = (shlex.split(one) for one in re.split(r" +or: ", found["serve"]))
+    for (_, *words), served in ((file, "netG"), (bundles, "faces")):
+        with started(bench, words, GANYMEDE_DATA_DIR=str(tmp_path / served)) as line:
+            address = line.split()[-1]
+            names = [model["name"] for model in httpx.get(f"{address}/models").json()["data"]]
+            assert served in names
+    setting, _, *words = shlex.split(found["worker"])
+    name, url = setting.split("=")
+    assert (name, url) == ("GANYMEDE_REDIS_URL", "redis://host")
+    shared = f"unix://{bench.folder.parent / 'data/redis.sock'}"
+    own = {"GANYMEDE_DATA_DIR": str(tmp_path / "worker"), "GANYMEDE_BUNDLES": "served"}
+    with started(bench, words, GANYMEDE_REDIS_URL=shared, **own):
+        end = time.monotonic() + 30
+        while json.loads(bench.run("jobs", "stats", "--json"))["workers"] != 2:
+            assert time.monotonic() < end
+            time.sleep(0.1)
 
 
 def test_every_command_has_one() -> None:
-    """And no example is left out without a place where it is run."""
+    """No command is left without an example."""
     command.application()
     shown = {name for name, _ in examples(main.app)}
-    assert ELSEWHERE.keys() | INSTEAD.keys() <= shown
-    for name, file in ELSEWHERE.items():
-        words = re.escape('", "'.join(name.split()))
-        assert re.search(f'"{words}"', (ROOT / file).read_text()), f"{file} does not run {name}"
     for name, _ in command.leaves(typer.main.get_command(main.app)):
         assert name in shown, f"{name} has no example"
 
 
-def test_the_documented_commands_are_there(server: tuple[str, Path]) -> None:
+def test_the_documented_commands_are_there(tmp_path: Path) -> None:
     """Each command line of docs/command-line.md and docs/save-files.md parses: its options exist."""
     command.application()
     root = ROOT / "docs"
@@ -154,16 +226,18 @@ def test_the_documented_commands_are_there(server: tuple[str, Path]) -> None:
     lines = re.findall(r"^ganymede ([a-z]+)(.*)$", text, re.MULTILINE)
     assert len(lines) >= 10
     for name, rest in lines:
-        help_text = command.execute((name, "--help"), server[1], environment(server[1])).stdout.decode()
+        help_text = command.execute((name, "--help"), tmp_path, environment(tmp_path)).stdout.decode()
         for option in re.findall(r"(?<= )(--[a-z-]+|-[a-z])(?= )", rest.partition("#")[0] + " "):
             assert option in help_text, f"{name} has no {option}"
 
 
 def test_completion_is_installed_by_one_command(tmp_path: Path) -> None:
-    """As documented: `ganymede --install-completion` for each shell's own script."""
-    import sys
-
-    words = [sys.executable, "-m", "service.cli", "--show-completion", "bash"]
-    settings = {**environment(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    shown = subprocess.run(words, env=settings, capture_output=True, text=True, timeout=250)
-    assert "complete" in shown.stdout + shown.stderr
+    """As documented: `ganymede --install-completion` in a shell, and Tab knows the commands in the next one."""
+    script = tmp_path / "ganymede"
+    script.write_text(f"#!{sys.executable}\nfrom service.cli.main import main\nmain()\n")
+    script.chmod(0o755)
+    settings = {**environment(tmp_path), "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    lines = "ganymede --install-completion\n. ~/.bashrc\nCOMP_WORDS=(ganymede upsa)\nCOMP_CWORD=1\n"
+    lines += "_ganymede_completion ganymede\necho found: ${COMPREPLY[@]}"
+    shown = subprocess.run(["bash", "-c", lines], env=settings, capture_output=True, text=True, timeout=250)
+    assert "found: upsample\n" in shown.stdout, shown
