@@ -75,7 +75,6 @@ class Application(FastAPI):
         if self.entrance is None or scope["type"] != "http":
             await super().__call__(scope, receive, send)
         else:
-            scope["app"] = self
             await self.entrance(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:

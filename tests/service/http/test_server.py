@@ -176,7 +176,9 @@ def test_what_is_served_by_one_and_by_many(settings: Callable[..., Settings], mo
 
 def test_a_group_shares_one_port(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process binds it for itself, the first tells of the bundles; who does not come up is told."""
-    heard, ran, fails = [], [], [False]
+    heard: list[str] = []
+    ran: list[Any] = []
+    fails = [False]
 
     class Group:
         def __init__(self, children: Any, drain_s: float, ready: Any) -> None:
@@ -248,7 +250,8 @@ def server_of(share: Share | None, said: list[str]) -> Server:
 
 async def test_a_connection_of_another_process_is_answered_here() -> None:
     """From when this one listens until it drains; one whose client has gone on the way is no fault."""
-    share, said = Share(), []
+    share = Share()
+    said: list[str] = []
     server: Any = server_of(share, said)
     listener = socket.create_server(("127.0.0.1", 0))
     await server.startup(sockets=[listener])
@@ -277,7 +280,8 @@ async def test_a_connection_of_another_process_is_answered_here() -> None:
 
 async def test_a_server_that_is_told_to_end_while_it_starts_is_not_ready() -> None:
     """It says nothing and takes nothing."""
-    share, said = Share(), []
+    share = Share()
+    said: list[str] = []
     server: Any = server_of(share, said)
 
     async def is_told_to_end() -> None:

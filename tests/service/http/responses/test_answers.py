@@ -19,6 +19,7 @@ from service.operations.base import Context
 from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures
 from service.operations.sample import SampleRequest
+from service.operations.table import OPERATIONS
 
 BODY, PLAIN = SampleRequest(seed=1), Delivery()
 Operation = Callable[..., Awaitable[Any]]
@@ -84,7 +85,7 @@ def test_who_asks_is_known_by_key_or_by_address(state: Any) -> None:
 
 def doing(monkeypatch: pytest.MonkeyPatch, work: Operation) -> None:
     """In place of sampling."""
-    monkeypatch.setitem(module.OPERATIONS, "sample", SimpleNamespace(run=work))  # type: ignore[arg-type]
+    monkeypatch.setitem(OPERATIONS, "sample", SimpleNamespace(run=work))  # type: ignore[arg-type]
 
 
 async def test_an_answer_that_is_not_ready_in_time_is_late(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:

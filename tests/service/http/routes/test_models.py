@@ -13,9 +13,11 @@ from models.bundle import write_manifest
 from models.runtimes.difference import Difference
 from service.engine.catalogue import Catalogue
 from service.engine.model import Model
+from service.http.app import VERSION
 from service.http.routes.health import lacking_of
 from service.http.routes.images import caching_headers
 from service.http.routes.models import fast_of, summary
+from tests.conftest import ClientFactory
 
 
 async def test_a_row_says_what_one_needs_to_choose(client: httpx.AsyncClient) -> None:
@@ -152,3 +154,31 @@ async def test_the_reference_comes_from_this_server_alone(client: httpx.AsyncCli
         assert (await client.get(path)).headers["content-type"].startswith(kind)
     for name in ("swagger-ui.css", "swagger-ui-bundle.js"):
         assert (await client.get(f"/docs/assets/{name}")).status_code == 200
+    told = (await client.get("/openapi.json")).json()["info"]
+    expected = {
+        "title": "Ganymede",
+        "summary": "A model server for generative adversarial networks",
+        "version": VERSION,
+    }
+    assert told == expected
+
+
+async def test_a_worker_has_health_and_metrics_alone(client_with: ClientFactory) -> None:
+    """Nothing else that a stranger could ask."""
+    async with client_with(role="worker") as client:
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await client.get(path)).status_code == 200
+        for path in ("/models", "/docs", "/docs/assets/swagger-ui.css", "/"):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_a_file_of_latents_may_be_larger_than_a_request(client_with: ClientFactory) -> None:
+    """It has a limit of its own."""
+    async with client_with(max_body_bytes=1024, max_import_bytes=4096) as client:
+        for path, size, status in (
+            ("/latents", 1025, 413),
+            ("/latents/import", 4096, 400),
+            ("/latents/import", 4097, 413),
+        ):
+            kind = {"content-type": "application/x-ndjson" if "import" in path else "application/json"}
+            assert (await client.post(path, content=b"x" * size, headers=kind)).status_code == status, (path, size)
