@@ -24,8 +24,6 @@ AREAS = {
     "service/http": ["tests/service/http"],
     "service/http/app.py": [
         "tests/service/http/routes/test_models.py",
-        "tests/service/http/test_server.py",
-        "tests/service/http/fast/test_handler.py::test_keys_are_asked_for",
         "tests/service/http/fast/test_handler.py::test_a_request_is_counted_logged_and_named",
     ],
     "service/http/fast": ["tests/service/http/fast"],
