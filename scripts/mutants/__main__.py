@@ -24,7 +24,7 @@ AREAS = {
     "service/http": ["tests/service/http"],
     "service/http/app.py": [
         "tests/service/http/routes/test_models.py",
-        "tests/service/http/fast/test_handler.py::test_a_request_is_counted_logged_and_named",
+        "tests/service/http/fast/test_handler.py::test_a_late_picture_is_504",
     ],
     "service/http/fast": ["tests/service/http/fast"],
     "service/http/responses": [

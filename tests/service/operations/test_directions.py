@@ -131,6 +131,8 @@ async def test_shipped_directions(client_with: ClientFactory, bundle_folder: Pat
     async with client_with(bundles=(tmp_path / "bundles",)) as client:
         row = (await client.get("/directions", params={"model": "tiny"})).json()["data"][0]
         assert (row["name"], row["shipped"], row["measured"]) == ("smiling", True, {"flips": 0.9})
+        reference = (await client.get("/models/tiny")).json()["reference"]
+        assert (row["model"], row["url"]) == (reference, f"/directions/smiling?model={reference}")
         body = {"expression": "seed(1) + 1.5 * dir(smiling)", "normalize": False, "save_as": "y"}
         assert (await client.post("/arithmetic", json=body)).status_code == 200
         kept = (await client.get("/latents/y")).json()["values"]

@@ -38,6 +38,18 @@ async def test_events_come_as_they_happen(monkeypatch: pytest.MonkeyPatch) -> No
     assert 2 <= len(found[1:-1]) <= 6
 
 
+async def test_a_job_of_which_nothing_is_told_ends_the_stream() -> None:
+    """Its events have gone."""
+
+    class Silent:
+        async def events(self, job_id: str, last_id: str | None) -> AsyncIterator[Any]:
+            for nothing in ():
+                yield nothing
+
+    queue: Any = Silent()
+    assert [line async for line in module._lines(queue, "j1", None)] == []
+
+
 async def test_who_leaves_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens to the store for a closed connection."""
     queue: Any = Told()

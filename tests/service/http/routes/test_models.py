@@ -90,6 +90,8 @@ async def test_repositories_are_told_what_they_may_not(client: httpx.AsyncClient
     wrong = await client.post("/v2/repository/models/tiny/load", json={"parameters": {"config": "{}", "zeta": 1}})
     detail = "'config' is not taken: a bundle is what lies in its folder"
     assert (wrong.status_code, wrong.json()["errors"]) == (422, [{"pointer": "/parameters", "detail": detail}])
+    long = await client.post("/v2/repository/models/tiny/load", json={"parameters": {"x" * 50: 1}})
+    assert long.json()["detail"].startswith(f"'{'x' * 40}' is not taken")
     missing = await client.post("/v2/repository/models/tinny/unload")
     assert (missing.status_code, "did you mean 'tiny'" in missing.json()["detail"]) == (404, True)
     rows = (await client.post("/v2/repository/index")).json()
