@@ -23,6 +23,7 @@ AREAS = {
     "service/engine/batcher.py": ["tests/service/engine/test_batcher.py"],
     "service/http": ["tests/service/http"],
     "service/http/app.py": [
+        "tests/service/http/test_app.py",
         "tests/service/http/routes/test_models.py",
         "tests/service/http/fast/test_handler.py::test_a_late_picture_is_504",
     ],
