@@ -243,7 +243,17 @@ async def test_a_whole_address_names_the_host(opened: Open, target: str, hosts: 
     """RFC 9112, section 3.2.2: as a request to a proxy has it; what the header says besides is not looked at."""
     wire = Wire(await opened())
     lines = "".join(f"Host: {host}\r\n" for host in hosts)
-    wire.tell(f"GET {target}/livez HTTP/1.1\r\n{lines}\r\n".encode())
+    wire.tell(f"GET {target}/livez HTTP/1.1\r\n{lines}X-Request-ID: mine\r\n\r\n".encode())
+    answered, headers, _ = await wire.hear()
+    assert answered == status
+    assert headers["x-request-id"] == "mine" or target == "http://", "other headers are as they were"
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://localhost:8000", 404), ("http://localhost:3000", 403)])
+async def test_a_whole_address_names_the_port(opened: Open, origin: str, status: int) -> None:
+    """A page of that very address is our own, one at another port is not."""
+    wire = Wire(await opened())
+    wire.tell(f"DELETE http://localhost:8000/latents/x HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n\r\n".encode())
     assert (await wire.hear())[0] == status
 
 
