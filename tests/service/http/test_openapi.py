@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from service.http.app import build_app
 from service.settings import Settings
-from tests.service.fuzz.mutations import SECONDS, answered, seeds
+from tests.service.fuzz.mutations import SECONDS, seeds
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 ENDPOINTS = [
@@ -43,9 +43,8 @@ def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):  # ty
     data = tmp_path_factory.mktemp("data")
     small = {"max_pictures": 20, "max_frames": 20, "async_pictures": 8, "allowed_hosts": ("testserver",)}
     app = build_app(Settings(bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", **small))
-    with TestClient(app) as client:
+    with TestClient(app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
-        print(f"{answered(client.get('/metrics').text)} requests")
 
 
 def is_described(case, response) -> None:  # type: ignore[no-untyped-def]
