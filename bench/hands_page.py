@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "evidence" / "hands.md"
 TEXT = """# Commands by hand: folders of mixed files, and large sets
 
 Written by `python -m bench.hands URL PID FOLDER` against `ganymede serve` with shipped bundles, {day}. {machine}.
-Trainings and tests used the same cores (load average at the beginning {before:.1f}): the seconds are upper bounds.
+Load average at the beginning {before:.1f}: where other work used the cores, too, the seconds are upper bounds.
 
 ## 200 files in three levels of folders
 
