@@ -32,12 +32,12 @@ IDS = {f"jobs {word}": "0198f2…" for word in ("show", "cancel", "wait")}
 COUNTED = {
     "project": "project 0/1",
     "import": "batches of 16 of the file.s pictures",
-    "evaluate": "features of batches|judged batches|batches of 16",
+    "evaluate": "features of batches|classified batches|batches of 16",
     "compare": "bundles",
     "export": "pictures compared of",
     "train": "0/20000",
     "classifier train": "steps of the classifier",
-    "classifier agreement": "judged batches",
+    "classifier agreement": "classified batches",
     "models compact": "writing bundles again",
     "jobs wait": "job [0-9a-f]+",
 }

@@ -139,7 +139,7 @@ def _fit(network: LeNet | TransferClassifier, train: Dataset, steps: int, seed: 
 
 def _batches(pictures: Tensor) -> Iterator[Tensor]:
     batches = torch.split(pictures, EVALUATION_BATCH)
-    return counted(batches, f"judged batches of {EVALUATION_BATCH} pictures", len(batches))
+    return counted(batches, f"classified batches of {EVALUATION_BATCH} pictures", len(batches))
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ def agreement(
 
     Example: ganymede classifier agreement models/exports/fashion32 --classifier fashion.safetensors
     """
-    with explained("judging samples"):
+    with explained("classifying samples"):
         score = label_agreement(read_bundle(bundle), load_classifier(classifier), count)
         saved = [rescore(bundle, [score]).reference] if save else []
         facts = {"agreement": score.value, "protocol": score.protocol, "saved": saved}
