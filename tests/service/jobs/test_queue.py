@@ -206,7 +206,7 @@ async def test_a_broken_job_is_tried_again_and_then_laid_aside(queue: JobQueue, 
     names = [name async for _, name, _ in queue.events(job.id)]
     assert names.count("retry") == 2
     again = await queue.requeue(job.id)
-    assert (again.state, again.attempts) == (JobState.QUEUED, 0)
+    assert again.attempts <= 1, "counted from none again; the worker may have begun already"
     assert (await queue.wait(job.id, 20)).state == JobState.FAILED
     assert len(executor.order) == 6
     with pytest.raises(NotFoundError):
