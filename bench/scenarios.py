@@ -65,6 +65,7 @@ def run_overload(work: Path, bundles: Path, bundle: str, cores: int, seconds: fl
     environment = (("GANYMEDE_QUEUE_PICTURES", str(max(16, int(peak / 4)))),)
     with Ganymede("overloaded", environment=environment).start(bundles, bundle, work, cores) as server:
         following = Workload("", bundle, 1, "png", 1).requests("/sample")
+        drive(server.port, following, 1, 0.0, 2.0)  # until every bundle is open
         tally = drive_open(server.port, following, 5 * peak, 2.0, seconds, seed=2)
     say(
         "overload",
