@@ -73,6 +73,7 @@ class Gate:
             await admit(scope, state)
             if state.opening is not None and scope["path"] not in BEFORE_ALL_IS_OPEN:
                 await state.complete()
+                exchange.is_last = True  # or its connection would never be answered below ASGI
             await self._answer(scope, _limited(receive, limit), exchange, limit)
         except ClientDisconnect:  # it went in the middle of its body: nobody is answered, and nothing failed
             exchange.status = exchange.status or ClientClosedError.status
@@ -131,6 +132,8 @@ class _Exchange:
         """The foreign origin whose page may read the answer."""
         self.varies = False
         """Whether another origin would get other headers."""
+        self.is_last = False
+        """Whether the connection ends with the answer."""
 
     @property
     def route(self) -> str:
@@ -145,7 +148,7 @@ class _Exchange:
                 message["headers"].append((b"traceparent", self.traceparent.encode()))
             message["headers"] += headers_for(self.origin) if self.origin is not None else []
             message["headers"] += [(b"vary", b"origin")] if self.varies else []
-            message["headers"] += [(b"connection", b"close")] if self._release() else []
+            message["headers"] += [(b"connection", b"close")] if self.is_last or self._release() else []
         await self._send(message)
 
     async def allow(self) -> None:

@@ -118,6 +118,8 @@ async def test_the_default_bundle_is_served_while_others_open(
             go_on.set()
             sample, listing = await asyncio.gather(*waiting)
             assert sample.status_code == 200
+            assert sample.headers["connection"] == "close", "the next one may be answered below ASGI"
+            assert "connection" not in (await client.get("/models")).headers
             assert {"tiny", "tiny-labels"} <= {model["name"] for model in listing.json()["data"]}
             assert app.state.ganymede.opening is None
 
