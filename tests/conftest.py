@@ -87,6 +87,7 @@ def client_with(bundle_folder: Path, tmp_path: Path) -> ClientFactory:
         defaults = {"bundles": (bundle_folder,), "data_dir": tmp_path / "data", "threads": 1, "default_model": "tiny"}
         app = build_app(Settings(**{**defaults, **options}))
         async with app.router.lifespan_context(app):
+            await app.state.ganymede.complete()
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 client.app = app  # type: ignore[attr-defined]

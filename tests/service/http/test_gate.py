@@ -16,6 +16,7 @@ async def test_an_answer_ends_its_connection_where_another_process_has_fewer(
     settings = Settings(bundles=(bundle_folder,), data_dir=tmp_path, threads=1, default_model="tiny")
     app = build_app(settings, release=lambda: next(turns))
     async with app.router.lifespan_context(app):
+        await app.state.ganymede.complete()
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             answers = [await client.post("/sample", json={"n": n}) for n in (1, 0, 1)]
