@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.http.app import build_app
+from service.observability.logs import about
 from service.redis.connect import connect
 from service.redis.embedded import wheel_server
 from service.redis.keys import RedisKeys
@@ -27,6 +28,13 @@ def engines() -> list[tuple[str, Path]]:
 
 
 ENGINES = engines()
+
+
+@pytest.fixture(autouse=True)
+def own_log_ids() -> Iterator[None]:
+    """Ids that a test's code learns for its log lines end with the test, as they end with a request."""
+    with about():
+        yield
 
 
 @pytest.fixture(scope="session", params=[binary for _, binary in ENGINES], ids=[name for name, _ in ENGINES])
