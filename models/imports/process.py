@@ -69,9 +69,8 @@ def _in_time(process: "subprocess.Popen[bytes]", timeout_s: float) -> Iterator[N
 def _heard(process: "subprocess.Popen[bytes]", orders: bytes) -> dict[str, Any] | None:
     assert process.stdin is not None
     assert process.stdout is not None
-    with contextlib.suppress(BrokenPipeError):  # it ended before it read them
+    with contextlib.suppress(BrokenPipeError), process.stdin:  # it may end before it has read them
         process.stdin.write(orders)
-        process.stdin.close()
     for line in process.stdout:
         with contextlib.suppress(ValueError):  # cut by the end of the process
             found = json.loads(line)

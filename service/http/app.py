@@ -87,9 +87,7 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def build_app(
-    settings: Settings, opening: Opening | None = None, release: Callable[[], bool] = lambda: False
-) -> FastAPI:
+def build_app(settings: Settings, opening: Opening | None = None, release: Callable[[], bool] | None = None) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops.
 
     `opening` hears of the bundles as they are opened; `release` says of an answer whether it ends its connection.

@@ -37,7 +37,7 @@ class Gate:
         hosts: HostPolicy,
         max_body_bytes: int,
         larger: Mapping[str, int],
-        release: Callable[[], bool],
+        release: Callable[[], bool] | None,
     ) -> None:
         self._app = app
         self._hosts = hosts
@@ -120,7 +120,7 @@ def header_of(scope: Scope, name: bytes) -> bytes:
 class _Exchange:
     """One request on its way: remembers the status and adds headers to the answer."""
 
-    def __init__(self, scope: Scope, send: Send, release: Callable[[], bool]) -> None:
+    def __init__(self, scope: Scope, send: Send, release: Callable[[], bool] | None) -> None:
         asked = header_of(scope, b"x-request-id").decode("latin-1")
         self.request_id = asked if REQUEST_ID.match(asked) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = self.request_id
@@ -148,7 +148,8 @@ class _Exchange:
                 message["headers"].append((b"traceparent", self.traceparent.encode()))
             message["headers"] += headers_for(self.origin) if self.origin is not None else []
             message["headers"] += [(b"vary", b"origin")] if self.varies else []
-            message["headers"] += [(b"connection", b"close")] if self.is_last or self._release() else []
+            is_last = self.is_last or (self._release is not None and self._release())
+            message["headers"] += [(b"connection", b"close")] if is_last else []
         await self._send(message)
 
     async def allow(self) -> None:

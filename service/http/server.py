@@ -138,7 +138,7 @@ def run(
     opening: Opening | None = None,
 ) -> None:
     """One server in this process until SIGTERM or SIGINT; `ready` is called when it answers."""
-    app = build_app(settings, opening) if share is None else build_app(settings, opening, share.release)
+    app = build_app(settings, opening, None if share is None else share.release)
     allow_many_files(settings.max_connections)
     connections = partial(Connection, handler_of=lambda: handler_of(app), share=share)
     config = uvicorn.Config(

@@ -88,8 +88,9 @@ class ConnectionShare:
 
     def leave(self) -> None:
         """Take nothing any more; what is on its way is still taken."""
-        if self._adopt is not None and self._timer is not None:
+        if self._timer is not None:
             self._timer.cancel()
+        if self._adopt is not None:
             self._all.mark_away(self._index)
             self._empty()
             asyncio.get_running_loop().remove_reader(self._inbox.fileno())

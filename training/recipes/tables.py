@@ -169,9 +169,7 @@ class AugmentTable(Table):
     """Differentiable augmentation of what the discriminator sees, real and generated alike."""
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
-    adaptive: float = Field(
-        0.0, ge=0, lt=1
-    )  # ADA: the discriminator's r_t to hold by changing fewer or more pictures; 0 = all
+    adaptive: float = Field(0.0, ge=0, lt=1)  # ADA: the r_t to hold by changing fewer or more pictures; 0 = all of them
     adaptive_kimg: float = Field(500.0, gt=0)  # thousand pictures in which the share can go from none to all
 
 
