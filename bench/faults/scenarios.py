@@ -312,7 +312,7 @@ async def cancels(count: int = 10_000) -> Row:
             await asyncio.sleep(rng.random() * 0.1)
             await asyncio.gather(*[queue.cancel(job.id) for job in jobs])
             done += len(jobs)
-        while (await queue.load()).running or (await queue.stats())["queued"]:
+        while (await queue.load()).running or (await queue.load()).counts()["queued"]:
             await asyncio.sleep(0.1)
         load, took = await queue.load(), time.monotonic() - began
         await runner.stop(1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, TypeVar
 
 import typer
 
@@ -83,7 +83,7 @@ def targets(items: Sequence[Item], folder: Path, suffix: str | None) -> list[Pat
 
     Ends the command when two files still meet, or one would be written over its own source.
     """
-    plain = [_renamed(item.name, suffix) for item in items]
+    plain = [item.name if suffix is None else item.name.with_suffix(suffix) for item in items]
     names = [
         name if plain.count(name) == 1 else item.name.with_name(f"{item.name.name}{suffix or ''}")
         for name, item in zip(plain, items, strict=True)
@@ -94,10 +94,6 @@ def targets(items: Sequence[Item], folder: Path, suffix: str | None) -> list[Pat
         if (folder / name).absolute() == item.source.absolute():
             fail(f"{item.source} would be written over itself; choose another folder with -o")
     return [folder / name for name in names]
-
-
-def _renamed(name: Path, suffix: str | None) -> Path:
-    return name if suffix is None else name.with_suffix(suffix)
 
 
 def run_many(
@@ -180,14 +176,9 @@ def conclude(items: Sequence[Item], outcome: Outcome[Any]) -> None:
     for k, sentence in sorted(outcome.failures.items()):
         typer.secho(f"{items[k].source}: {sentence}", err=True, fg="red")
     if outcome.interrupted:
-        _end(
-            f"interrupted; {len(outcome.results) + outcome.skipped} of {len(items)} are done, the same command goes on"
-        )
+        done = len(outcome.results) + outcome.skipped
+        fail(f"interrupted; {done} of {len(items)} are done, the same command goes on", code=INTERRUPTED)
     if outcome.failures:
         fail(f"{len(outcome.failures)} of {len(items)} files failed; they are named above")
     if outcome.skipped:
         note(f"{outcome.skipped} of {len(items)} were done before (--again makes them anew)")
-
-
-def _end(sentence: str) -> NoReturn:
-    fail(sentence, code=INTERRUPTED)

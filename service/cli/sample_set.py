@@ -19,7 +19,7 @@ from ganymede_client import Client, Pictures, calls
 from save_files import as_json as packed
 from save_files import combined, expanded
 from service.cli.bars import bar
-from service.cli.many import Outcome, run_many
+from service.cli.many import INTERRUPTED, Outcome, run_many
 from service.cli.output import fail, note, report, write
 from service.cli.pictures import make_folder, suffix_of
 
@@ -154,7 +154,7 @@ def _conclude(outcome: Outcome[Any], parts: Sequence[Part], n: int) -> None:
     if outcome.failures:
         fail(outcome.failures[min(outcome.failures)])
     if outcome.interrupted:
-        fail(f"interrupted; the same command goes on with the set of {n}", code=130)
+        fail(f"interrupted; the same command goes on with the set of {n}", code=INTERRUPTED)
     if outcome.skipped:
         note(f"{sum(part.count for part in parts[: outcome.skipped])} pictures were there before")
 

@@ -52,11 +52,6 @@ class Engine:
         """Pictures that wait."""
         return self._worker.waiting
 
-    @property
-    def rate(self) -> float:
-        """Measured pictures per second, 0 before the first batch."""
-        return self._worker.rate
-
     def admit(self, count: int) -> None:
         """Refuse in microseconds what would not fit the queue. Raises OverloadedError with a Retry-After from the rate."""
         waiting = self._worker.waiting

@@ -224,10 +224,6 @@ class JobQueue:
         """How much waits and how fast it goes."""
         return await read_load(self.redis, self.keys)
 
-    async def stats(self) -> dict[str, float]:
-        """Counts by state, for metrics: queued and running now, and how many have ended in each way so far."""
-        return (await self.load()).counts()
-
 
 def _digest(*parts: bytes) -> bytes:
     whole = hashlib.sha256()

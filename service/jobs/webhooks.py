@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,14 +54,8 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
 class Webhooks:
     """Calls the webhooks of ended jobs. Any process may run it; each webhook is taken by one at a time."""
 
-    def __init__(
-        self,
-        queue: JobQueue,
-        secret: str | None,
-        hosts: Sequence[str],
-        describe: Callable[[Job], dict[str, Any]] = Job.public,
-    ) -> None:
-        self._queue, self._secret, self._hosts, self._describe = queue, secret, hosts, describe
+    def __init__(self, queue: JobQueue, secret: str | None, hosts: Sequence[str]) -> None:
+        self._queue, self._secret, self._hosts = queue, secret, hosts
 
     async def run(self) -> None:
         """Deliver what is due, for ever."""
@@ -116,7 +110,7 @@ class Webhooks:
     def body_of(self, job: Job) -> bytes:
         """`{type, timestamp, data}` of Standard Webhooks; `data` is the record."""
         ended = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(job.ended_at or 0))
-        return json.dumps({"type": f"job.{job.state}", "timestamp": ended, "data": self._describe(job)}).encode()
+        return json.dumps({"type": f"job.{job.state}", "timestamp": ended, "data": job.public()}).encode()
 
     def headers_of(self, job: Job) -> dict[str, str]:
         """Id (the same at every try, so that the receiver can drop repeats), time and signature."""

@@ -85,14 +85,9 @@ class LatentStore:
 
     async def get(self, name: str) -> Saved:
         """The vector of that name. Raises NotFoundError that suggests the nearest names."""
-        return (await self.get_many([name]))[name]
-
-    async def get_many(self, names: Sequence[str]) -> dict[str, Saved]:
-        """Several at once, by name. Raises NotFoundError for the first that is missing."""
-        found = await self.find(names)
-        missing = next((name for name in names if name not in found), None)
-        if missing is not None:
-            raise NotFoundError(f"no {self.what} named {missing!r}{await self._hint(missing)}")
+        found = (await self.find([name])).get(name)
+        if found is None:
+            raise NotFoundError(f"no {self.what} named {name!r}{await self._hint(name)}")
         return found
 
     async def find(self, names: Sequence[str]) -> dict[str, Saved]:

@@ -42,8 +42,8 @@ async def equation_picture(
     node: Node,
     request: Generation,
     result: Pictures,
-    neighbourhood: dict[str, Any] | None = None,
-    sources: Evaluation | None = None,
+    neighbourhood: dict[str, Any] | None,
+    sources: Evaluation | None,
 ) -> Pictures:
     """`result` as one picture: operands with their exemplars, signs, and what comes out (a sheet of neighbours too).
 

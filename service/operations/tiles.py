@@ -50,11 +50,6 @@ def tiles(height: int, width: int, halo: int, core: int = CORE) -> Iterator[Tile
         yield Tile(rows, columns)
 
 
-def tile_count(height: int, width: int, core: int = CORE) -> int:
-    """How many tiles a picture takes."""
-    return -(-height // core) * -(-width // core)
-
-
 def _spans(length: int, halo: int, core: int) -> list[Span]:
     reach = min(length, core + 2 * halo)
     starts = range(0, length, core)

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
@@ -29,7 +29,6 @@ from service.operations.tiles import CORE, Tile, tiles
 from service.operations.upsample_plan import Alpha, Plan, Step, check_pixels, entry_picture, plan, with_alpha
 
 TILES_AT_ONCE = 4
-Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class UpsampleRequest(Delivery):

@@ -14,7 +14,6 @@ from service.errors import InvalidValueError, TooLargeError
 from service.images.uploads import Decoded
 from service.settings import Settings
 
-ANY_SIZE_LEVELS = 1
 Alpha = NDArray[np.uint8]
 
 

@@ -82,8 +82,7 @@ def to_bytes(result: Result, media: str, delivery: Delivery, base_url: str, star
         return encode_npy(_stack(result))
     if media == NPZ:
         return _arrays(result, delivery)
-    encode_started = {"encode_from": started}
-    return json.dumps(envelope(result, delivery, base_url, **encode_started)).encode()
+    return json.dumps(envelope(result, delivery, base_url, started)).encode()
 
 
 def picture_bytes(result: Pictures, image_format: ImageFormat, delivery: Delivery) -> bytes:

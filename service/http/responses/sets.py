@@ -128,7 +128,6 @@ def _array_bytes(group: Pictures) -> bytes:
 
 def _npy_header(found: StoredSet, count: int) -> bytes:
     buffer = io.BytesIO()
-    buffer.write(b"")
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *found.shape)}
     write_array_header_1_0(buffer, header)
     return buffer.getvalue()

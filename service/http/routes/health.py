@@ -48,7 +48,7 @@ async def metrics(request: Request) -> Response:
     """The exposition format; with several processes behind the port each sample names its own."""
     state: State = request.app.state.ganymede
     with contextlib.suppress(*AWAY):  # the process's own metrics matter most when Redis is away
-        for name, count in (await state.jobs.stats()).items():
+        for name, count in (await state.jobs.load()).counts().items():
             state.metrics.set("jobs", count, state=name)
     text = (
         state.metrics.text() if state.process_metrics is None else await asyncio.to_thread(state.process_metrics.text)

@@ -32,12 +32,12 @@ class Decoder:
         for _ in range(children):
             self._slots.put_nowait(None)
 
-    async def decode(self, data: bytes, pointer: str = "/image") -> Decoded:
+    async def decode(self, data: bytes) -> Decoded:
         """Upright sRGB pixels of an upload, metadata left behind.
 
         Raises UnsupportedPictureError, TooLargeError, or InvalidValueError for a damaged file.
         """
-        header = check_upload(data, self._settings, pointer)
+        header = check_upload(data, self._settings)
         child = await self._slots.get()
         try:
             if child is None or not child.alive:
@@ -45,12 +45,12 @@ class Decoder:
             async with asyncio.timeout(self._timeout_s):
                 answer = await child.ask(data, header, self._settings.max_upload_pixels)
         except TimeoutError:
-            raise damaged(header, f"it takes more than {self._timeout_s:g} seconds", pointer) from None
+            raise damaged(header, f"it takes more than {self._timeout_s:g} seconds") from None
         except (OSError, EOFError, ValueError):
-            raise damaged(header, "its decoder gave up", pointer) from None
+            raise damaged(header, "its decoder gave up") from None
         finally:
             self._slots.put_nowait(_fit_for_more(child))
-        return _checked(answer, header, pointer)
+        return _checked(answer, header)
 
     async def close(self) -> None:
         """End the children."""
@@ -132,9 +132,9 @@ def _fit_for_more(child: _Child | None) -> _Child | None:
     return None
 
 
-def _checked(answer: dict[str, Any] | Decoded, header: Header, pointer: str) -> Decoded:
+def _checked(answer: dict[str, Any] | Decoded, header: Header) -> Decoded:
     if isinstance(answer, Decoded):
         return answer
     if answer["error"] == "memory":
         raise TooLargeError(f"decoding this {header.format} takes more memory than the server gives it")
-    raise damaged(header, answer["detail"], pointer)
+    raise damaged(header, answer["detail"])

@@ -8,13 +8,13 @@ READ = "PNG, JPEG, WebP, GIF, BMP or TIFF"
 MAX_SIDE = 65_500
 
 
-def check_upload(data: bytes, settings: Settings, pointer: str = "/image") -> Header:
+def check_upload(data: bytes, settings: Settings) -> Header:
     """Refuse in microseconds what cannot or must not be decoded; returns what the file says of itself.
 
     Raises UnsupportedPictureError (not a picture we read), TooLargeError (too many pixels), InvalidValueError (empty).
     """
     if not data:
-        raise InvalidValueError("there is no picture", errors=[{"pointer": pointer, "detail": f"send a {READ}"}])
+        raise InvalidValueError("there is no picture", errors=[{"pointer": "/image", "detail": f"send a {READ}"}])
     header = read_header(data)
     if header is None:
         raise UnsupportedPictureError(f"this is not a picture the server reads; send a {READ}")
@@ -23,11 +23,11 @@ def check_upload(data: bytes, settings: Settings, pointer: str = "/image") -> He
             f"the picture has {header.width} x {header.height} pixels; the limit is {settings.max_upload_pixels}"
         )
     if header.width == 0 or header.height == 0:
-        raise damaged(header, "it has no pixels", pointer)
+        raise damaged(header, "it has no pixels")
     return header
 
 
-def damaged(header: Header, why: str, pointer: str = "/image") -> InvalidValueError:
+def damaged(header: Header, why: str) -> InvalidValueError:
     """The refusal of a file that begins like a picture and is none to the end."""
     detail = f"the {header.format} cannot be decoded: {why}"
-    return InvalidValueError(detail, errors=[{"pointer": pointer, "detail": why}])
+    return InvalidValueError(detail, errors=[{"pointer": "/image", "detail": why}])

@@ -280,7 +280,7 @@ async def test_ten_thousand_random_cancels_leave_no_gauge_stuck(queue: JobQueue,
 
 
 async def _empty(queue: JobQueue) -> bool:
-    counts = await queue.stats()
+    counts = (await queue.load()).counts()
     return counts["queued"] == counts["running"] == 0
 
 
