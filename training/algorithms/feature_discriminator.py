@@ -16,7 +16,7 @@ from training.algorithms.base import Setting
 from training.compute.randomness import StepRandom
 from training.methods import losses
 from training.methods.augment import augment
-from training.networks.projected import Heads, Maps, ProjectedFeatures
+from training.networks.projected import HeadOutput, Heads, Maps, ProjectedFeatures
 from training.recipes.tables import LossTable
 
 
@@ -33,6 +33,11 @@ class FeatureDiscriminator:
 
     def __init__(self, setting: Setting, features: ProjectedFeatures, heads: Heads) -> None:
         self.recipe, self.features, self.heads = setting.recipe, features, heads
+
+    @staticmethod
+    def make_heads(setting: Setting, size: int) -> Heads:
+        """Heads for pictures of `size` pixels; they tell classes where the recipe has an auxiliary cost."""
+        return Heads(size, len(setting.data.classes), setting.recipe.loss.auxiliary > 0)
 
     def look(
         self,
@@ -56,7 +61,8 @@ class FeatureDiscriminator:
         due = turn % table.r1_every == 0
         real = _watched(looks.real, due and table.r1_gamma > 0)
         fake = _watched(looks.fake, due and table.r2_gamma > 0)
-        real_says, fake_says = self.heads(real, looks.labels), self.heads(fake, looks.labels)
+        of_real, of_fake = self.heads(real, looks.labels), self.heads(fake, looks.labels)
+        real_says, fake_says = _logits(of_real), _logits(of_fake)
         cost = losses.DISCRIMINATOR_LOSSES[table.kind]
         loss = _sum(cost(*pair, table.real_target) for pair in zip(real_says, fake_says, strict=True))
         stats = {"discriminator_loss": loss.detach()} | _accuracies(table, real_says, fake_says)
@@ -67,18 +73,29 @@ class FeatureDiscriminator:
             if due and gamma:
                 penalty = _sum(losses.zero_centred_penalty(*pair) for pair in zip(says, maps, strict=True))
                 loss, stats[name] = loss + 0.5 * gamma * table.r1_every * penalty, penalty.detach()
-        return loss, stats
+        return self._with_classes(loss, stats, of_real, looks.labels, "real")
 
-    def generator_cost(self, looks: Looks) -> Tensor:
-        """What the heads, as they now are, make the generator pay."""
+    def generator_cost(self, looks: Looks) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the heads, as they now are, make the generator pay, and its statistics."""
         kind = self.recipe.loss.kind
         self.heads.requires_grad_(False)  # their gradients would be computed for nothing
-        fake_says = self.heads(looks.fake, looks.labels)
-        real_says: list[Tensor | None] = [None] * len(fake_says)
+        of_fake = self.heads(looks.fake, looks.labels)
+        real_says: list[Tensor | None] = [None] * len(of_fake)
         if losses.needs_pairs(kind):
             with torch.no_grad():
-                real_says = list(self.heads(looks.real, looks.labels))
-        return _sum(losses.generator_loss(kind, *pair) for pair in zip(fake_says, real_says, strict=True))
+                real_says = list(_logits(self.heads(looks.real, looks.labels)))
+        loss = _sum(losses.generator_loss(kind, *pair) for pair in zip(_logits(of_fake), real_says, strict=True))
+        return self._with_classes(loss, {"generator_loss": loss.detach()}, of_fake, looks.labels, "fake")
+
+    def _with_classes(
+        self, loss: Tensor, stats: dict[str, Tensor], outputs: list[HeadOutput], labels: Tensor | None, of: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss with the auxiliary cost: the heads' class logits averaged, one classifier made of four."""
+        told = [output.classes for output in outputs if output.classes is not None]
+        if not told or labels is None:
+            return loss, stats
+        cost = losses.auxiliary_loss(torch.stack(told).mean(0), labels)
+        return loss + self.recipe.loss.auxiliary * cost, stats | {f"class_loss_{of}": cost.detach()}
 
     def _maps(self, pictures: Tensor) -> Maps:
         if self.recipe.run.channels_last:
@@ -90,6 +107,10 @@ class FeatureDiscriminator:
 def _watched(maps: Maps, wanted: bool) -> Maps:
     """Detached copies that a penalty can ask for gradients of."""
     return [seen.detach().requires_grad_(wanted) for seen in maps]
+
+
+def _logits(outputs: list[HeadOutput]) -> list[Tensor]:
+    return [output.logit for output in outputs]
 
 
 def _sum(costs: Iterable[Tensor]) -> Tensor:

@@ -14,15 +14,14 @@ from training.algorithms.two_player import TwoPlayer
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.networks.efficientnet import pretrained_lite0
-from training.networks.projected import Heads, ProjectedFeatures
+from training.networks.projected import ProjectedFeatures
 
 
 class Projected(TwoPlayer):
     """A generator whose pictures heads on pretrained features score; the discriminator is not exported."""
 
     def __init__(self, setting: Setting) -> None:
-        recipe, data, labels = setting.recipe, setting.data, len(setting.data.classes)
-        heads = Heads(data.size, labels)
+        recipe, heads = setting.recipe, FeatureDiscriminator.make_heads(setting, setting.data.size)
         super().__init__(setting, make_generator(setting), heads)
         features = ProjectedFeatures(pretrained_lite0(), StepRandom(recipe.run.seed, 0).generator("projection"))
         self.prepare(features)
@@ -39,7 +38,7 @@ class Projected(TwoPlayer):
             )
             loss, stats = self.feature_discriminator.heads_cost(looks, random.step)
             self._descend(loss, self.discriminator_optimizer, self.discriminator)
-        cost = self.feature_discriminator.generator_cost(looks)
+        cost, paid = self.feature_discriminator.generator_cost(looks)
         self._descend(cost, self.generator_optimizer, self.generator)
         self._average(random.step)
-        return stats | {"generator_loss": cost.detach()} | self._adapt(stats)
+        return stats | paid | self._adapt(stats)

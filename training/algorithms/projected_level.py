@@ -18,7 +18,7 @@ from training.compute.randomness import StepRandom, stream_seed
 from training.networks.lapgan import ResidualLevel
 from training.networks.layers import initialise
 from training.networks.modern import ModernGenerator
-from training.networks.projected import Heads, ProjectedFeatures
+from training.networks.projected import ProjectedFeatures
 
 
 class ProjectedLevel(TrainedLevel):
@@ -33,7 +33,7 @@ class ProjectedLevel(TrainedLevel):
         features: ProjectedFeatures,
         every: int = 1,
     ) -> None:
-        heads = Heads(size, len(setting.data.classes))
+        heads = FeatureDiscriminator.make_heads(setting, size)
         super().__init__(setting, size, noise_shape, generator, heads, every)
         self.feature_discriminator = FeatureDiscriminator(setting, features, heads)
 
@@ -59,8 +59,8 @@ class ProjectedLevel(TrainedLevel):
         looks = self.feature_discriminator.look(batch.real, fake, batch.labels, random, f"{self.size}.augment")
         loss, stats = self.feature_discriminator.heads_cost(looks, random.step // self.every)
         self._descend(loss, self.discriminator_optimizer, self.discriminator)
-        cost = self.feature_discriminator.generator_cost(looks)
-        loss, stats["generator_loss"] = self.recipe.pyramid.adversarial * cost, cost.detach()
+        cost, paid = self.feature_discriminator.generator_cost(looks)
+        loss, stats = self.recipe.pyramid.adversarial * cost, stats | paid
         for name, weight, value in self._anchors(batch, fake):
             loss, stats[name] = loss + weight * value, value.detach()
         self._descend(loss, self.generator_optimizer, self.generator)

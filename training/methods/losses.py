@@ -97,8 +97,12 @@ def zero_centred_penalty(logits: Tensor, inputs: Tensor) -> Tensor:
 
 
 def auxiliary_loss(class_logits: Tensor, one_hot: Tensor) -> Tensor:
-    """Cross-entropy of the class head [N, K] against one-hot labels [N, K] (Odena et al. 2017)."""
-    return F.cross_entropy(class_logits, one_hot.argmax(1))
+    """Cross-entropy of the class head [N, K] against one-hot labels [N, K] (Odena et al. 2017).
+
+    A row of zeros is a hidden label and costs nothing; the mean is over the others.
+    """
+    costs = F.cross_entropy(class_logits, one_hot, reduction="none")
+    return costs.sum() / one_hot.sum().clamp(min=1)
 
 
 def accuracy(logits: Tensor, real: bool) -> Tensor:

@@ -7,7 +7,7 @@ with relativistic pairs and zero-centred penalties on the mixed features they ne
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,10 +51,20 @@ class ProjectedFeatures(nn.Module):
         return maps
 
 
-class Head(nn.Module):
-    """One mixed map [N, C, s, s] (and one-hot [N, K]) -> logit [N]: halved to 4x4, a 3x3, a product; labels by projection."""
+class HeadOutput(NamedTuple):
+    """A head's logit [N], and of which class it takes the picture to be [N, K], where it was asked to learn that."""
 
-    def __init__(self, channels: int, side: int, labels: int) -> None:
+    logit: Tensor
+    classes: Tensor | None = None
+
+
+class Head(nn.Module):
+    """One mixed map [N, C, s, s] (and one-hot [N, K]) -> logit [N]: halved to 4x4, a 3x3, a product; labels by projection.
+
+    With `auxiliary` it also tells the class (Odena et al. 2017); that answer never sees the label.
+    """
+
+    def __init__(self, channels: int, side: int, labels: int, auxiliary: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = HEAD_WIDTH
@@ -66,27 +76,31 @@ class Head(nn.Module):
         self.embedding = nn.Linear(labels, width, bias=False) if labels else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, 0.0, 0.02)
+        self.classifier = nn.Linear(width, labels) if auxiliary else None
 
-    def forward(self, seen: Tensor, label: Tensor | None = None) -> Tensor:
-        """Logits; with labels plus <mean of the last map, V y> (Miyato and Koyama 2018)."""
+    def forward(self, seen: Tensor, label: Tensor | None = None) -> HeadOutput:
+        """The logit; with labels plus <mean of the last map, V y> (Miyato and Koyama 2018)."""
         x = self.body(seen)
+        mean = x.mean((2, 3))
         logit: Tensor = self.score(x).flatten()
         if self.embedding is not None and label is not None:
-            logit = logit + (x.mean((2, 3)) * self.embedding(label)).sum(1)
-        return logit
+            logit = logit + (mean * self.embedding(label)).sum(1)
+        return HeadOutput(logit, None if self.classifier is None else self.classifier(mean))
 
 
 class Heads(nn.Module):
-    """The four heads: mixed maps (and labels) -> four logits [N]."""
+    """The four heads: mixed maps (and labels) -> four outputs."""
 
-    def __init__(self, size: int, labels: int = 0) -> None:
+    def __init__(self, size: int, labels: int = 0, auxiliary: bool = False) -> None:
         super().__init__()
         side = max(size, SMALLEST_SIDE) // 4
-        self.heads = nn.ModuleList(Head(channels, side >> k, labels) for k, channels in enumerate(MIXED_CHANNELS))
+        self.heads = nn.ModuleList(
+            Head(channels, side >> k, labels, auxiliary) for k, channels in enumerate(MIXED_CHANNELS)
+        )
 
-    def forward(self, maps: Maps, label: Tensor | None = None) -> list[Tensor]:
-        """One logit [N] a head."""
-        return [cast(Tensor, head(seen, label)) for head, seen in zip(self.heads, maps, strict=True)]
+    def forward(self, maps: Maps, label: Tensor | None = None) -> list[HeadOutput]:
+        """One output a head, finest map first."""
+        return [cast(HeadOutput, head(seen, label)) for head, seen in zip(self.heads, maps, strict=True)]
 
 
 def _random(inputs: int, outputs: int, kernel: int, generator: torch.Generator) -> nn.Conv2d:

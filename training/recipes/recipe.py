@@ -72,6 +72,7 @@ class Recipe(Table):
         pairs, features = self.algorithm in ("dcgan", "gan", "projected"), self.pyramid.discriminator == "projected"
         deaf = {
             "loss.r2_gamma": self.loss.r2_gamma and not pairs and not features,
+            "loss.auxiliary": self.loss.auxiliary and not pairs and not features,
             "augment.adaptive": self.augment.adaptive and not pairs,
             "generator.build": self.generator.build != "dcgan"
             and self.algorithm not in ("dcgan", "projected")

@@ -41,7 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
     "projected with labels": {
         "algorithm": "projected",
         "data": {"size": 32, "labels": "class"},
-        "loss": {"kind": "hinge"},
+        "loss": {"kind": "hinge", "auxiliary": 1.0},
     },
     "dcgan minibatch": {"technique": {"minibatch_kernels": 4, "input_noise": 0.1}},
     "dcgan feature matching": {"technique": {"feature_matching": "l1"}},

@@ -57,6 +57,16 @@ def test_costs_are_those_of_the_papers() -> None:
     assert float(losses.auxiliary_loss(sure, label)) > 8
 
 
+def test_a_hidden_label_costs_nothing() -> None:
+    """A row of zeros says no class: the cost is that of the others, and zero where all are hidden."""
+    logits, labels = torch.randn(4, 3), torch.eye(3)[[0, 1, 2, 0]]
+    half = labels * torch.tensor([1.0, 0.0, 1.0, 0.0])[:, None]
+    assert float(losses.auxiliary_loss(logits, half)) == pytest.approx(
+        float(losses.auxiliary_loss(logits[[0, 2]], labels[[0, 2]]))
+    )
+    assert float(losses.auxiliary_loss(logits, torch.zeros(4, 3))) == 0
+
+
 def test_accuracy_counts_what_is_on_the_right_side() -> None:
     """Undecided is not right, whatever the picture was."""
     logits = torch.tensor([1.0, -1.0, 2.0, 0.0])

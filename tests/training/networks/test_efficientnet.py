@@ -73,4 +73,18 @@ def test_every_head_hears_the_label() -> None:
     heads, maps = Heads(64, labels=3), [torch.randn(2, c, 16 >> k, 16 >> k) for k, c in enumerate(MIXED_CHANNELS)]
     first, second = (heads(maps, torch.eye(3)[[k, k]]) for k in (0, 1))
     assert len(first) == 4
-    assert all(one.shape == (2,) and not torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    pairs = [(one.logit, other.logit) for one, other in zip(first, second, strict=True)]
+    assert all(one.shape == (2,) and not torch.equal(one, other) for one, other in pairs)
+
+
+def test_heads_that_tell_classes_are_not_told_them() -> None:
+    """The class logits are the same whatever label the score hears; without `auxiliary` there are none."""
+    torch.manual_seed(0)
+    maps = [torch.randn(2, c, 16 >> k, 16 >> k) for k, c in enumerate(MIXED_CHANNELS)]
+    heads = Heads(64, labels=3, auxiliary=True)
+    first, second = (heads(maps, torch.eye(3)[[k, k]]) for k in (0, 1))
+    for one, other in zip(first, second, strict=True):
+        assert one.classes is not None and other.classes is not None
+        assert one.classes.shape == (2, 3)
+        assert torch.equal(one.classes, other.classes)
+    assert all(output.classes is None for output in Heads(64, labels=3)(maps))
