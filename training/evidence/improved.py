@@ -38,6 +38,7 @@ PAGE = Path("docs/evidence/improved.md")
 SHEETS = Path("docs/evidence")
 BUNDLES = Path("models/exports")
 KEPT = Path("runs/evidence")
+FEATURES = Path("runs/cifar10-features")
 SHIPPED = ("mnist-gan", "mnist-cgan", "mnist-ssl", "fashion-ssl")
 PROBED = "fashion32"
 FACES, GLASSES = "faces64", "eyeglasses"
@@ -51,7 +52,6 @@ class Lengths:
 
     ablation: int = 300
     few_labels: int = 2000
-    cifar: int = 300
 
 
 def main(
@@ -59,21 +59,21 @@ def main(
     samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a bundle is scored on.")] = 2000,
     ablation_steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
     label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 2000,
-    cifar_steps: Annotated[int, typer.Option(help="Steps of the DCGAN whose CIFAR-10 features are probed.")] = 300,
+    features: Annotated[Path, typer.Option(help="Run of cifar10-features whose discriminator is probed.")] = FEATURES,
     only: Annotated[str, typer.Option(help="Measure only facts whose key begins so, for example ablation.")] = "",
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
 ) -> None:
     """Measure what is missing and write the page."""
     facts = Facts(SHEETS / "improved.jsonl", minutes, only)
-    lengths = Lengths(ablation_steps, label_steps, cifar_steps)
-    for _ in work(facts, samples_drawn, lengths, attributes):
+    lengths = Lengths(ablation_steps, label_steps)
+    for _ in work(facts, samples_drawn, lengths, attributes, features):
         write_page(PAGE, facts)
         if facts.out_of_time:
             break
     write_page(PAGE, facts)
 
 
-def work(facts: Facts, count: int, lengths: Lengths, attributes: Path) -> Iterator[None]:
+def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features: Path) -> Iterator[None]:
     """Everything there is to measure, the cheap parts first."""
     yield from _shipped(facts, count)
     facts.measure("guided", guided_sheets)
@@ -87,8 +87,9 @@ def work(facts: Facts, count: int, lengths: Lengths, attributes: Path) -> Iterat
     yield from _few_labels(facts, lengths.few_labels, SEEDS[:1])
     facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
     yield
-    facts.measure("representation.cifar10", lambda: probes.of_cifar(lengths.cifar))
-    yield
+    if features.is_dir():
+        facts.measure("representation.cifar10", lambda: probes.of_run(features))
+        yield
     yield from _ablation(facts, lengths.ablation, SEEDS[1:])
     yield from _few_labels(facts, lengths.few_labels, SEEDS[1:])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -14,18 +16,17 @@ from training.algorithms.base import Setting, plain_copy
 from training.algorithms.two_player import TwoPlayer
 from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
-from training.evidence import quick
 from training.inside import representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator
-from training.recipes.resolve import from_tree, resolve
+from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
+from training.run import checkpoint
+from training.run.run_folder import RunFolder
 
 FEW = 1000
-CIFAR = [
-    "data.path=../shared/data/cifar10", "data.labels=none", "data.size=32", "data.channels=3", "generator.width=16",
-    "discriminator.width=24", "augment.policy=[]", "run.batch=64", "run.precision=float32", "run.channels_last=false",
-]  # fmt: skip
+REGIMES = (100, 400, 1000)  # labels a class; 400 is the paper's small regime, and all labels come beside them
+DRAWS = 3  # of the labelled rows in each regime
 
 
 def of_bundle(bundle: Bundle, known: int = 2000, unseen: int = 2000) -> Mapping[str, Any]:
@@ -35,15 +36,44 @@ def of_bundle(bundle: Bundle, known: int = 2000, unseen: int = 2000) -> Mapping[
     return {"bundle": bundle.reference, **_compare(*pair, table, known, unseen)}
 
 
-def of_cifar(steps: int, known: int = 2000, unseen: int = 2000) -> Mapping[str, Any]:
-    """A small DCGAN trained without labels on CIFAR-10 for so many steps."""
-    recipe = with_hardware(resolve("dcgan-modern", [*CIFAR, f"run.steps={steps}"]))
-    train, _ = load_dataset(recipe.data.model_copy(update={"flip": False}))
-    trained = quick.train(recipe, train)
-    random = algorithms.build(Setting(recipe, train.spec))
-    table = recipe.data.model_copy(update={"labels": "class"})
-    pair = _discriminator(trained), _discriminator(random)
-    return {"steps": steps, "batch": recipe.run.batch, **_compare(*pair, table, known, unseen)}
+def of_run(folder: Path) -> Mapping[str, Any]:
+    """Features of a run's discriminator on its whole data set, beside a random one's and pixels: accuracies on all test rows."""
+    run = RunFolder(folder)
+    recipe = with_hardware(run.recipe())
+    data = recipe.data.model_copy(update={"flip": False, "labels": "class"})
+    (learn, labels), (check, truth) = (_all_rows(data.model_copy(update={"split": part})) for part in ("train", "test"))
+    setting, newest = Setting(recipe, load_dataset(recipe.data.model_copy(update={"limit": 1}))[0].spec), _newest(run)
+    trained, random = algorithms.build(setting), algorithms.build(setting)
+    trained.load_state_dict(newest.algorithm)
+    ways: dict[str, Callable[[Tensor], representation.Features]] = {
+        "trained": partial(representation.pooled_features, _discriminator(trained)),
+        "random": partial(representation.pooled_features, _discriminator(random)),
+        "pixels": lambda pictures: pictures.flatten(1).numpy(),
+    }
+    found: dict[str, Any] = {}
+    for title, features in ways.items():
+        found |= _accuracies(title, (features(learn), labels), (features(check), truth))
+    return {"steps": newest.step, "batch": recipe.run.batch, "known": len(learn), "unseen": len(check), "found": found}
+
+
+def _newest(run: RunFolder) -> checkpoint.Checkpoint:
+    return checkpoint.load(run.checkpoint_path())
+
+
+def _accuracies(title: str, known: tuple[Any, Any], unseen: tuple[Any, Any]) -> dict[str, Any]:
+    """With few labels, each regime drawn `DRAWS` times, and with all."""
+    (rows, labels), classes = known, len(set(known[1].tolist()))
+    found: dict[str, Any] = {f"{title}.size": rows.shape[1]}
+    for each in REGIMES:
+        draws = [representation.balanced_rows(labels, each * classes, seed) for seed in range(DRAWS)]
+        found[f"{title}.{each}"] = [representation.linear_svm(rows[d], labels[d], *unseen).accuracy for d in draws]
+    return found | {f"{title}.all": representation.linear_svm(rows, labels, *unseen).accuracy}
+
+
+def _all_rows(table: DataTable) -> tuple[Tensor, Any]:
+    data: Dataset = load_dataset(table)[0]
+    assert data.labels is not None
+    return data.batch(torch.arange(len(data))).pictures, data.labels.numpy()
 
 
 def _discriminator(algorithm: object) -> DcganDiscriminator:

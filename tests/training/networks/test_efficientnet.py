@@ -84,7 +84,8 @@ def test_heads_that_tell_classes_are_not_told_them() -> None:
     heads = Heads(64, labels=3, auxiliary=True)
     first, second = (heads(maps, torch.eye(3)[[k, k]]) for k in (0, 1))
     for one, other in zip(first, second, strict=True):
-        assert one.classes is not None and other.classes is not None
+        assert one.classes is not None
+        assert other.classes is not None
         assert one.classes.shape == (2, 3)
         assert torch.equal(one.classes, other.classes)
     assert all(output.classes is None for output in Heads(64, labels=3)(maps))
