@@ -11,6 +11,7 @@ from models.bundle import Bundle, read_bundle
 from training.classifiers.attributes import Classifier, load_classifier, train_classifier
 from training.classifiers.directions import Lens, learn, measure, ship, study
 from training.classifiers.labelled import load_labelled
+from training.classifiers.tuning import tune
 from training.cli.console import answer, explained, note
 
 SHIPPED = Path(__file__).parents[2] / "models" / "exports"
@@ -37,20 +38,31 @@ def learn_command(
         Path, typer.Option(help="Where the attribute classifier is kept; trained when it is not there.")
     ] = Path("runs/attributes.safetensors"),
     samples: Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")] = 20_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the classifier.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")] = 12,
+    tune_steps: Annotated[
+        int,
+        typer.Option("--tune", min=0, help="Steps that turn a direction by gradients; 0: as the linear model says."),
+    ] = 500,
+    measured_by: Annotated[
+        Path,
+        typer.Option(
+            help="Another classifier, which nothing was learned from, to measure with; trained when not there."
+        ),
+    ] = Path("runs/attributes-second.safetensors"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure, but leave the bundle as it is.")] = False,
 ) -> None:
-    """Train a small attribute classifier, score seeds, regress, measure flips, and put the directions in the bundle.
+    """Train two small attribute classifiers; score seeds, regress and tune by one, measure by the other; ship the directions.
 
     Example: ganymede directions learn faces64 --attributes faces/attributes.csv --name smiling
     """
     with explained():
         opened = open_bundle(bundle)
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
-        network = obtain_classifier(opened, attributes, tuple(titles), classifier, epochs)
-        lens = Lens(opened, network)
-        found = learn(study(lens, samples, note), titles)
-        found = measure(lens, found, network.names, note)
+        learner = Lens(opened, obtain_classifier(opened, attributes, tuple(titles), classifier, epochs))
+        other = Lens(opened, obtain_classifier(opened, attributes, tuple(titles), measured_by, epochs, seed=1))
+        seeds = study(learner, samples, note)
+        found = tune(learner, seeds, learn(seeds, titles), tune_steps, note)
+        found = measure(other, found, seeds.names, note)
         reference = opened.reference if dry_run else ship(opened, found).reference
         answer({"bundle": reference, "directions": [direction.name for direction in found]}, reference)
 
@@ -62,14 +74,14 @@ def open_bundle(name: str) -> Bundle:
 
 
 def obtain_classifier(
-    bundle: Bundle, attributes: Path, names: tuple[str, ...], path: Path, epochs: int = 12
+    bundle: Bundle, attributes: Path, names: tuple[str, ...], path: Path, epochs: int = 12, seed: int = 0
 ) -> Classifier:
     """The kept classifier when it knows exactly these attributes; a freshly trained one, kept, otherwise."""
     if path.is_file():
         kept = load_classifier(path)
         if kept.names == names:
             return kept
-    trained = train_classifier(load_labelled(bundle, attributes, names), epochs=epochs, report=note)
+    trained = train_classifier(load_labelled(bundle, attributes, names), epochs=epochs, seed=seed, report=note)
     note(f"balanced accuracy on people it never saw: {trained.accuracy}")
     trained.save(path)
     return trained

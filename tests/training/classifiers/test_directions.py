@@ -1,16 +1,21 @@
 """Directions learned from a classifier: it learns what it is told, and moving along a direction changes just that."""
 
+import copy
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.bundle import Bundle, read_bundle
 from models.mathematics.directions import read_directions
+from models.mathematics.latents import draw, normalise
+from models.runtimes.projection import Graph
 from training.classifiers import directions as module
 from training.classifiers.attributes import Classifier, Labelled, by_name, load_classifier, train_classifier
-from training.classifiers.directions import Lens, learn, measure, ship, study
+from training.classifiers.directions import Lens, Study, learn, measure, ship, study
+from training.classifiers.tuning import Tuner, back_on_prior, tune
 from training.errors import DataError
 
 
@@ -76,3 +81,37 @@ def test_directions_are_learned_measured_and_shipped(
     assert sorted(back) == ["bright", "reddish"]
     np.testing.assert_array_equal(back["reddish"].vector, made[1].vector)
     assert back["bright"].measured["seeds"] == 40
+
+
+def halving(classifier: Classifier, logits: np.ndarray) -> Classifier:
+    """The same classifier, its thresholds moved so that half of those logits are above them."""
+    net = copy.deepcopy(classifier.net)
+    bias = net.head[2].bias
+    assert isinstance(bias, torch.Tensor)
+    with torch.no_grad():
+        bias -= torch.from_numpy(np.median(logits, 0))
+    return Classifier(net, classifier.names, classifier.accuracy)
+
+
+def test_tuning_turns_a_direction_towards_its_attribute_alone(classifier: Classifier, tiny: Bundle) -> None:
+    """As long as before and turned; by the cost it learns from, it is better on seeds that it was not tuned on."""
+    lens = Lens(tiny, halving(classifier, Lens(tiny, classifier).logits(draw(tiny.manifest.latent, range(300)))))
+    seeds, unseen = study(lens, 300, lambda line: None), draw(tiny.manifest.latent, range(5000, 5200))
+    linear = learn(seeds, {})
+    tuned = tune(lens, seeds, linear, 40, lambda line: None)
+    fresh = Tuner(lens, Study(unseen, lens.logits(unseen), seeds.names), Graph(tiny, None, 1))
+    for column, (before, after) in enumerate(zip(linear, tuned, strict=True)):
+        assert np.linalg.norm(after.vector) == pytest.approx(np.linalg.norm(before.vector), rel=1e-4)
+        assert after.measured["cosine_to_linear"] < 0.999
+        costs = [float(fresh.cost(torch.tensor(d.vector), column, np.arange(200))) for d in (before, after)]
+        assert costs[1] < costs[0]
+    assert [d.origin for d in tune(lens, seeds, linear, 0, lambda line: None)] == ["learned", "learned"]
+
+
+@pytest.mark.parametrize("distribution", ["standard_normal", "uniform"])
+def test_going_back_on_the_prior_is_what_a_server_does(tiny: Bundle, distribution: str) -> None:
+    """The tensors' way is the arrays' way, row by row."""
+    prior = tiny.manifest.latent.model_copy(update={"distribution": distribution})
+    rows = 3 * draw(prior, range(4))
+    given = back_on_prior(prior, torch.from_numpy(rows)).numpy()
+    np.testing.assert_allclose(given, np.stack([normalise(prior, row) for row in rows]), atol=1e-6)
