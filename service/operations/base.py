@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from models.errors import ModelsError
+from service.errors import InvalidValueError
 from service.operations.results import Result
 from service.operations.state import State
 
@@ -73,3 +75,11 @@ class Operation:
     cost: Callable[[Any], int]
     pin: Callable[[Any], Any] = same  # what a repeated attempt must not decide anew, such as a random seed
     pictures: Callable[[Any], int] = one
+
+
+async def perform(operation: Operation, context: Context, body: BaseModel, attachments: Attachments) -> Result:
+    """The operation's work, at once or in a job. What a bundle or a runtime refuses is the request's fault: InvalidValueError."""
+    try:
+        return await operation.run(context, body, attachments)
+    except ModelsError as error:
+        raise InvalidValueError(str(error)) from error

@@ -22,7 +22,7 @@ from service.jobs.attempts import Emit
 from service.jobs.job import Job, JobError, JobState
 from service.jobs.runner import Hooks, JobRunner
 from service.observability.logs import learn
-from service.operations.base import Attachments, Context
+from service.operations.base import Attachments, Context, perform
 from service.operations.job_inputs import discard, enqueue, inputs_of
 from service.operations.parts import cut_up, merged, part_of
 from service.operations.results import Result
@@ -90,7 +90,7 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
         of_set = job.parent is not None and isinstance(body, SampleRequest) and is_set(state, body)
         if of_set and (made := await asyncio.to_thread(made_before, state, job)) is not None:
             return made
-        result = await row.run(context, body, attachments)
+        result = await perform(row, context, body, attachments)
         return await asyncio.to_thread(packed, state, job, result, part=of_set)
 
 

@@ -17,7 +17,7 @@ from service.http.permissions import check_keeping
 from service.http.responses.job_answers import answer_as_job, wish_of
 from service.http.responses.represent import envelope, headers_of
 from service.http.responses.respond import respond, sse, unless_gone
-from service.operations.base import Attachments, Context
+from service.operations.base import Attachments, Context, perform
 from service.operations.jobs import run_elsewhere
 from service.operations.requests import Delivery, delivery_of
 from service.operations.results import Document, Result
@@ -71,12 +71,11 @@ def _milliseconds(header: str) -> int:
 
 async def run(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> Result:
     """The operation itself, bounded by the deadline. Raises DeadlineError, or what the operation raises."""
-    row = OPERATIONS[operation]
     try:
         async with asyncio.timeout(context.left_s()):
             if context.state.engine is None:
                 return await run_elsewhere(context, operation, body, attachments)
-            return await row.run(context, body, attachments)
+            return await perform(OPERATIONS[operation], context, body, attachments)
     except TimeoutError:
         raise DeadlineError("the deadline passed before the answer was ready") from None
 

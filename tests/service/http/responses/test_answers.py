@@ -12,7 +12,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from service.errors import DeadlineError, MalformedError, OverloadedError
+from models.errors import RuntimeUnavailableError
+from service.errors import DeadlineError, InvalidValueError, MalformedError, OverloadedError
 from service.http.responses import answers as module
 from service.http.responses.answers import context_of, result_event, run
 from service.operations.base import Context
@@ -178,6 +179,19 @@ async def test_what_nobody_foresaw_ends_the_stream(
     assert "secret" not in str(problem)
     assert "/secret/path" in caplog.text
     assert caplog.messages == ["unforeseen failure in the stream of sample"]
+
+
+async def test_what_a_runtime_refuses_is_told_as_it_says_it(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """422 with its sentence, in a stream as in an answer; a stream made a 500 of it."""
+
+    async def work(*_: Any) -> Any:
+        raise RuntimeUnavailableError("torch is not installed")
+
+    doing(monkeypatch, work)
+    (_, name, problem), *others = await streamed(context(state))
+    assert (name, problem["status"], problem["detail"], others) == ("error", 422, "torch is not installed", [])
+    with pytest.raises(InvalidValueError, match="torch is not installed"):
+        await run(context(state), "sample", BODY, {})
 
 
 async def test_who_leaves_a_stream_ends_its_work(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
