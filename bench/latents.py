@@ -19,7 +19,8 @@ import httpx
 import numpy as np
 from redis.asyncio import Redis
 
-from service.http.app import build_app, state_of
+from service.http.app import build_app
+from service.http.state import state_of
 from service.latents import Draft, LatentStore
 from service.settings import Settings
 

@@ -34,10 +34,11 @@ from service.http.routes import (
     upsample,
     web,
 )
+from service.http.state import state_of
 from service.operations.discriminator import DiscriminatorRequest
 from service.operations.jobs import start_runner
 from service.operations.project import ProjectRequest
-from service.operations.state import State, build_state, close_state
+from service.operations.state import build_state, close_state
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
 
@@ -127,12 +128,6 @@ def build_app(settings: Settings, opening: Opening | None = None, release: Calla
     larger = {"/latents/import": settings.max_import_bytes}
     app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
     return app
-
-
-def state_of(app: FastAPI) -> State:
-    """The running state of an application."""
-    state: State = app.state.ganymede
-    return state
 
 
 def handler_of(app: FastAPI) -> SampleHandler | None:

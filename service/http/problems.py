@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.errors import ModelsError
 from service.errors import InvalidValueError, MalformedError, ServiceError
+from service.http.state import state_of
 
 MEDIA_TYPE = "application/problem+json"
 _BROKEN = {"json_invalid", "json_type"}
@@ -37,7 +38,7 @@ def problem_response(error: ServiceError, instance: str) -> Response:
 
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    request.app.state.ganymede.metrics.refused(error)
+    state_of(request.app).metrics.refused(error)
     return problem_response(error, request.url.path)
 
 

@@ -13,9 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.engine.catalogue import Opening
-from service.http.app import build_app, handler_of, state_of
+from service.http.app import build_app, handler_of
 from service.http.fast.connection import Connection
 from service.http.slow_clients import Patience, WatchedProtocol
+from service.http.state import state_of
 from service.operations.state import resolve_device
 from service.processes.connection_sharing import ConnectionShare
 from service.processes.group import children_of, process_count

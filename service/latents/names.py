@@ -8,6 +8,8 @@ from service.errors import InvalidValueError
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 NAME = re.compile(NAME_PATTERN[:-1] + r"\Z")
+REFERENCE_PATTERN = NAME_PATTERN[:-1] + r"(@[0-9a-f]{16})?$"
+"""A bundle as requests name it: `name`, or `name@digest`."""
 
 
 def check_name(name: str, what: str = "name") -> str:

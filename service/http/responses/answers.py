@@ -17,6 +17,7 @@ from service.http.permissions import check_keeping
 from service.http.responses.job_answers import answer_as_job, wish_of
 from service.http.responses.represent import envelope, headers_of
 from service.http.responses.respond import respond, sse, unless_gone
+from service.http.state import state_of
 from service.operations.base import Attachments, Context, perform
 from service.operations.jobs import run_elsewhere
 from service.operations.requests import Delivery, delivery_of
@@ -51,7 +52,7 @@ async def answer(
 
 def context_of(request: Request, delivery: Delivery) -> Context:
     """Who asks, and until when: timeout_ms, else X-Deadline-Ms, else the server's own limit."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     timeout_s = state.settings.timeout_s if delivery.timeout_ms is None else delivery.timeout_ms / 1e3
     if delivery.timeout_ms is None and (header := request.headers.get("x-deadline-ms")):
         timeout_s = _milliseconds(header) / 1e3

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.errors import MalformedError
 from service.http.responses.respond import respond, unless_gone
+from service.http.state import state_of
 from service.jobs.job import Job
 from service.jobs.webhooks import check_url
 from service.observability.logs import learn
@@ -21,7 +22,6 @@ from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinne
 from service.operations.requests import Delivery
 from service.operations.sample import SampleRequest
 from service.operations.sets import StoredSet, check_quota, is_set, note_set
-from service.operations.state import State
 from service.operations.table import OPERATIONS
 
 WAIT = re.compile(r"wait=(\d{1,4})\Z")
@@ -41,7 +41,7 @@ class Wish:
 
 def wish_of(request: Request, operation: str, body: BaseModel, delivery: Delivery, *, streams: bool) -> Wish | None:
     """The wish to be a job, from Prefer, Idempotency-Key, webhook and the size of the request; None for a plain one."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     wanted = [part.strip().lower() for part in ",".join(request.headers.getlist("prefer")).split(",")]
     wait_s = next((float(found[1]) for part in wanted if (found := WAIT.match(part))), None)
     key = _key(request.headers.get("idempotency-key"))
@@ -135,7 +135,7 @@ async def _accept(
 
 def record_of(request: Request, job: Job) -> dict[str, Any]:
     """The record of a job with its addresses."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     self_url = f"{state.settings.public_url or ''}/jobs/{job.id}"
     urls = {"self": self_url} | {name: f"{self_url}/{name}" for name in ("result", "events", "cancel")}
     return {**job.public(), "urls": urls}

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from service.errors import ClientClosedError, DeadlineError
 from service.http.negotiation import NPY, PNG
 from service.http.responses.represent import represent
+from service.http.state import state_of
 from service.operations.requests import Delivery
 from service.operations.results import Document, Result
-from service.operations.state import State
 from service.settings import Settings
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ WATCH_AFTER_S = 0.1
 
 async def respond(request: Request, result: Result, media: str, delivery: Delivery) -> Response:
     """Represent a result in the encoder pool, off the event loop, or at once where the hop costs more."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     started = time.perf_counter()
     base = state.settings.public_url or ""
     with state.tracing.span("encode", format=media):

@@ -15,11 +15,11 @@ from starlette.responses import Response, StreamingResponse
 from service.errors import InvalidValueError
 from service.http.negotiation import NPY, NPZ, PICTURE_TYPES, SSE, ZIP, choose
 from service.http.responses.respond import respond
+from service.http.state import state_of
 from service.images.encode import encode
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
 from service.operations.sets import StoredSet
-from service.operations.state import State
 
 T = TypeVar("T")
 STREAMED = (ZIP, NPZ, NPY)
@@ -33,7 +33,7 @@ async def respond_set(
 
     Raises InvalidValueError for a slice that begins behind the last picture.
     """
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     if first >= found.count:
         detail = f"the set has {found.count} pictures"
         raise InvalidValueError(

@@ -3,15 +3,17 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from models.mathematics.directions import read_directions
 from service.http.negotiation import DOCUMENT_TYPES, JSON, NPY, choose
 from service.http.openapi import PROBLEMS, document
+from service.http.parameters import Cursor, Name
 from service.http.responses.answers import answer, context_of, respond
+from service.http.state import state_of
 from service.latents import Saved
-from service.latents.names import NAME_PATTERN
+from service.latents.names import REFERENCE_PATTERN
 from service.operations.directions import (
     DirectionRequest,
     describe_direction,
@@ -24,8 +26,7 @@ from service.operations.results import Document
 from service.operations.state import State
 
 router = APIRouter(tags=["latents"])
-Name = Annotated[str, Path(pattern=NAME_PATTERN)]
-Model = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
+Model = Annotated[str | None, Query(pattern=REFERENCE_PATTERN)]
 
 
 @router.post(
@@ -49,11 +50,11 @@ async def list_directions(
     request: Request,
     model: Model = None,
     q: Annotated[str, Query(max_length=64)] = "",
-    cursor: Annotated[str | None, Query(max_length=32)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     """The first page begins with what ships with the bundles; `model` narrows both."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     name = None if model is None else state.catalogue.get(model).bundle.name
     page = await state.directions.page(model=name, prefix=q, cursor=cursor, limit=limit)
     shipped = [] if cursor else await asyncio.to_thread(_shipped, state, name, q)
@@ -89,6 +90,6 @@ async def get_direction(request: Request, name: Name, model: Model = None) -> Re
 @router.delete("/directions/{name}", status_code=204, responses=PROBLEMS, response_class=Response, summary="Remove")
 async def delete_direction(request: Request, name: Name) -> Response:
     """Only saved directions can be removed."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     await state.directions.delete(name)
     return Response(status_code=204)

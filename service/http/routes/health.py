@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from service.http.openapi import PROBLEMS
+from service.http.state import state_of
 from service.operations.state import State
 from service.redis.failures import AWAY
 
@@ -23,7 +24,7 @@ async def livez() -> dict[str, str]:
 @router.get("/readyz", responses={503: PROBLEMS[503]}, summary="It can take work")
 async def readyz(request: Request) -> Response:
     """200 when bundles are loaded, it is not draining and a worker's store answers; 503 with a Retry-After otherwise."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     checks: dict[str, Any] = {"models": len(state.catalogue.all()), "draining": state.draining}
     if (lacking := lacking_of(state)) is not None:
         problem = {"type": "urn:ganymede:problem:unavailable", "title": "Unavailable", "status": 503}
@@ -46,7 +47,7 @@ def lacking_of(state: State) -> str | None:
 @router.get("/metrics", response_class=Response, summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
     """The exposition format; with several processes behind the port each sample names its own."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     with contextlib.suppress(*AWAY):  # the process's own metrics matter most when Redis is away
         for name, count in (await state.jobs.load()).counts().items():
             state.metrics.set("jobs", count, state=name)

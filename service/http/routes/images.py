@@ -10,25 +10,25 @@ from starlette.responses import Response
 from service.engine.model import Precision
 from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import FILE
+from service.http.parameters import Reference
 from service.http.responses.answers import context_of, run
 from service.http.responses.respond import respond, unless_gone
+from service.http.state import state_of
 from service.http.validators import is_held
 from service.images.encode import MEDIA_TYPES
 from service.operations.requests import MetadataWish
 from service.operations.sample import SampleRequest
-from service.operations.state import State
 
 router = APIRouter(tags=["pictures"])
 
 YEAR_S = 31_536_000
-MODEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$"
 FILE_NAME = r"^[0-9]{1,10}\.(png|webp|jpeg|npy)$"
 
 
 @router.get("/images/{model}/{file}", responses=FILE, response_class=Response, summary="The picture of one seed")
 async def get_image(
     request: Request,
-    model: Annotated[str, Path(pattern=MODEL)],
+    model: Reference,
     file: Annotated[str, Path(pattern=FILE_NAME, description="{seed}.{png|webp|jpeg|npy}")],
     label: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
     truncation: Annotated[float, Query(ge=0, le=2, allow_inf_nan=False)] = 1.0,
@@ -39,7 +39,7 @@ async def get_image(
     metadata: Annotated[MetadataWish, Query(description="Recipe and source mark inside the file.")] = "full",
 ) -> Response:
     """Cacheable for ever when the digest is in the address; a strong ETag answers If-None-Match with 304."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     seed, _, extension = file.partition(".")
     if int(seed) >= 2**32:
         raise InvalidValueError("a seed is 0 … 4294967295", errors=[{"pointer": "/seed", "detail": "too large"}])

@@ -11,26 +11,19 @@ from starlette.responses import JSONResponse, Response
 from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
+from service.http.parameters import Name, Reference
 from service.http.responses.answers import context_of, run, unless_gone
 from service.http.responses.represent import precision_headers
+from service.http.state import state_of
 from service.http.tensors import read_inputs, split, write_output
-from service.latents.names import NAME_PATTERN
 from service.operations.requests import Delivery, LatentValues
 from service.operations.results import Pictures
 from service.operations.sample import SampleRequest
-from service.operations.state import State
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
 Version = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="The digest of one version.")]
-BareName = Annotated[str, Path(pattern=NAME_PATTERN)]
 HEADER_LENGTH = "Inference-Header-Content-Length"
 OUTPUT = "pictures"
-
-
-def _state(request: Request) -> State:
-    state: State = request.app.state.ganymede
-    return state
 
 
 @router.get("", summary="This server")
@@ -48,21 +41,21 @@ async def v2_live() -> dict[str, bool]:
 @router.get("/health/ready", responses={503: PROBLEMS[503]}, summary="It can take work")
 async def v2_ready(request: Request) -> Response:
     """200 when a bundle is loaded and the server is not draining."""
-    state = _state(request)
+    state = state_of(request.app)
     fine = bool(state.catalogue.all()) and not state.draining
     return JSONResponse({"ready": fine}, 200 if fine else 503)
 
 
 @router.get("/models/{name}/ready", responses=PROBLEMS, summary="A bundle can be sampled")
-async def v2_model_ready(request: Request, name: Name) -> dict[str, Any]:
+async def v2_model_ready(request: Request, name: Reference) -> dict[str, Any]:
     """404 for a bundle that is not served."""
     return {"name": _sampler(request, name).bundle.name, "ready": True}
 
 
 @router.get("/models/{name}", responses=PROBLEMS, summary="Inputs and outputs of a bundle")
-async def v2_model(request: Request, name: Name) -> dict[str, Any]:
+async def v2_model(request: Request, name: Reference) -> dict[str, Any]:
     """`latent` FP32 [n, size] or `seed` UINT32 [n]; `label` INT32 [n] where the bundle has labels; `pictures` UINT8."""
-    manifest, found = _sampler(request, name).manifest, _state(request).catalogue.all()
+    manifest, found = _sampler(request, name).manifest, state_of(request.app).catalogue.all()
     inputs = [
         {"name": "latent", "datatype": "FP32", "shape": [-1, manifest.latent.size]},
         {"name": "seed", "datatype": "UINT32", "shape": [-1]},
@@ -78,7 +71,7 @@ async def v2_model(request: Request, name: Name) -> dict[str, Any]:
 @router.post(
     "/models/{name}/infer", responses=PROBLEMS, response_class=Response, summary="Latents or seeds to pictures"
 )
-async def v2_infer(request: Request, name: Name) -> Response:
+async def v2_infer(request: Request, name: Reference) -> Response:
     """Give `latent` or `seed` (not both), and `label` if wanted; JSON and binary tensors are read and written."""
     model = _sampler(request, name)
     body, raw = split(await request.body(), request.headers.get(HEADER_LENGTH))
@@ -98,13 +91,13 @@ async def v2_infer(request: Request, name: Name) -> Response:
 
 
 @router.get("/models/{name}/versions/{version}/ready", responses=PROBLEMS, summary="A version can be sampled")
-async def v2_version_ready(request: Request, name: BareName, version: Version) -> dict[str, Any]:
+async def v2_version_ready(request: Request, name: Name, version: Version) -> dict[str, Any]:
     """As without a version."""
     return await v2_model_ready(request, f"{name}@{version}")
 
 
 @router.get("/models/{name}/versions/{version}", responses=PROBLEMS, summary="Inputs and outputs of a version")
-async def v2_version(request: Request, name: BareName, version: Version) -> dict[str, Any]:
+async def v2_version(request: Request, name: Name, version: Version) -> dict[str, Any]:
     """As without a version."""
     return await v2_model(request, f"{name}@{version}")
 
@@ -115,13 +108,13 @@ async def v2_version(request: Request, name: BareName, version: Version) -> dict
     response_class=Response,
     summary="Latents or seeds to pictures of a version",
 )
-async def v2_version_infer(request: Request, name: BareName, version: Version) -> Response:
+async def v2_version_infer(request: Request, name: Name, version: Version) -> Response:
     """As without a version."""
     return await v2_infer(request, f"{name}@{version}")
 
 
 def _sampler(request: Request, name: str) -> Model:
-    model = _state(request).catalogue.get(name)
+    model = state_of(request.app).catalogue.get(name)
     if not model.manifest.samples:
         raise InvalidValueError(f"{name} sharpens pictures; the protocol serves bundles that make them")
     return model

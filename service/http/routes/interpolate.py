@@ -6,8 +6,8 @@ from starlette.responses import Response
 from service.http.negotiation import PICTURE_TYPES
 from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
+from service.http.state import state_of
 from service.operations.interpolate import InterpolateRequest, check_frames
-from service.operations.state import State
 
 router = APIRouter(tags=["latents"])
 GIF = "image/gif"
@@ -17,6 +17,6 @@ WALK_TYPES = (*PICTURE_TYPES, GIF)
 @router.post("/interpolate", responses=PICTURES, response_class=Response, summary="Walk between latents")
 async def post_interpolate(request: Request, body: InterpolateRequest) -> Response:
     """A contact sheet (PNG, JPEG), an animation (WebP, GIF), a zip, JSON, npy, or frames as they are made (SSE)."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     check_frames(state.settings, body)
     return await answer(request, "interpolate", body, offered=WALK_TYPES)

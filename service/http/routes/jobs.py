@@ -12,16 +12,17 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from service.errors import InvalidValueError
 from service.http.negotiation import JSON, NPY, PICTURE_TYPES, SSE, choose
 from service.http.openapi import EVENT_STREAM, PICTURES, PROBLEMS, document
+from service.http.parameters import Cursor
 from service.http.permissions import check_owner, need_scope, visible_caller
 from service.http.responses.job_answers import record_of, record_response
 from service.http.responses.respond import respond, sse
 from service.http.responses.sets import respond_set
+from service.http.state import state_of
 from service.jobs.queue import JobQueue
 from service.operations.jobs import result_of
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
 from service.operations.sets import StoredSet
-from service.operations.state import State
 
 router = APIRouter(tags=["jobs"])
 
@@ -35,14 +36,13 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 
 
 def _jobs(request: Request) -> JobQueue:
-    state: State = request.app.state.ganymede
-    return state.jobs
+    return state_of(request.app).jobs
 
 
 @router.get("/jobs", responses=document("JobPage"), response_class=JSONResponse, summary="Jobs, newest first")
 async def list_jobs(
     request: Request,
-    cursor: Annotated[str | None, Query(max_length=32)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """The caller's own jobs; all of them for an admin key, or on a server without keys."""
@@ -79,7 +79,7 @@ async def get_result(
 
     A set comes as zip, npz or npy, streamed; up to `max_pictures` of it, by `first` and `count`, in any representation.
     """
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     job = check_owner(request, await state.jobs.get(job_id))
     if not job.ended:
         return record_response(request, job, 202)

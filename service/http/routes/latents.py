@@ -3,13 +3,15 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from service.errors import MalformedError
 from service.http.negotiation import JSON, NPY, PICTURE_TYPES, choose
 from service.http.openapi import PROBLEMS, document
+from service.http.parameters import Cursor, Name
 from service.http.responses.answers import answer, context_of, respond
+from service.http.state import state_of
 from service.latents.archive import Conflict, export, read, restore
 from service.latents.names import NAME_PATTERN
 from service.operations.latents import ChangeRequest, SaveRequest, describe, save
@@ -17,11 +19,9 @@ from service.operations.lineage import lineage
 from service.operations.requests import Delivery
 from service.operations.results import Document
 from service.operations.sample import SampleRequest
-from service.operations.state import State
 
 router = APIRouter(tags=["latents"])
 NDJSON = "application/x-ndjson"
-Name = Annotated[str, Path(pattern=NAME_PATTERN)]
 Filter = Annotated[str | None, Query(pattern=NAME_PATTERN)]
 Prefix = Annotated[str, Query(max_length=64, description="The name begins with this.")]
 READ = document("Latent", array=True, picture=True)
@@ -30,11 +30,6 @@ EXPORTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "One line a latent", "content": {NDJSON: {"schema": {"type": "string"}}}},
     **PROBLEMS,
 }
-
-
-def _state(request: Request) -> State:
-    state: State = request.app.state.ganymede
-    return state
 
 
 @router.post("/latents", status_code=201, responses=document("Latent", status=201), summary="Save a latent")
@@ -50,18 +45,18 @@ async def list_latents(
     model: Filter = None,
     tag: Filter = None,
     q: Prefix = "",
-    cursor: Annotated[str | None, Query(max_length=32)] = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     """Stable cursors: what is saved or deleted between two pages neither repeats nor hides another."""
-    page = await _state(request).latents.page(model=model, tag=tag, prefix=q, cursor=cursor, limit=limit)
+    page = await state_of(request.app).latents.page(model=model, tag=tag, prefix=q, cursor=cursor, limit=limit)
     return {"data": [describe(item) for item in page.items], "next_cursor": page.cursor}
 
 
 @router.get("/latents/export", responses=EXPORTED, response_class=Response, summary="Every saved latent as one file")
 async def get_export(request: Request, model: Filter = None, tag: Filter = None, q: Prefix = "") -> Response:
     """NDJSON with a header line; POST /latents/import takes it back."""
-    lines = export(_state(request).latents, model=model, tag=tag, prefix=q)
+    lines = export(state_of(request.app).latents, model=model, tag=tag, prefix=q)
     first = await anext(lines)  # trouble with Redis becomes a problem document and not a cut file
 
     async def body() -> Any:
@@ -84,7 +79,7 @@ async def post_import(
     data = await request.body()
     if not data:
         raise MalformedError("the body is empty; send the file of GET /latents/export")
-    store = _state(request).latents
+    store = state_of(request.app).latents
     done = await restore(store, await asyncio.to_thread(read, data, store.what), conflict)
     return {"saved": done.saved, "skipped": done.skipped, "renamed": done.renamed}
 
@@ -93,7 +88,7 @@ async def post_import(
 async def get_latent(request: Request, name: Name) -> Response:
     """JSON with its values, the vector as `application/x-npy`, or its picture, by Accept."""
     media = choose(request.headers.get("accept"), (JSON, NPY, *PICTURE_TYPES[:3]))
-    saved = await _state(request).latents.get(name)
+    saved = await state_of(request.app).latents.get(name)
     if media in (JSON, NPY):
         result = Document(describe(saved, values=media == JSON), saved.vector, model=saved.reference)
         return await respond(request, result, media, Delivery())
@@ -104,17 +99,17 @@ async def get_latent(request: Request, name: Name) -> Response:
 @router.get("/latents/{name}/lineage", responses=document("Lineage"), summary="What a latent was made from")
 async def get_lineage(request: Request, name: Name) -> dict[str, Any]:
     """The latent, its parents, theirs, and so on; those deleted since are named and marked as gone."""
-    return {"data": await lineage(_state(request).latents, name), "next_cursor": None}
+    return {"data": await lineage(state_of(request.app).latents, name), "next_cursor": None}
 
 
 @router.patch("/latents/{name}", responses=document("Latent"), summary="Rename or retag")
 async def patch_latent(request: Request, name: Name, body: ChangeRequest) -> dict[str, Any]:
     """Both in one step; 409 when the new name is taken. The id and the place in the list stay."""
-    return describe(await _state(request).latents.change(name, new_name=body.name, tags=body.tags))
+    return describe(await state_of(request.app).latents.change(name, new_name=body.name, tags=body.tags))
 
 
 @router.delete("/latents/{name}", status_code=204, responses=PROBLEMS, response_class=Response, summary="Remove")
 async def delete_latent(request: Request, name: Name) -> Response:
     """Latents made from it stay, and remember its name."""
-    await _state(request).latents.delete(name)
+    await state_of(request.app).latents.delete(name)
     return Response(status_code=204)

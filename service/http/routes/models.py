@@ -1,9 +1,9 @@
 """GET /models: what is loaded, with manifest, digest, card, scores, limits; and which version a name stands for."""
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -11,17 +11,14 @@ from service.engine.catalogue import Catalogue, follow
 from service.engine.model import Model
 from service.errors import NotFoundError
 from service.http.openapi import FILE, document
+from service.http.parameters import Name, Reference
 from service.http.permissions import need_scope
+from service.http.state import state_of
 from service.http.validators import is_held
-from service.latents.names import NAME_PATTERN
 from service.operations.requests import Strict
-from service.operations.state import State
 from service.settings import limits
 
 router = APIRouter(tags=["models"])
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
-
-BareName = Annotated[str, Path(pattern=NAME_PATTERN)]
 
 
 class VersionChoice(Strict):
@@ -33,7 +30,7 @@ class VersionChoice(Strict):
 @router.get("/models", responses=document("ModelPage"), summary="The bundles being served")
 async def list_models(request: Request) -> dict[str, Any]:
     """Every served bundle, the limits of this server, and the bundles it refused with the reason."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     models = state.catalogue.all()
     return {
         "data": [summary(state.catalogue, model) for model in models],
@@ -46,25 +43,26 @@ async def list_models(request: Request) -> dict[str, Any]:
 
 
 @router.get("/models/{name}", responses=document("ModelInFull"), summary="One bundle in full")
-async def get_model(request: Request, name: Name) -> dict[str, Any]:
+async def get_model(request: Request, name: Reference) -> dict[str, Any]:
     """Manifest, model card, scores, labels, provider."""
-    model = _find(request, name)
+    catalogue = state_of(request.app).catalogue
+    model = catalogue.get(name)
     card = model.bundle.read("README.md")
     return {
-        **summary(_catalogue(request), model),
+        **summary(catalogue, model),
         "manifest": model.manifest.model_dump(mode="json"),
         "card": card.decode("utf-8", "replace") if card else None,
     }
 
 
 @router.put("/models/{name}/default", responses=document("Model"), summary="Which version a name stands for")
-async def put_default(request: Request, name: BareName, body: VersionChoice) -> dict[str, Any]:
+async def put_default(request: Request, name: Name, body: VersionChoice) -> dict[str, Any]:
     """From now on the name alone means this version, in every process and after restarts. Needs the scope admin.
 
     Requests under way keep the version they began with; `name@digest` goes on to mean every version.
     """
     need_scope(request, "admin")
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     model = state.catalogue.get(f"{name}@{body.digest}")
     await state.versions.set_default(name, body.digest)
     await follow(state.catalogue, state.versions)
@@ -72,9 +70,9 @@ async def put_default(request: Request, name: BareName, body: VersionChoice) -> 
 
 
 @router.get("/models/{name}/preview.png", responses=FILE, response_class=Response, summary="Its preview sheet")
-async def get_preview(request: Request, name: Name) -> Response:
+async def get_preview(request: Request, name: Reference) -> Response:
     """The sheet that was drawn at export."""
-    model = _find(request, name)
+    model = state_of(request.app).catalogue.get(name)
     data = model.bundle.read("preview.png")
     if data is None:
         raise NotFoundError(f"{name} has no preview")
@@ -115,12 +113,3 @@ def fast_of(model: Model) -> dict[str, Any] | None:
     return (
         None if model.fast is None else {"provider": model.fast.provider, "difference": asdict(model.fast.difference)}
     )
-
-
-def _find(request: Request, name: str) -> Model:
-    return _catalogue(request).get(name)
-
-
-def _catalogue(request: Request) -> Catalogue:
-    state: State = request.app.state.ganymede
-    return state.catalogue

@@ -15,12 +15,12 @@ from service.errors import MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
 from service.http.responses.answers import context_of, run, unless_gone
 from service.http.responses.represent import image_url
+from service.http.state import state_of
 from service.images.encode import encode
 from service.operations.arithmetic import ArithmeticRequest
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
 from service.operations.sample import SampleRequest
-from service.operations.state import State
 
 router = APIRouter(prefix="/v1", tags=["openai images"])
 MAX_SCALE = 16
@@ -43,7 +43,7 @@ class ImagesRequest(BaseModel):
 @router.get("/models", summary="The bundles that can be sampled, as OpenAI lists models")
 async def list_openai_models(request: Request) -> dict[str, Any]:
     """id, object, created, owned_by."""
-    models = (model for model in _state(request).catalogue.defaults() if model.manifest.samples)
+    models = (model for model in state_of(request.app).catalogue.defaults() if model.manifest.samples)
     return {"object": "list", "data": [_entry(model) for model in models]}
 
 
@@ -52,7 +52,7 @@ async def get_openai_model(
     request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,90}$")]
 ) -> dict[str, Any]:
     """404 for a bundle that is not served."""
-    return _entry(_state(request).catalogue.get(name))
+    return _entry(state_of(request.app).catalogue.get(name))
 
 
 @router.post(
@@ -61,7 +61,7 @@ async def get_openai_model(
 async def generate_openai_images(request: Request, body: ImagesRequest) -> dict[str, Any]:
     """`seed:42` (then 43, 44 … for n), a label, or `mean(a, b) - c`."""
     _refuse_unsupported(body)
-    model = _state(request).catalogue.get(body.model)
+    model = state_of(request.app).catalogue.get(body.model)
     operation, wish = _operation(model, body)
     result = await unless_gone(request, run(context_of(request, Delivery()), operation, wish, {}))
     if not isinstance(result, Pictures):
@@ -70,11 +70,6 @@ async def generate_openai_images(request: Request, body: ImagesRequest) -> dict[
         "created": int(time.time()),
         "data": [_datum(picture, result, body, request) for picture in result.pictures],
     }
-
-
-def _state(request: Request) -> State:
-    state: State = request.app.state.ganymede
-    return state
 
 
 def _entry(model: Model) -> dict[str, Any]:
@@ -120,7 +115,7 @@ def _scale(model: Model, size: str | None) -> int:
 
 def _datum(picture: Any, result: Pictures, body: ImagesRequest, request: Request) -> dict[str, Any]:
     kind = body.output_format or "png"
-    base = _state(request).settings.public_url or str(request.base_url).rstrip("/")
+    base = state_of(request.app).settings.public_url or str(request.base_url).rstrip("/")
     url = image_url(picture, result.model, kind) if body.response_format == "url" else None
     revised = f"seed:{picture.seed}" if picture.seed is not None else None
     if url is not None:

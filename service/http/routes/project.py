@@ -6,9 +6,9 @@ from starlette.responses import Response
 from service.http.openapi import PICTURES
 from service.http.picture_body import openapi_body, read_picture_body
 from service.http.responses.answers import answer
+from service.http.state import state_of
 from service.images.uploads import check_upload
 from service.operations.project import ProjectRequest
-from service.operations.state import State
 
 router = APIRouter(tags=["latents"])
 BODY = openapi_body(ProjectRequest)
@@ -20,6 +20,6 @@ BODY = openapi_body(ProjectRequest)
 async def post_project(request: Request) -> Response:
     """Gradient search through the generator; answers with the nearest picture and its remaining distance. Needs torch."""
     body, data = await read_picture_body(request, ProjectRequest)
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     check_upload(data, state.settings)
     return await answer(request, "project", body, {"image": data})

@@ -1,18 +1,19 @@
 """The model repository extension of the Open Inference Protocol: which versions there are, loading, unloading."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine.catalogue import Catalogue, follow
 from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import PROBLEMS
+from service.http.parameters import Reference
 from service.http.permissions import need_scope
+from service.http.state import state_of
 from service.operations.state import State
 
 router = APIRouter(prefix="/v2/repository", tags=["open inference protocol"])
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}(@[0-9a-f]{16})?$")]
 UNDERSTOOD = {"unload_dependents"}
 """Parameters that clients send and that change nothing here: no bundle depends on another."""
 
@@ -36,7 +37,7 @@ class LoadRequest(BaseModel):
 @router.post("/index", responses=PROBLEMS, summary="The versions of the bundles that can be sampled")
 async def v2_repository_index(request: Request, body: IndexRequest = IndexRequest()) -> list[dict[str, str]]:
     """A row for each version: READY, or UNAVAILABLE where somebody unloaded it. The default of a name comes first."""
-    catalogue = _state(request).catalogue
+    catalogue = state_of(request.app).catalogue
     rows = [_row(m.bundle.name, m.bundle.digest, "READY") for m in catalogue.all() if m.manifest.samples]
     if not body.ready:
         asleep = [bundle for bundle in catalogue.unloaded() if bundle.manifest.samples]
@@ -45,7 +46,7 @@ async def v2_repository_index(request: Request, body: IndexRequest = IndexReques
 
 
 @router.post("/models/{name}/load", responses=PROBLEMS, summary="Serve a bundle, or one version of it, again")
-async def v2_repository_load(request: Request, name: Name, body: LoadRequest = LoadRequest()) -> dict[str, Any]:
+async def v2_repository_load(request: Request, name: Reference, body: LoadRequest = LoadRequest()) -> dict[str, Any]:
     """Look at the folders now and open what was unloaded. Returns when it is served by this process; needs admin."""
     state = _checked(request, body)
     wanted = [bundle.reference for bundle in state.catalogue.unloaded() if name in (bundle.name, bundle.reference)]
@@ -59,7 +60,7 @@ async def v2_repository_load(request: Request, name: Name, body: LoadRequest = L
 
 
 @router.post("/models/{name}/unload", responses=PROBLEMS, summary="Serve a bundle, or one version of it, no longer")
-async def v2_repository_unload(request: Request, name: Name, body: LoadRequest = LoadRequest()) -> dict[str, Any]:
+async def v2_repository_unload(request: Request, name: Reference, body: LoadRequest = LoadRequest()) -> dict[str, Any]:
     """All processes give its memory back; requests and jobs that were accepted before are finished; needs admin."""
     state = _checked(request, body)
     gone = _named(state.catalogue, name)
@@ -83,13 +84,8 @@ def _checked(request: Request, body: LoadRequest) -> State:
     if unknown:
         detail = f"{unknown[0][:40]!r} is not taken: a bundle is what lies in its folder"
         raise InvalidValueError(detail, errors=[{"pointer": "/parameters", "detail": detail}])
-    return _state(request)
+    return state_of(request.app)
 
 
 def _row(name: str, digest: str, state: str, reason: str = "") -> dict[str, str]:
     return {"name": name, "version": digest, "state": state, "reason": reason}
-
-
-def _state(request: Request) -> State:
-    state: State = request.app.state.ganymede
-    return state

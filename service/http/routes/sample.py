@@ -6,9 +6,9 @@ from starlette.responses import Response
 from service.http.json_route import JsonRoute
 from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
+from service.http.state import state_of
 from service.operations.sample import SampleRequest
 from service.operations.sets import foresee_either
-from service.operations.state import State
 
 router = APIRouter(tags=["pictures"], route_class=JsonRoute)
 
@@ -16,6 +16,6 @@ router = APIRouter(tags=["pictures"], route_class=JsonRoute)
 @router.post("/sample", responses=PICTURES, response_class=Response, summary="Make pictures from seeds or latents")
 async def post_sample(request: Request, body: SampleRequest) -> Response:
     """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     foresee_either(state, body)
     return await answer(request, "sample", body)

@@ -6,8 +6,8 @@ from starlette.responses import Response
 from service.http.openapi import PICTURES
 from service.http.picture_body import openapi_body, read_picture_body
 from service.http.responses.answers import answer
+from service.http.state import state_of
 from service.images.uploads import check_upload
-from service.operations.state import State
 from service.operations.upsample import UpsampleRequest, foresee
 
 router = APIRouter(tags=["pictures"])
@@ -26,6 +26,6 @@ async def post_upsample(request: Request) -> Response:
     With `Accept: text/event-stream`, one `level` event (size, seed, PNG) per level as soon as it exists.
     """
     body, data = await read_picture_body(request, UpsampleRequest)
-    state: State = request.app.state.ganymede
+    state = state_of(request.app)
     foresee(state, body, check_upload(data, state.settings))
     return await answer(request, "upsample", body, {"image": data})
