@@ -18,7 +18,8 @@ UNFORESEEN = "something went wrong on our side; the log has the request id"
 
 
 class ServiceError(Exception):
-    """Root of the tree. `detail` is a sentence for the caller; `errors` points into the request for 422.
+    """Root of the tree. `detail` is a sentence for the caller. `pointer` says where in the request, as a JSON pointer,
+    and `hint` what is wrong there, if that is not the whole detail; `errors` are several such places.
 
     `reason` names a refusal in the metrics; None for what is the request's own fault and for failures.
     """
@@ -32,13 +33,16 @@ class ServiceError(Exception):
         self,
         detail: str,
         *,
+        pointer: str | None = None,
+        hint: str | None = None,
         errors: Sequence[Mapping[str, str]] = (),
         headers: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.errors = [{"detail": detail, **row} for row in errors]
+        places = errors if pointer is None else [{"detail": hint or detail, "pointer": pointer}]
+        self.errors = [{"detail": detail, **place} for place in places]
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
 

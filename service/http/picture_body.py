@@ -61,7 +61,7 @@ async def _form(request: Request) -> tuple[list[tuple[str, str]], bytes]:
 
 
 def _no_picture(sentence: str) -> InvalidValueError:
-    return InvalidValueError(sentence, errors=[{"pointer": f"/{FILE}", "detail": sentence}])
+    return InvalidValueError(sentence, pointer=f"/{FILE}")
 
 
 def _fields(pairs: list[tuple[str, str]], kind: type[Body]) -> Body:

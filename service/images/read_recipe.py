@@ -26,4 +26,4 @@ def read_recipe(data: bytes, pointer: str = POINTER) -> Recipe:
 
 
 def _refusal(sentence: str, pointer: str) -> InvalidValueError:
-    return InvalidValueError(sentence, errors=[{"pointer": pointer, "detail": sentence}])
+    return InvalidValueError(sentence, pointer=pointer)

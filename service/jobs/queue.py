@@ -117,7 +117,7 @@ class JobQueue:
     async def _refuse(self, code: int, cost: int) -> None:
         if code == KEY_REUSED:
             detail = "this Idempotency-Key was used for another request; take a new key"
-            raise InvalidValueError(detail, errors=[{"pointer": "/", "detail": detail}])
+            raise InvalidValueError(detail, pointer="/")
         load = await self.load()
         if code == TOO_LATE:
             raise OverloadedError(

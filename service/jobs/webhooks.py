@@ -41,7 +41,7 @@ def check_url(url: str, hosts: Sequence[str]) -> None:
     listed = (parts.scheme == "https" and name in hosts) or (parts.scheme == "http" and f"http://{name}" in hosts)
     if not listed or secret:
         detail = "webhooks may only call hosts that this server lists" if hosts else "this server allows no webhooks"
-        raise InvalidValueError(detail, errors=[{"pointer": "/webhook", "detail": detail}])
+        raise InvalidValueError(detail, pointer="/webhook")
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

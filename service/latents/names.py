@@ -17,7 +17,8 @@ def check_name(name: str, what: str = "name") -> str:
     if not NAME.match(name):
         raise InvalidValueError(
             f"{name[:80]!r} is no {what}: 1 to 64 of A-Z a-z 0-9 _ . - and the first a letter or digit",
-            errors=[{"pointer": f"/{what}", "detail": f"must match {NAME_PATTERN}"}],
+            pointer=f"/{what}",
+            hint=f"must match {NAME_PATTERN}",
         )
     return name
 

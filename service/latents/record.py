@@ -63,8 +63,9 @@ def check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     """The tags, sorted, each once. Raises InvalidValueError for a bad tag or too many."""
     unique = tuple(sorted({check_name(tag, "tag") for tag in tags}))
     if len(unique) > MAX_TAGS:
-        too_many = {"pointer": "/tags", "detail": f"at most {MAX_TAGS}"}
-        raise InvalidValueError(f"{len(unique)} tags; at most {MAX_TAGS} are kept", errors=[too_many])
+        raise InvalidValueError(
+            f"{len(unique)} tags; at most {MAX_TAGS} are kept", pointer="/tags", hint=f"at most {MAX_TAGS}"
+        )
     return unique
 
 

@@ -211,12 +211,13 @@ def _free_to_give(name: str) -> str:
     if name in RESERVED:
         raise InvalidValueError(
             f"{name!r} is the address of something else; choose another name",
-            errors=[{"pointer": "/name", "detail": f"not one of {', '.join(sorted(RESERVED))}"}],
+            pointer="/name",
+            hint=f"not one of {', '.join(sorted(RESERVED))}",
         )
     return check_name(name)
 
 
 def _sequence_of(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 15):
-        raise InvalidValueError("that cursor was not given by this server", errors=[{"pointer": "/cursor"}])
+        raise InvalidValueError("that cursor was not given by this server", pointer="/cursor")
     return int(cursor)

@@ -161,8 +161,7 @@ async def _principal(features: Array, component: int) -> tuple[Array, float]:
     try:
         return await asyncio.to_thread(principal_scores, features, component)
     except ValueError as error:
-        pointer = {"pointer": "/from/pca/component", "detail": str(error)}
-        raise InvalidValueError(str(error), errors=[pointer]) from None
+        raise InvalidValueError(str(error), pointer="/from/pca/component") from None
 
 
 def _class_column(model: Model, target: str) -> int:
@@ -170,13 +169,14 @@ def _class_column(model: Model, target: str) -> int:
     if discriminator is None or discriminator.classes is None:
         raise InvalidValueError(
             f"{model.bundle.name} has no classifier; use difference or pca",
-            errors=[{"pointer": "/from/classifier", "detail": "the bundle has no classifier"}],
+            pointer="/from/classifier",
+            hint="the bundle has no classifier",
         )
     if target not in discriminator.classes:
         near = nearest(target, discriminator.classes)
         hint = f"; the nearest is {near!r}" if near else ""
         sentence = f"the classifier of {model.bundle.name} has no class {target!r}{hint}"
-        raise InvalidValueError(sentence, errors=[{"pointer": "/from/classifier/class", "detail": sentence}])
+        raise InvalidValueError(sentence, pointer="/from/classifier/class")
     return discriminator.classes.index(target)
 
 

@@ -78,10 +78,10 @@ def _model(context: Context, request: DiscriminatorRequest) -> tuple[Model, Disc
     discriminator = model.manifest.discriminator
     if discriminator is None:
         detail = f"{model.bundle.name} was exported without its discriminator"
-        raise InvalidValueError(detail, errors=[{"pointer": "/model", "detail": "no discriminator"}])
+        raise InvalidValueError(detail, pointer="/model", hint="no discriminator")
     if request.label is not None and not discriminator.label:
         detail = f"the discriminator of {model.bundle.name} takes no label"
-        raise InvalidValueError(detail, errors=[{"pointer": "/label", "detail": "not taken by this model"}])
+        raise InvalidValueError(detail, pointer="/label", hint="not taken by this model")
     return model, discriminator
 
 

@@ -130,8 +130,7 @@ def label_index(model: Model, label: str | int | None, seed: int | None = None) 
     if names is None:
         if label is not None:
             raise InvalidValueError(
-                f"{model.bundle.name} takes no label",
-                errors=[{"pointer": "/label", "detail": "the model has no labels"}],
+                f"{model.bundle.name} takes no label", pointer="/label", hint="the model has no labels"
             )
         return None
     if label is None:
@@ -141,7 +140,7 @@ def label_index(model: Model, label: str | int | None, seed: int | None = None) 
     except KeyError:
         shown = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
         raise InvalidValueError(
-            f"{model.bundle.name} has no label {label!r}", errors=[{"pointer": "/label", "detail": f"one of: {shown}"}]
+            f"{model.bundle.name} has no label {label!r}", pointer="/label", hint=f"one of: {shown}"
         ) from None
 
 
@@ -150,5 +149,6 @@ def need_sampler(model: Model) -> None:
     if not model.manifest.samples:
         raise InvalidValueError(
             f"{model.bundle.name} sharpens pictures and cannot make them from latents; POST /upsample takes it",
-            errors=[{"pointer": "/model", "detail": "not a sampler"}],
+            pointer="/model",
+            hint="not a sampler",
         )

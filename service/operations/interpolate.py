@@ -84,12 +84,11 @@ def check_frames(settings: Settings, request: InterpolateRequest) -> None:
     limit = settings.max_frames
     if request.frames > limit:
         raise InvalidValueError(
-            f"{request.frames} frames in one walk; the limit is {limit}",
-            errors=[{"pointer": "/frames", "detail": f"at most {limit}"}],
+            f"{request.frames} frames in one walk; the limit is {limit}", pointer="/frames", hint=f"at most {limit}"
         )
     if request.frames < len(request.stops):
         sentence = f"{request.frames} frames cannot show {len(request.stops)} stops"
-        raise InvalidValueError(sentence, errors=[{"pointer": "/frames", "detail": sentence}])
+        raise InvalidValueError(sentence, pointer="/frames")
 
 
 def _wants(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[Want]:
@@ -103,7 +102,7 @@ def _wants(model: Model, request: InterpolateRequest, stops: list[Found]) -> lis
             detail=request.detail,
         )
     except LatentError as error:
-        raise InvalidValueError(str(error), errors=[{"pointer": "/frames", "detail": str(error)}]) from None
+        raise InvalidValueError(str(error), pointer="/frames") from None
     labels = _labels(model, request, stops)
     return [Want(v, None, c, None, {"frame": k}) for k, (v, c) in enumerate(zip(vectors, labels, strict=True))]
 

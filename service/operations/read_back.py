@@ -71,4 +71,4 @@ def _floats(data: bytes) -> Vector:
 
 
 def _bad_recipe(sentence: str) -> InvalidValueError:
-    return InvalidValueError(sentence, errors=[{"pointer": "/from/image", "detail": sentence}])
+    return InvalidValueError(sentence, pointer="/from/image")

@@ -211,13 +211,13 @@ def _sharpenings(recipe: Recipe) -> list[UpsampleRequest]:
 def _check_source(recipe: Recipe, header: Header | None) -> None:
     if header is None:
         sentence = f"send the picture it was made from, whose SHA-256 begins {str(recipe.get('input'))[:16]}"
-        raise InvalidValueError(sentence, errors=[{"pointer": "/source", "detail": sentence}])
+        raise InvalidValueError(sentence, pointer="/source")
 
 
 def _wrong_source(recipe: Recipe, source: bytes) -> InvalidValueError:
     own, wanted = hashlib.sha256(source).hexdigest()[:16], str(recipe.get("input"))[:16]
     sentence = f"the SHA-256 of the source begins {own}; the picture was made from one that begins {wanted}"
-    return InvalidValueError(sentence, errors=[{"pointer": "/source", "detail": sentence}])
+    return InvalidValueError(sentence, pointer="/source")
 
 
 def _check_count(settings: Settings, recipe: Recipe) -> None:
@@ -249,4 +249,4 @@ def _valid(kind: type[Body], fields: Mapping[str, Any]) -> Body:
 
 
 def _refusal(sentence: str) -> InvalidValueError:
-    return InvalidValueError(sentence, errors=[{"pointer": "/recipe", "detail": sentence}])
+    return InvalidValueError(sentence, pointer="/recipe")

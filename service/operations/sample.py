@@ -97,8 +97,7 @@ def pixels_of(model: Model, count: int, scale: int) -> int:
 def _checked(state: State, request: SampleRequest, limit: int) -> Model:
     if request.count > limit:
         raise InvalidValueError(
-            f"{request.count} pictures in one request; the limit is {limit}",
-            errors=[{"pointer": "/n", "detail": f"at most {limit}"}],
+            f"{request.count} pictures in one request; the limit is {limit}", pointer="/n", hint=f"at most {limit}"
         )
     model = state.catalogue.get(request.model)
     need_sampler(model)

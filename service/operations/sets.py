@@ -114,7 +114,7 @@ async def check_quota(state: State, caller: str, request: SampleRequest, model: 
     used = sum(entry["bytes"] for entry in held)
     if wanted > limit:
         detail = f"the set would take {wanted} bytes; a caller may keep {limit}"
-        raise InvalidValueError(detail, errors=[{"pointer": "/n", "detail": detail}])
+        raise InvalidValueError(detail, pointer="/n")
     if used + wanted > limit:
         detail = f"{used} bytes of sets are kept for {caller!r}; {wanted} more would pass the limit of {limit}"
         raise OverloadedError(detail, retry_after_s=state.settings.job_result_ttl_s / 10, reason="quota")

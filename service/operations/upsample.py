@@ -78,7 +78,7 @@ class Work:
 async def upsample(context: Context, request: UpsampleRequest, attachments: Attachments) -> Pictures:
     """Decode, plan, run the levels, report each. Raises what uploads, plans and the engine raise."""
     if "image" not in attachments:
-        raise InvalidValueError("there is no picture", errors=[{"pointer": "/image", "detail": "needed"}])
+        raise InvalidValueError("there is no picture", pointer="/image", hint="needed")
     model = await computed(context, model_of(context.state, request), request.precision)
     decoded = await context.state.uploads.decode(attachments["image"])
     height, width, _ = decoded.pixels.shape
@@ -138,9 +138,7 @@ def _seeds(request: UpsampleRequest) -> list[int]:
 def _check_level_seeds(request: UpsampleRequest, chosen: Plan) -> None:
     if request.level_seeds is not None and len(request.level_seeds) != len(chosen.steps):
         sentence = f"one for each of the {len(chosen.steps)} levels"
-        raise InvalidValueError(
-            f"level_seeds must be {sentence}", errors=[{"pointer": "/level_seeds", "detail": sentence}]
-        )
+        raise InvalidValueError(f"level_seeds must be {sentence}", pointer="/level_seeds", hint=sentence)
 
 
 async def _variants(work: Work, entry: Array, alpha: Alpha | None, source: str) -> tuple[Picture, ...]:

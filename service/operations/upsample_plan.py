@@ -52,9 +52,7 @@ def plan(
 ) -> Plan:
     """Raises InvalidValueError for a factor, a number of levels or a start size the bundle does not have."""
     if manifest.upsampling is None:
-        raise InvalidValueError(
-            f"{manifest.name} does not enlarge pictures", errors=[_error("/model", "not an upsampler")]
-        )
+        raise InvalidValueError(f"{manifest.name} does not enlarge pictures", pointer="/model", hint="not an upsampler")
     if manifest.upsampling.kind == "any-size":
         return _any_size(manifest, height, width, factor, levels, start_size)
     return _fixed(manifest, min(height, width), factor, levels, start_size)
@@ -153,8 +151,4 @@ def with_alpha(pixels: NDArray[np.uint8], alpha: Alpha | None) -> NDArray[np.uin
 
 
 def _refuse(pointer: str, sentence: str) -> InvalidValueError:
-    return InvalidValueError(f"{pointer[1:]} must be {sentence}", errors=[_error(pointer, sentence)])
-
-
-def _error(pointer: str, detail: str) -> dict[str, str]:
-    return {"pointer": pointer, "detail": detail}
+    return InvalidValueError(f"{pointer[1:]} must be {sentence}", pointer=pointer, hint=sentence)

@@ -40,7 +40,7 @@ def from_values(model: Model, values: Sequence[float], pointer: str) -> Found:
     try:
         return Found(latents.check(model.manifest.latent, values), "values")
     except LatentError as error:
-        raise InvalidValueError(str(error), errors=[{"pointer": pointer, "detail": str(error)}]) from None
+        raise InvalidValueError(str(error), pointer=pointer) from None
 
 
 async def from_name(context: Context, model: Model, name: str) -> Found:

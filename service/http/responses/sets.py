@@ -36,9 +36,7 @@ async def respond_set(
     state = state_of(request.app)
     if first >= found.count:
         detail = f"the set has {found.count} pictures"
-        raise InvalidValueError(
-            f"there is no picture {first}: {detail}", errors=[{"pointer": "/first", "detail": detail}]
-        )
+        raise InvalidValueError(f"there is no picture {first}: {detail}", pointer="/first", hint=detail)
     count = min(found.count - first, found.count if count is None else count)
     few = count <= state.settings.max_pictures
     others = tuple(kind for kind in PICTURE_TYPES if kind not in (SSE, *STREAMED)) if few else ()

@@ -42,7 +42,7 @@ async def get_image(
     state = state_of(request.app)
     seed, _, extension = file.partition(".")
     if int(seed) >= 2**32:
-        raise InvalidValueError("a seed is 0 … 4294967295", errors=[{"pointer": "/seed", "detail": "too large"}])
+        raise InvalidValueError("a seed is 0 … 4294967295", pointer="/seed", hint="too large")
     served = state.catalogue.get(model)
     if not served.manifest.samples:
         raise NotFoundError(f"{served.bundle.name} sharpens pictures; it has none of its own")

@@ -145,7 +145,7 @@ def _precision(body: dict[str, Any]) -> Precision | None:
     wish = _parameters(body).get("precision")
     if wish not in (None, *get_args(Precision)):
         sentence = "parameters.precision must be exact or fast"
-        raise InvalidValueError(sentence, errors=[{"pointer": "/parameters/precision", "detail": sentence}])
+        raise InvalidValueError(sentence, pointer="/parameters/precision")
     return cast(Precision | None, wish)
 
 

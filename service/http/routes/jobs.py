@@ -47,7 +47,7 @@ async def list_jobs(
 ) -> Response:
     """The caller's own jobs; all of them for an admin key, or on a server without keys."""
     if cursor is not None and not CURSOR.match(cursor):
-        raise InvalidValueError("this is no cursor", errors=[{"pointer": "/cursor", "detail": "take next_cursor"}])
+        raise InvalidValueError("this is no cursor", pointer="/cursor", hint="take next_cursor")
     before = None if cursor is None else float(cursor)
     found = await _jobs(request).list(caller=visible_caller(request), cursor=before, limit=limit)
     following = repr(found[-1].created_at) if len(found) == limit else None

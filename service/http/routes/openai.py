@@ -126,4 +126,4 @@ def _datum(picture: Any, result: Pictures, body: ImagesRequest, request: Request
 
 def _refusal(sentence: str, parameter: str) -> MalformedError:
     error = {"message": sentence, "type": "invalid_request_error", "param": parameter, "code": "unsupported"}
-    return MalformedError(sentence, errors=[{"pointer": f"/{parameter}", "detail": sentence}], extra={"error": error})
+    return MalformedError(sentence, pointer=f"/{parameter}", extra={"error": error})

@@ -83,7 +83,7 @@ def _checked(request: Request, body: LoadRequest) -> State:
     unknown = sorted(set(body.parameters) - UNDERSTOOD)
     if unknown:
         detail = f"{unknown[0][:40]!r} is not taken: a bundle is what lies in its folder"
-        raise InvalidValueError(detail, errors=[{"pointer": "/parameters", "detail": detail}])
+        raise InvalidValueError(detail, pointer="/parameters")
     return state_of(request.app)
 
 

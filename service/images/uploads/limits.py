@@ -14,7 +14,7 @@ def check_upload(data: bytes, settings: Settings) -> Header:
     Raises UnsupportedPictureError (not a picture we read), TooLargeError (too many pixels), InvalidValueError (empty).
     """
     if not data:
-        raise InvalidValueError("there is no picture", errors=[{"pointer": "/image", "detail": f"send a {READ}"}])
+        raise InvalidValueError("there is no picture", pointer="/image", hint=f"send a {READ}")
     header = read_header(data)
     if header is None:
         raise UnsupportedPictureError(f"this is not a picture the server reads; send a {READ}")
@@ -30,4 +30,4 @@ def check_upload(data: bytes, settings: Settings) -> Header:
 def damaged(header: Header, why: str) -> InvalidValueError:
     """The refusal of a file that begins like a picture and is none to the end."""
     detail = f"the {header.format} cannot be decoded: {why}"
-    return InvalidValueError(detail, errors=[{"pointer": "/image", "detail": why}])
+    return InvalidValueError(detail, pointer="/image", hint=why)

@@ -25,8 +25,7 @@ class ExpressionError(InvalidValueError):
 
     def __init__(self, sentence: str, column: int) -> None:
         detail = f"column {column}: {sentence}"
-        pointer = {"pointer": "/expression", "detail": detail}
-        super().__init__(detail, errors=[pointer], extra={"column": column})
+        super().__init__(detail, pointer="/expression", extra={"column": column})
         self.sentence = sentence
         self.column = column
 
