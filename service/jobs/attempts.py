@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from service.redis.failures import AWAY
 
 log = logging.getLogger("ganymede.jobs")
 
-Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
+Emit = Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
 Execute = Callable[[Job, Emit, asyncio.Event], Awaitable[bytes]]
 Merge = Callable[[Job, list[bytes]], Awaitable[bytes]]
 Outcome = tuple[str, bytes]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from service.errors import ConflictError, InvalidValueError, MalformedError
 from service.latents.names import NAME_PATTERN
-from service.latents.record import Draft, Origin, Parent, Saved, from_bytes, sha256_of, to_bytes
+from service.latents.record import Draft, Origin, Parent, Saved, from_bytes, sha256_of, to_base64
 from service.latents.store import LatentStore
 
 FORMAT, VERSION = "ganymede-latents", 1
@@ -77,8 +77,8 @@ def line_of(record: Saved) -> dict[str, Any]:
     """One vector as its line's JSON object."""
     facts = asdict(record)
     facts.pop("sequence")
-    data = to_bytes(facts.pop("vector"))
-    return {**facts, "data": base64.b64encode(data).decode(), "sha256": sha256_of(record.vector)}
+    facts.pop("vector")
+    return {**facts, "data": to_base64(record.vector), "sha256": sha256_of(record.vector)}
 
 
 def read(data: bytes, what: str) -> list[Saved]:

@@ -28,3 +28,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[close[0]] if close else None
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """`; the nearest is 'x'`, to end a refusal with; empty when none is near."""
+    near = nearest(name, known)
+    return f"; the nearest is {near!r}" if near else ""

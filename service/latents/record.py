@@ -1,5 +1,6 @@
 """What is kept of one saved vector: its numbers, where they came from, and how it is written as a Redis hash."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -7,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.mathematics.latents import Vector
 from service.errors import InvalidValueError
 from service.latents.names import check_name
 
@@ -16,7 +17,6 @@ SCHEMA = 1
 MAX_TAGS = 16
 
 Origin = Literal["seed", "values", "expression", "image", "walk", "projection", "difference", "learned", "pca"]
-Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ def sha256_of(vector: Vector) -> str:
 def to_bytes(vector: Vector) -> bytes:
     """Little-endian float32 bytes."""
     return np.ascontiguousarray(vector, "<f4").tobytes()
+
+
+def to_base64(vector: Vector) -> str:
+    """The same as text: how recipes and exported files carry numbers."""
+    return base64.b64encode(to_bytes(vector)).decode()
 
 
 def from_bytes(data: bytes) -> Vector:

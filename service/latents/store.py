@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from service.errors import ConflictError, InvalidValueError, NotFoundError, StorageFullError, UnavailableError
 from service.latents import scripts
-from service.latents.names import check_name, nearest
+from service.latents.names import check_name, nearest_hint
 from service.latents.record import Draft, Saved, check_tags, describe, from_fields, to_bytes
 from service.redis.failures import as_service_errors
 from service.redis.keys import RedisKeys
@@ -184,8 +184,7 @@ class LatentStore:
         return []
 
     async def _hint(self, name: str) -> str:
-        near = nearest(name, await self.similar_names(name))
-        return f"; the nearest is {near!r}" if near else ""
+        return nearest_hint(name, await self.similar_names(name))
 
     async def _refuse_eviction(self) -> None:
         """A server that evicts under pressure would lose saved work without a word: refuse to save there."""

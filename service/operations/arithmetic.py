@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from models.mathematics.latents import Vector, normalise
+from models.mathematics.latents import normalise
 from models.mathematics.walks import neighbours
 from service.engine.model import Model
 from service.latents.expressions import Evaluation, Node, names_of, seeds_of, terms_of
@@ -76,7 +76,8 @@ async def arithmetic(context: Context, request: ArithmeticRequest, attachments: 
     need_sampler(model)
     model = await computed(context, model, request.precision)
     raw = await from_expression(context, model, node)
-    result = dataclasses.replace(raw, vector=_settled(model, raw.vector, request.normalize))
+    settled = normalise(model.manifest.latent, raw.vector) if request.normalize else raw.vector
+    result = dataclasses.replace(raw, vector=settled)
     pictures = await combined_pictures(context, model, request, node, result)
     extra: dict[str, Any] = {"expression": result.expression, "norm": float(np.linalg.norm(raw.vector))}
     extra["parents"] = [{"id": parent.id, "name": parent.name} for parent in result.parents]
@@ -117,10 +118,6 @@ def advice(node: Node) -> tuple[str, ...]:
         return ()
     shown = ", ".join(single[:3]) + (", …" if len(single) > 3 else "")
     return (f"{shown}: one exemplar alone is unstable; the mean of {EXEMPLARS} or more usually works better",)
-
-
-def _settled(model: Model, vector: Vector, wanted: bool) -> Vector:
-    return normalise(model.manifest.latent, vector) if wanted else vector
 
 
 async def combined_pictures(

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from models.errors import ModelsError
+from service.engine.engine import Terms
 from service.errors import InvalidValueError
+from service.jobs.attempts import Emit
 from service.operations.results import Result
 from service.operations.state import State
 
-Emit = Callable[[str, dict[str, Any]], Awaitable[None]]
 Attachments = Mapping[str, bytes]
 Part = tuple[int, int]  # pictures start … stop-1 of a request
 T = TypeVar("T")
@@ -55,6 +56,10 @@ class Context:
     def mine(self, pictures: Sequence[T]) -> Sequence[T]:
         """What this call computes of everything that the request asks for."""
         return pictures if self.part is None else pictures[slice(*self.part)]
+
+    def terms(self) -> Terms:
+        """Who asks, until when and whether others go first, as the engine is told."""
+        return {"caller": self.caller, "deadline": self.deadline, "bulk": self.bulk}
 
     def left_s(self) -> float | None:
         """Seconds to the deadline; None without one."""

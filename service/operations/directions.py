@@ -14,7 +14,7 @@ from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
 from service.latents import Draft, Parent, Saved
 from service.latents.expressions import Node
-from service.latents.names import nearest
+from service.latents.names import nearest_hint
 from service.latents.record import Origin as Source
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
@@ -173,8 +173,7 @@ def _class_column(model: Model, target: str) -> int:
             hint="the bundle has no classifier",
         )
     if target not in discriminator.classes:
-        near = nearest(target, discriminator.classes)
-        hint = f"; the nearest is {near!r}" if near else ""
+        hint = nearest_hint(target, discriminator.classes)
         sentence = f"the classifier of {model.bundle.name} has no class {target!r}{hint}"
         raise InvalidValueError(sentence, pointer="/from/classifier/class")
     return discriminator.classes.index(target)
@@ -188,9 +187,7 @@ async def _observed(context: Context, model: Model, wish: Sampled, *, logits: bo
     for start in range(0, len(seeds), CHUNK):
         group = slice(start, start + CHUNK)
         labels = [label_index(model, wish.label, seed) for seed in seeds[group]]
-        images = await engine_of(context).generate(
-            model, vectors[group], labels, caller=context.caller, deadline=context.deadline, bulk=context.bulk
-        )
+        images = await engine_of(context).generate(model, vectors[group], labels, **context.terms())
         rows.append(await _seen(context, model, images, logits))
         await context.emit("progress", {"done": start + len(images), "total": len(seeds), "unit": "pictures"})
     return vectors, np.concatenate(rows)
@@ -229,8 +226,7 @@ async def find_direction(context: Context, model: Model, name: str) -> Direction
         return saved
     shipped = await asyncio.to_thread(read_directions, model.bundle)
     if name not in shipped:
-        near = nearest(name, [*shipped, *await context.state.directions.similar_names(name)])
-        hint = f"; the nearest is {near!r}" if near else ""
+        hint = nearest_hint(name, [*shipped, *await context.state.directions.similar_names(name)])
         raise NotFoundError(f"no direction {name!r} for {model.reference}{hint}")
     return shipped[name]
 

@@ -1,7 +1,6 @@
 """The pictures of an equation: what every operand and each of its exemplars looks like."""
 
 import asyncio
-import base64
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +27,7 @@ from service.latents.expressions import (
     terms_of,
 )
 from service.latents.expressions.tree import Number, Product
+from service.latents.record import to_base64
 from service.operations.base import Context
 from service.operations.generate import Want, check_result_pixels, engine_of, label_index
 from service.operations.lookup import evaluation
@@ -73,7 +73,7 @@ def _operands(sources: Evaluation) -> dict[str, dict[str, str]]:
     """What the names of an expression stand for, as base64 of float32."""
 
     def packed(vectors: Mapping[str, Vector]) -> dict[str, str]:
-        return {name: base64.b64encode(row.astype("<f4").tobytes()).decode() for name, row in vectors.items()}
+        return {name: to_base64(row) for name, row in vectors.items()}
 
     return {"latents": packed(sources.latents), "directions": packed(sources.directions)}
 
@@ -90,12 +90,8 @@ def operands_of(model: Model, node: Node, recipe: Mapping[str, Any]) -> Evaluati
 def _operand(model: Model, group: Any, name: str) -> Vector:
     if not isinstance(group, dict) or name not in group:
         raise InvalidValueError(f"the recipe does not say what {name!r} is")
-    return _checked(model, group[name])
-
-
-def _checked(model: Model, text: Any) -> Vector:
     try:
-        return check(model.manifest.latent, floats_of(text))
+        return check(model.manifest.latent, floats_of(group[name]))
     except LatentError as error:
         raise InvalidValueError(f"an operand in the recipe is damaged: {error}") from None
 
@@ -135,9 +131,7 @@ async def _generate(
         model,
         np.stack([want.vector for want in wants]),
         [want.label for want in wants],
-        caller=context.caller,
-        deadline=context.deadline,
-        bulk=context.bulk,
+        **context.terms(),
     )
     return list(magnify(pixels, request.scale))
 

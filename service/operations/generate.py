@@ -1,7 +1,6 @@
 """The common second half: latents and labels in, Pictures with recipes out."""
 
 import asyncio
-import base64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from service.engine.engine import Engine, OnLevel
 from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, TooLargeError, UnavailableError
 from service.images.encode import Pixels, magnify
+from service.latents.record import to_base64
 from service.operations.base import Context
 from service.operations.results import Picture, Pictures
 from service.settings import Settings
@@ -75,10 +75,8 @@ async def generate(
         model,
         vectors,
         [want.label for want in wants],
-        caller=context.caller,
-        deadline=context.deadline,
-        bulk=context.bulk,
         on_level=on_level,
+        **context.terms(),
     )
     compute_ms = (time.perf_counter() - started) * 1e3
     pixels = magnify(pixels, scale)
@@ -108,7 +106,7 @@ def recipe_of(model: Model, want: Want, truncation: float, scale: int, op: str) 
     if want.seed is not None:
         recipe["seed"] = want.seed
     else:
-        recipe["latent"] = base64.b64encode(want.vector.astype("<f4").tobytes()).decode()
+        recipe["latent"] = to_base64(want.vector)
     for key, value in (("name", want.latent), ("label", model.label_name(want.label))):
         if value is not None:
             recipe[key] = value

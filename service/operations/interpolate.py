@@ -16,6 +16,7 @@ from models.runtimes.base import Pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.encode import encode, magnify
+from service.latents.record import to_base64
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import (
     Want,
@@ -136,9 +137,7 @@ async def _frames(
             model,
             vectors[group],
             [want.label for want in wants[group]],
-            caller=context.caller,
-            deadline=context.deadline,
-            bulk=context.bulk,
+            **context.terms(),
         )
         made.append(pixels)
         await _report(context, model, request, wants, start, pixels)
@@ -182,12 +181,9 @@ def _notes(request: InterpolateRequest, stops: list[Found]) -> tuple[str, ...]:
 
 def _recipe(model: Model, request: InterpolateRequest, stops: list[Found]) -> dict[str, Any]:
     """The walk as a whole: its stops as numbers, which is shorter than every frame's."""
-    rows = [base64.b64encode(stop.vector.astype("<f4").tobytes()).decode() for stop in stops]
+    rows = [to_base64(stop.vector) for stop in stops]
     walked = {k: getattr(request, k) for k in ("frames", "loop", "detail", "truncation", "scale", "fps")}
     shared = {"version": 1, "op": "interpolate", **model.identity, "method": _method(model, request)}
-    labels = {} if model.manifest.labels is None else {"labels": _stop_labels(model, request, stops)}
+    names = [model.label_name(index) for index in _own_labels(model, request, stops)]
+    labels = {} if model.manifest.labels is None else {"labels": names}
     return {**shared, **walked, **labels, "stops": rows, "items": []}
-
-
-def _stop_labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[str | None]:
-    return [model.label_name(index) for index in _own_labels(model, request, stops)]

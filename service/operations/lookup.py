@@ -19,7 +19,7 @@ from service.latents.expressions import (
     render,
     seeds_of,
 )
-from service.latents.names import nearest
+from service.latents.names import nearest_hint
 from service.operations.base import Context
 from service.operations.generate import label_index
 from service.operations.vectors import Found, check_bundle
@@ -71,8 +71,8 @@ async def _saved(context: Context, model: Model, node: Node) -> dict[str, Saved]
     found = await context.state.latents.find([leaf.name for leaf in mentions])
     for leaf in mentions:
         if leaf.name not in found:
-            near = nearest(leaf.name, await context.state.latents.similar_names(leaf.name))
-            raise ExpressionError(f"no saved latent {leaf.name!r}{_hint(near)}", leaf.column)
+            hint = nearest_hint(leaf.name, await context.state.latents.similar_names(leaf.name))
+            raise ExpressionError(f"no saved latent {leaf.name!r}{hint}", leaf.column)
         check_bundle(found[leaf.name], model)
     return found
 
@@ -87,13 +87,9 @@ async def _directions(context: Context, model: Model, node: Node) -> dict[str, V
         if leaf.name in saved:
             check_bundle(saved[leaf.name], model)
         elif leaf.name not in known:
-            near = nearest(leaf.name, [*known, *await context.state.directions.similar_names(leaf.name)])
-            raise ExpressionError(f"no direction {leaf.name!r} for {model.reference}{_hint(near)}", leaf.column)
+            hint = nearest_hint(leaf.name, [*known, *await context.state.directions.similar_names(leaf.name)])
+            raise ExpressionError(f"no direction {leaf.name!r} for {model.reference}{hint}", leaf.column)
     return {leaf.name: (saved.get(leaf.name) or known[leaf.name]).vector for leaf in mentions}
-
-
-def _hint(near: str | None) -> str:
-    return f"; the nearest is {near!r}" if near else ""
 
 
 def _label(model: Model, node: Node, saved: Mapping[str, Saved]) -> tuple[int | None, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -123,14 +123,9 @@ def _reporter(
         if context.emit is not silent:
             png = encode(to_pixels(picture[None])[0], "png", None, metadata)
             data["b64_json"] = base64.b64encode(png).decode()
-        _from_thread(loop, context.emit("progress", data))
+        asyncio.run_coroutine_threadsafe(context.emit("progress", data), loop)
 
     return report
-
-
-def _from_thread(loop: asyncio.AbstractEventLoop, work: Any) -> None:
-    if isinstance(work, Coroutine):
-        asyncio.run_coroutine_threadsafe(work, loop)
 
 
 async def _kept(

@@ -236,9 +236,7 @@ async def _engine_level(work: Work, step: Step, previous: Array, noise: Array, l
         previous,
         noise,
         label,
-        caller=context.caller,
-        deadline=context.deadline,
-        bulk=context.bulk,
+        **context.terms(),
     )
 
 

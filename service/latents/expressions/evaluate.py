@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.mathematics import latents
+from models.mathematics.latents import Vector
 from service.latents.expressions.tokens import ExpressionError
 from service.latents.expressions.tree import Call, Direction, Name, Node, Number, Product, Seed, Sum
 
 Wide = NDArray[np.float64]
-Vector = NDArray[np.float32]
 Value = float | Wide
 
 
