@@ -1,21 +1,18 @@
-"""`ganymede worker`, `ganymede jobs …`, `ganymede keys …`: what an operator does. Parse, delegate, exit."""
+"""`ganymede jobs …`, `ganymede keys …`: what an operator does. Parse, delegate, exit."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from service.auth.keys import SCOPES, ApiKey, KeyFileError, new_key, read_keys
 from service.cli.jobs import group
-from service.cli.output import fail
-from service.cli.remote import show
+from service.cli.output import fail, show
 from service.cli.serve import load_settings
-from service.cli.worker import PORT as WORKER_PORT
-from service.cli.worker import work
 from service.errors import ServiceError
 from service.jobs.job import Job
 from service.jobs.queue import JobQueue
@@ -132,22 +129,6 @@ def _time(job: Job) -> str:
     return datetime.fromtimestamp(job.ended_at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def worker(
-    host: Annotated[str | None, typer.Option(help="Address of /livez, /readyz and /metrics (127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help=f"Port of them ({WORKER_PORT}); 0 takes a free one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the server whose Redis it shares.")] = None,
-    bundles: Annotated[list[Path] | None, typer.Option(help="Folder of bundles; may be given again.")] = None,
-) -> None:
-    """Compute for API processes that share a Redis. Example: GANYMEDE_REDIS_URL=redis://host ganymede worker"""
-    given = {"host": host, "port": port, "data_dir": data_dir, "bundles": tuple(bundles) if bundles else None}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    settings = load_settings(**{"role": "worker", **options})
-    if port is None and "port" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"port": WORKER_PORT})
-    work(settings)
-
-
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file; those about jobs join the group that `jobs` adds."""
-    app.command()(worker)
+    """Add the keys; the commands about jobs join the group that `jobs` adds."""
     app.add_typer(keys, name="keys")

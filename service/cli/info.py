@@ -8,7 +8,9 @@ from typer.core import TyperGroup
 
 from save_files import DamagedRecipeError, Recipe, parameters_line, read_recipes
 from service.cli.many import SAVE_FILES, Item, UnreadableError, conclude, find, run_many
-from service.cli.remote import Files, Recursive, Url, client, show
+from service.cli.output import show
+from service.cli.remote import Files, Recursive, Url, client
+from service.cli.sources import NO_RECIPE
 
 
 def info(files: Files, recursive: Recursive = False) -> None:
@@ -35,7 +37,7 @@ def _recipes(item: Item) -> list[tuple[str, Recipe]]:
         raise UnreadableError(str(error)) from None
     known = [(member, recipe) for member, recipe in found if recipe is not None]
     if not known:
-        raise UnreadableError("carries no Ganymede recipe; its metadata was stripped, or it was made elsewhere")
+        raise UnreadableError(NO_RECIPE)
     return known
 
 

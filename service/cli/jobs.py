@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from service.cli.bars import bar
+from service.cli.output import show
 from service.cli.pictures import deliver
-from service.cli.remote import Out, Url, client, show
+from service.cli.remote import Out, Url, client
 
 OPEN = {"queued", "running"}
 group = typer.Typer(no_args_is_help=True, help="Jobs: list, show, wait for one, cancel.")

@@ -1,19 +1,20 @@
-"""`ganymede latents …` and `ganymede directions …`: the shelf of saved latents from the command line."""
+"""`ganymede latents …` and `ganymede directions …`: what is saved on a server."""
 
+import base64
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from service.cli.output import fail
-from service.cli.remote import Model, Url, client, read, show, write
+from service.cli.output import fail, read, show, write
+from service.cli.remote import Model, Url, client
 
-shelf = typer.Typer(no_args_is_help=True, help="Keep, list, rename, export and import saved latents.")
-arrows = typer.Typer(no_args_is_help=True, help="Named directions in latent space.")
+saved = typer.Typer(no_args_is_help=True, help="Keep, list, rename, export and import saved latents.")
+directions = typer.Typer(no_args_is_help=True, help="Named directions in latent space.")
 LatentName = Annotated[str, typer.Argument(help="Name of the saved latent.")]
 
 
-@shelf.command("list")
+@saved.command("list")
 def list_latents(
     model: Model = None,
     tag: Annotated[str | None, typer.Option(help="Only with this tag.")] = None,
@@ -33,7 +34,7 @@ def list_latents(
         show(rows, "\n".join(f"{row['name']:32} {row['model']}" for row in rows) or "nothing saved")
 
 
-@shelf.command()
+@saved.command()
 def save(
     name: LatentName,
     seed: Annotated[int | None, typer.Option(help="From a seed.")] = None,
@@ -45,13 +46,11 @@ def save(
 ) -> None:
     """Keep a latent. Example: ganymede latents save woman_1 --seed 12 -m faces64 --tag woman"""
     with client(url) as ganymede:
-        saved = ganymede.save_latent(name, _source(seed, expression, picture), model=model, tags=tag or None)
-        show(saved, f"saved {saved['name']} of {saved['model']}")
+        found = ganymede.save_latent(name, _source(seed, expression, picture), model=model, tags=tag or None)
+        show(found, f"saved {found['name']} of {found['model']}")
 
 
 def _source(seed: int | None, expression: str | None, picture: Path | None) -> dict[str, Any]:
-    import base64
-
     given: dict[str, Any] = {"seed": seed, "expression": expression}
     if picture is not None:
         given["image"] = base64.b64encode(read(picture)).decode()
@@ -61,7 +60,7 @@ def _source(seed: int | None, expression: str | None, picture: Path | None) -> d
     return given
 
 
-@shelf.command()
+@saved.command()
 def rename(
     name: LatentName,
     new_name: Annotated[str, typer.Argument(help="New name.")],
@@ -72,7 +71,7 @@ def rename(
         show(ganymede.change_latent(name, new_name=new_name), f"{name} is now called {new_name}")
 
 
-@shelf.command()
+@saved.command()
 def delete(name: LatentName, url: Url = None) -> None:
     """Remove a saved latent. Example: ganymede latents delete woman_1"""
     with client(url) as ganymede:
@@ -80,7 +79,7 @@ def delete(name: LatentName, url: Url = None) -> None:
         show({"removed": name}, f"removed {name}")
 
 
-@shelf.command("export")
+@saved.command("export")
 def export_latents(
     out: Annotated[Path, typer.Argument(help="File to write.")],
     model: Model = None,
@@ -92,7 +91,7 @@ def export_latents(
         show({"file": str(out)}, str(out))
 
 
-@shelf.command("import")
+@saved.command("import")
 def import_latents(
     file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
     conflict: Annotated[str, typer.Option(help="refuse | skip | rename | replace")] = "refuse",
@@ -104,7 +103,7 @@ def import_latents(
         show(found, ", ".join(f"{key} {value}" for key, value in found.items()))
 
 
-@arrows.command("list")
+@directions.command("list")
 def list_directions(model: Model = None, url: Url = None) -> None:
     """Shipped and saved directions of a bundle. Example: ganymede directions list -m faces64"""
     with client(url) as ganymede:
@@ -114,5 +113,5 @@ def list_directions(model: Model = None, url: Url = None) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the groups of this file."""
-    app.add_typer(shelf, name="latents")
-    app.add_typer(arrows, name="directions")
+    app.add_typer(saved, name="latents")
+    app.add_typer(directions, name="directions")

@@ -2,6 +2,7 @@
 
 import sys
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from ganymede_client import Client
 from service.cli.config import Login, config_file, login_for, save_login
 from service.cli.output import fail, read, report, show
-from service.cli.remote import Url, client, speaking
+from service.cli.remote import Url, client, errors_as_sentences
 
 
 def login(
@@ -23,7 +24,7 @@ def login(
     if not address.startswith(("http://", "https://")):
         fail("the address begins with http:// or https://", code=2)
     found = Login(address.rstrip("/"), _key(key_from))
-    with speaking(), Client(found.url, api_key=found.key) as ganymede:
+    with errors_as_sentences(), Client(found.url, api_key=found.key) as ganymede:
         bundles = len(ganymede.models()["data"])
     file = save_login(found)
     facts = {"url": found.url, "key": found.key is not None, "file": str(file), "bundles": bundles}
@@ -32,8 +33,6 @@ def login(
 
 def _key(source: str | None) -> str | None:
     if source is not None:
-        from pathlib import Path
-
         return read(Path(source)).decode(errors="replace").strip() or None
     if not sys.stdin.isatty():
         return None

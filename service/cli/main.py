@@ -11,13 +11,13 @@ from importlib.metadata import entry_points
 import typer
 
 from service.cli import serve
-from service.cli.manners import add_manners
+from service.cli.common_options import add_common_options
 from service.cli.output import fail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 OTHERS = (
     *("sample", "upsample", "pictures", "project", "redo", "info", "classify", "latents", "jobs", "login"),
-    *("admin", "imports", "doctor", "runtimes", "bench"),
+    *("worker", "admin", "imports", "doctor", "runtimes", "bench"),
 )
 COMPLETING = "_GANYMEDE_COMPLETE"
 SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
@@ -50,7 +50,7 @@ def main() -> None:
         register_ours()
         if not _is_ours(words):
             register_foreign() if _needs_foreign(words) else _name_foreign()
-    add_manners(app)
+    add_common_options(app)
     app()
 
 

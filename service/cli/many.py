@@ -1,6 +1,7 @@
 """Many files at once: which are meant, which are done, several under way, one failure never stops the rest."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -34,8 +35,6 @@ class Item:
 
     def data(self) -> bytes:
         """Its bytes. Raises UnreadableError."""
-        import sys
-
         if self.source == STANDARD:
             return sys.stdin.buffer.read()
         try:

@@ -9,7 +9,7 @@ import typer
 
 from ganymede_client import Client, GanymedeError, ServerError, TransportError
 from service.cli.config import login_for
-from service.cli.output import fail, note, read, report, show, write
+from service.cli.output import fail
 
 Url = Annotated[
     str | None, typer.Option("--url", envvar="GANYMEDE_URL", help="Address of the server; absent: see ganymede login.")
@@ -31,12 +31,12 @@ Again = Annotated[bool, typer.Option("--again", help="Also what is done already.
 def client(url: str | None, *, retries: int = 4) -> Iterator[Client]:
     """A client of the server meant, whose errors end the command with one sentence and the next thing to try."""
     login = login_for(url)
-    with speaking(), Client(login.url, api_key=login.key, retries=retries, timeout_s=300.0) as opened:
+    with errors_as_sentences(), Client(login.url, api_key=login.key, retries=retries, timeout_s=300.0) as opened:
         yield opened
 
 
 @contextmanager
-def speaking() -> Iterator[None]:
+def errors_as_sentences() -> Iterator[None]:
     """Errors of the client end the command: exit code 3 without a server, 1 for a refusal."""
     try:
         yield
@@ -54,6 +54,3 @@ def sentence_of(error: GanymedeError) -> str:
     pointers = "".join(f"\n  {e.get('pointer')}: {e.get('detail')}" for e in news)
     hints = {404: "\nSee what there is: ganymede models", 401: "\nSet GANYMEDE_API_KEY to your key, or: ganymede login"}
     return f"{error}{pointers}{hints.get(error.status, '')}"
-
-
-__all__ = ["Model", "Url", "client", "note", "read", "report", "show", "write"]

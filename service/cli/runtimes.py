@@ -13,8 +13,7 @@ from models.runtimes.choice import Choice
 from models.runtimes.memory import Memory
 from models.runtimes.proof import Proof, proof_of
 from models.runtimes.trial import Row
-from service.cli.output import fail
-from service.cli.remote import note, show
+from service.cli.output import fail, note, show
 from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
 from service.operations.state import sources_of
@@ -31,8 +30,7 @@ def runtimes(
 
     Example: ganymede runtimes photo-x2 --threads 1
     """
-    options = {"data_dir": data_dir, "threads": threads}
-    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    settings = load_settings(data_dir=data_dir, threads=threads)
     found = _bundle(settings, bundle)
     note(f"{found.reference}, {settings.engine_threads} threads, batches of {settings.max_batch} at most")
     choice, proof = measure(found, settings, again)

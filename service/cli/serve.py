@@ -42,10 +42,8 @@ def serve(
 
     Options from --name on are about the files, as in `ganymede import`.
     """
-    given = {"host": host, "port": port, "role": role, "data_dir": data_dir, "processes": processes}
-    chosen: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    chosen |= {"bundles": tuple(bundles)} if bundles else {}
-    chosen |= {"insecure": True} if insecure else {}
+    chosen: dict[str, Any] = {"host": host, "port": port, "role": role, "data_dir": data_dir, "processes": processes}
+    chosen |= {"bundles": tuple(bundles) if bundles else None, "insecure": insecure or None}
     settings = load_settings(**chosen)
     if files:
         # here, as rich and the importers take 30 ms that most starts need not wait
@@ -80,9 +78,13 @@ def _opening() -> Opening | None:
 
 
 def load_settings(**options: Any) -> Settings:
-    """Settings from the command line, the environment and the TOML file; exit 2 with a sentence when one is wrong."""
+    """Settings from the options that were given (not None), the environment and the TOML file.
+
+    Exit 2 with a sentence when one is wrong.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**options)
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
@@ -92,6 +94,3 @@ def load_settings(**options: Any) -> Settings:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(serve)
-
-
-__all__ = ["fail", "load_settings", "register", "serve"]

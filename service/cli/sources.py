@@ -9,6 +9,8 @@ from save_files import DamagedRecipeError, Recipe, read_recipe
 from service.cli.many import PICTURES, Item, UnreadableError, find
 from service.cli.output import fail, read
 
+NO_RECIPE = "carries no Ganymede recipe; its metadata was stripped, or it was made elsewhere"
+
 
 def recipe_of_file(path: Path) -> Recipe:
     """The recipe inside a save file. Ends the command with a sentence when there is none."""
@@ -25,7 +27,7 @@ def recipe_in(data: bytes) -> Recipe:
     except DamagedRecipeError:
         raise UnreadableError("carries a damaged recipe") from None
     if recipe is None:
-        raise UnreadableError("carries no Ganymede recipe; its metadata was stripped, or it was made elsewhere")
+        raise UnreadableError(NO_RECIPE)
     return recipe
 
 

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from service.cli import main
-from service.cli.manners import add_manners
+from service.cli.common_options import add_common_options
 
 
 def application() -> None:
@@ -24,7 +24,7 @@ def application() -> None:
     if len(main.app.registered_commands) < 5:
         main.register_ours()
         main.register_foreign()
-        add_manners(main.app)
+        add_common_options(main.app)
 
 
 def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -26,14 +26,14 @@ def commands(app: typer.Typer) -> Iterator[typer.models.CommandInfo]:
             yield from commands(group.typer_instance)
 
 
-def add_manners(app: typer.Typer) -> None:
+def add_common_options(app: typer.Typer) -> None:
     """Give both options to every command that does not have them yet."""
     for command in commands(app):
         if command.callback is not None and "quiet" not in inspect.signature(command.callback).parameters:
-            command.callback = _mannered(command.callback)
+            command.callback = _with_options(command.callback)
 
 
-def _mannered(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _with_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def command(*args: Any, quiet: bool = False, json: bool = False, **options: Any) -> Any:
         say(quiet=quiet, json=json)

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from service.cli.manners import add_manners
+from service.cli.common_options import add_common_options
 from service.cli.output import JSON, QUIET, is_json, is_quiet
 
 
@@ -25,8 +25,8 @@ def test_arguments_and_options_stay(monkeypatch: pytest.MonkeyPatch) -> None:
         """Train."""
         seen.append((recipe, overrides, out, is_quiet(), is_json()))
 
-    add_manners(app)
-    add_manners(app)  # a second time does no harm
+    add_common_options(app)
+    add_common_options(app)  # a second time does no harm
     for words in (["faces64", "run.steps=1", "data.size=64", "-o", "x"], ["faces64", "--quiet"], ["faces64", "--json"]):
         for name in (QUIET, JSON):
             monkeypatch.delenv(name, raising=False)
