@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from models.runtimes.base import Array, Pixels, to_pixels
+from models.runtimes.invariance import FREE
 from service.engine.batcher import Batch, Batcher, Piece, Ticket
-from service.engine.model import FREE, Model
+from service.engine.model import Model
 from service.errors import DeadlineError, ServiceError, UnavailableError
 from service.observability.metrics import Metrics
 from service.observability.tracing import Trace, Tracing

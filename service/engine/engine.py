@@ -9,9 +9,10 @@ import numpy as np
 
 from models.mathematics.latents import cut
 from models.runtimes.base import Array, DiscriminatorOutput, Pixels, one_hot, to_pixels
+from models.runtimes.invariance import FREE
 from service.engine.batcher import Ticket
 from service.engine.device_worker import DeviceWorker, LevelWork, Receiver
-from service.engine.model import FREE, Model
+from service.engine.model import Model
 from service.errors import OverloadedError, UnavailableError
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing

@@ -15,7 +15,6 @@ from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.auto import open_auto
 from models.runtimes.base import Array, Runtime
 from models.runtimes.difference import NONE, Difference
-from models.runtimes.invariance import FREE
 from models.runtimes.memory import Memory, machine
 from models.runtimes.onnx_runtime import PROVIDERS, OnnxRuntime
 from models.runtimes.proof import Proof, fast_proof_of, proof_of
@@ -166,6 +165,3 @@ def _open_fast(
     proved = {"buckets": proof.buckets, "batches": proof.batches, "difference": proof.difference or NONE}
     log.info("%s: %s for precision=fast, %s", bundle.name, runtime.provider, proof.difference)
     return Model(bundle, runtime.provider, runtime, precision="fast", **proved)  # type: ignore[arg-type]
-
-
-__all__ = ["FREE", "Model", "Precision", "open_model"]

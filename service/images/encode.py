@@ -9,8 +9,7 @@ from PIL import Image
 
 import save_files
 from save_files import Metadata, Recipe
-from service.images.png import Pixels as Pixels
-from service.images.png import png
+from service.images.png import Pixels, png
 from service.images.recipe import png_chunks
 
 ImageFormat = Literal["png", "webp", "jpeg"]

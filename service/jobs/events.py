@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from redis.asyncio import Redis
@@ -25,7 +25,7 @@ class EventHub:
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._listening = False
 
-    async def follow(self, job_id: str, last_id: str = "0-0") -> AsyncIterator[Event]:
+    async def follow(self, job_id: str, last_id: str = "0-0") -> AsyncGenerator[Event, None]:
         """Events of a job after `last_id`, as they come, up to the one that ends it. Waits while Redis is away."""
         if not self._listening:
             self._listening = True

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,7 +201,7 @@ class JobQueue:
         with contextlib.suppress(*AWAY):
             await self.redis.unlink(keys.job(job_id), keys.result(job_id), keys.events(job_id), keys.input(job_id))
 
-    def events(self, job_id: str, last_id: str | None = None) -> AsyncIterator[Event]:
+    def events(self, job_id: str, last_id: str | None = None) -> AsyncGenerator[Event, None]:
         """Events (id, name, data) after `last_id`, as they come; ends with the one named by the job's last state."""
         return self._hub.follow(job_id, last_id if last_id and EVENT_ID.fullmatch(last_id) else "0-0")
 

@@ -12,7 +12,8 @@ from models.mathematics.latents import Vector, truncate
 from service.engine.engine import Engine, OnLevel
 from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, TooLargeError, UnavailableError
-from service.images.encode import Pixels, magnify
+from service.images.encode import magnify
+from service.images.png import Pixels
 from service.latents.record import to_base64
 from service.operations.base import Context
 from service.operations.results import Picture, Pictures

@@ -27,7 +27,8 @@ from service.http.problems import problem_response
 from service.http.responses.represent import represent
 from service.http.responses.respond import is_quick
 from service.http.security_headers import SECURITY_LINES, lines_of
-from service.images.encode import Pixels, magnify
+from service.images.encode import magnify
+from service.images.png import Pixels
 from service.observability.logs import about
 from service.operations.generate import Want, describe, label_index
 from service.operations.results import Pictures

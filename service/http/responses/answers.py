@@ -1,23 +1,26 @@
 """From a validated request to a response: run the operation, watch the client, represent the result."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from service.errors import UNFORESEEN, DeadlineError, InvalidValueError, MalformedError, ServiceError
-from service.http.negotiation import JSON, PICTURE_TYPES, SSE, choose
+from service.errors import UNFORESEEN, DeadlineError, MalformedError, ServiceError
+from service.http.negotiation import PICTURE_TYPES, SSE, choose
 from service.http.permissions import check_keeping
+from service.http.responses.events import server_sent
 from service.http.responses.job_answers import answer_as_job, wish_of
-from service.http.responses.represent import envelope, headers_of
-from service.http.responses.respond import respond, sse, unless_gone
+from service.http.responses.represent import envelope
+from service.http.responses.respond import respond, unless_gone
 from service.http.state import state_of
+from service.jobs.events import Event
 from service.operations.base import Attachments, Context, perform
 from service.operations.jobs import run_elsewhere
 from service.operations.requests import Delivery, delivery_of
@@ -26,7 +29,6 @@ from service.operations.state import State
 from service.operations.table import OPERATIONS
 
 log = logging.getLogger("ganymede.requests")
-KEEP_ALIVE_S = 10.0
 
 
 async def answer(
@@ -45,7 +47,8 @@ async def answer(
     if wish is not None:
         return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, wish)
     if media == SSE:
-        return StreamingResponse(_stream(context, operation, body, attachments or {}, delivery), media_type=SSE)
+        events = _events(context, operation, body, attachments or {}, delivery)
+        return StreamingResponse(server_sent(events), media_type=SSE)
     result = await unless_gone(request, run(context, operation, body, attachments or {}))
     return await respond(request, result, media, delivery)
 
@@ -81,29 +84,22 @@ async def run(context: Context, operation: str, body: BaseModel, attachments: At
         raise DeadlineError("the deadline passed before the answer was ready") from None
 
 
-async def _stream(
+async def _events(
     context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
-) -> AsyncIterator[bytes]:
-    """Server-sent events: what the operation reports as it happens, then `result` or `error`."""
-    events: asyncio.Queue[tuple[str, Mapping[str, Any]]] = asyncio.Queue()
+) -> AsyncGenerator[Event, None]:
+    """What the operation reports as it happens, numbered from one, then `result` or `error`."""
+    told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
 
     async def emit(event: str, data: dict[str, Any]) -> None:
-        events.put_nowait((event, data))
+        told.put_nowait((event, data))
 
-    listening = Context(context.state, context.caller, context.deadline, emit, context.bulk, context.request_id)
-    task = asyncio.ensure_future(_finish(listening, operation, body, attachments, delivery))
+    task = asyncio.ensure_future(_finish(replace(context, emit=emit), operation, body, attachments, delivery))
     try:
-        number = 0
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(KEEP_ALIVE_S):
-                    event, data = await events.get()
-                    number += 1
-                    yield sse(event, data, number)
-                    if event in {"result", "error"}:
-                        return
-                    continue
-            yield b": keep-alive\n\n"
+        for number in count(1):
+            event, data = await told.get()
+            yield str(number), event, data
+            if event in {"result", "error"}:
+                return
     finally:
         task.cancel()
 
@@ -128,6 +124,3 @@ def result_event(state: State, result: Result, delivery: Delivery) -> dict[str, 
     if isinstance(result, Document):
         return dict(result.body)
     return envelope(result, delivery, state.settings.public_url or "")
-
-
-__all__ = ["JSON", "InvalidValueError", "answer", "context_of", "headers_of", "respond", "run", "sse", "unless_gone"]

@@ -16,16 +16,17 @@ from starlette.responses import Response
 
 from save_files import Recipe, as_json, combined
 from service.errors import NotAcceptableError
-from service.http.negotiation import JSON, NPY, NPZ, ZIP
+from service.http.negotiation import NPY, NPZ, ZIP
 from service.images.animation import animate
-from service.images.encode import MEDIA_TYPES, ImageFormat, encode, encode_npy
+from service.images.encode import ImageFormat, encode, encode_npy
 from service.images.sheet import columns_of, contact_sheet
 from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures, Result
 
 FORMAT_OF: dict[str, ImageFormat] = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpeg"}
 MOVING = ("image/webp", "image/gif")
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The time of every file in a zip: the same pictures give the same bytes."""
 
 
 def represent(result: Result, media: str, delivery: Delivery, base_url: str = "") -> Response:
@@ -158,7 +159,7 @@ def _zip(result: Pictures, delivery: Delivery) -> bytes:
             stem = stem if stem not in taken else f"{stem}-{index:04d}"
             taken.add(stem)
             data = encode(picture.pixels, delivery.output_format, picture.recipe, delivery.metadata)
-            archive.writestr(zipfile.ZipInfo(f"{stem}.{delivery.output_format}", _EPOCH), data)
+            archive.writestr(zipfile.ZipInfo(f"{stem}.{delivery.output_format}", EPOCH), data)
     return buffer.getvalue()
 
 
@@ -189,6 +190,3 @@ def _document(result: Document, media: str) -> bytes:
             raise NotAcceptableError("this answer has no array; ask for application/json")
         return encode_npy(result.array)
     return json.dumps(dict(result.body)).encode()
-
-
-__all__ = ["JSON", "MEDIA_TYPES", "envelope", "image_url", "picture_bytes", "represent"]

@@ -1,10 +1,8 @@
 """The last steps of an answer: represent a result off the loop, notice that the client is gone, write an event."""
 
 import asyncio
-import base64
-import json
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -109,9 +107,3 @@ class _Watch:
         except TimeoutError:
             self.late = True
         self._worker.cancel()
-
-
-def sse(event: str, data: Mapping[str, Any], number: int | str) -> bytes:
-    """One server-sent event; bytes inside the data travel as base64."""
-    text = json.dumps(dict(data), default=lambda b: base64.b64encode(b).decode(), separators=(",", ":"))
-    return f"id: {number}\nevent: {event}\ndata: {text}\n\n".encode()

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from service.errors import InvalidValueError
 from service.http.negotiation import NPY, NPZ, PICTURE_TYPES, SSE, ZIP, choose
+from service.http.responses.represent import EPOCH
 from service.http.responses.respond import respond
 from service.http.state import state_of
 from service.images.encode import encode
@@ -23,7 +24,6 @@ from service.operations.sets import StoredSet
 
 T = TypeVar("T")
 STREAMED = (ZIP, NPZ, NPY)
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 async def respond_set(
@@ -83,7 +83,7 @@ def zip_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
                 stem = f"{picture.seed}-{index:06d}" if picture.seed in taken else str(picture.seed)
                 taken.add(picture.seed)
                 data = encode(picture.pixels, delivery.output_format, picture.recipe, delivery.metadata)
-                archive.writestr(zipfile.ZipInfo(f"{stem}.{delivery.output_format}", _EPOCH), data)
+                archive.writestr(zipfile.ZipInfo(f"{stem}.{delivery.output_format}", EPOCH), data)
                 index += 1
             del group, picture
             yield pipe.taken()
@@ -96,7 +96,7 @@ def npz_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
     seeds: list[int] = []
     labels: list[str] = []
     with zipfile.ZipFile(cast(IO[bytes], pipe), "w", zipfile.ZIP_STORED) as archive:
-        with archive.open(zipfile.ZipInfo("images.npy", _EPOCH), "w", force_zip64=True) as member:
+        with archive.open(zipfile.ZipInfo("images.npy", EPOCH), "w", force_zip64=True) as member:
             member.write(_npy_header(found, count))
             for group in found.groups(first, count):
                 for picture in group.pictures:
@@ -110,7 +110,7 @@ def npz_pieces(found: StoredSet, delivery: Delivery, first: int, count: int) -> 
         for name, array in fields.items():
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), buffer.getvalue())
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", EPOCH), buffer.getvalue())
     yield pipe.taken()
 
 

@@ -10,7 +10,8 @@ from models.mathematics.directions import read_directions
 from service.http.negotiation import DOCUMENT_TYPES, JSON, NPY, choose
 from service.http.openapi import PROBLEMS, document
 from service.http.parameters import Cursor, Name
-from service.http.responses.answers import answer, context_of, respond
+from service.http.responses.answers import answer, context_of
+from service.http.responses.respond import respond
 from service.http.state import state_of
 from service.latents import Saved
 from service.latents.names import REFERENCE_PATTERN

@@ -12,8 +12,9 @@ from service.engine.model import Model, Precision
 from service.errors import InvalidValueError, MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
 from service.http.parameters import Name, Reference
-from service.http.responses.answers import context_of, run, unless_gone
+from service.http.responses.answers import context_of, run
 from service.http.responses.represent import precision_headers
+from service.http.responses.respond import unless_gone
 from service.http.state import state_of
 from service.http.tensors import read_inputs, split, write_output
 from service.operations.requests import Delivery, LatentValues

@@ -1,9 +1,7 @@
 """GET /jobs…: records, results in any representation, resumable events, cancelling, the dead-letter list."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -14,8 +12,9 @@ from service.http.negotiation import JSON, NPY, PICTURE_TYPES, SSE, choose
 from service.http.openapi import EVENT_STREAM, PICTURES, PROBLEMS, document
 from service.http.parameters import Cursor
 from service.http.permissions import check_owner, need_scope, visible_caller
+from service.http.responses.events import server_sent
 from service.http.responses.job_answers import record_of, record_response
-from service.http.responses.respond import respond, sse
+from service.http.responses.respond import respond
 from service.http.responses.sets import respond_set
 from service.http.state import state_of
 from service.jobs.queue import JobQueue
@@ -28,7 +27,6 @@ router = APIRouter(tags=["jobs"])
 
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="The id in a job's record.")]
 CURSOR = re.compile(r"\d{1,12}(\.\d{1,9})?\Z")
-KEEP_ALIVE_S = 10.0
 EVENTS: dict[int | str, dict[str, Any]] = {
     **PROBLEMS,
     200: {"description": "Server-sent events", "content": {SSE: EVENT_STREAM}},
@@ -101,26 +99,8 @@ async def get_events(request: Request, job_id: JobId) -> Response:
     """Server-sent events with ids; `Last-Event-ID` resumes after the last one seen. Ends when the job has ended."""
     choose(request.headers.get("accept"), (SSE,))
     check_owner(request, await _jobs(request).get(job_id))
-    lines = _lines(_jobs(request), job_id, request.headers.get("last-event-id"))
-    return StreamingResponse(lines, media_type=SSE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-
-
-async def _lines(jobs: JobQueue, job_id: str, last_id: str | None) -> AsyncIterator[bytes]:
-    events = jobs.events(job_id, last_id)
-    waiting = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait([waiting], timeout=KEEP_ALIVE_S)
-            if not done:
-                yield b": keep-alive\n\n"
-                continue
-            event = waiting.result()
-            if event is None:
-                return
-            yield sse(event[1], event[2], event[0])
-            waiting = asyncio.ensure_future(anext(events, None))
-    finally:
-        waiting.cancel()
+    events = server_sent(_jobs(request).events(job_id, request.headers.get("last-event-id")))
+    return StreamingResponse(events, media_type=SSE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 @router.post("/jobs/{job_id}/cancel", responses=document("Job"), response_class=JSONResponse, summary="Cancel a job")

@@ -10,7 +10,8 @@ from service.errors import MalformedError
 from service.http.negotiation import JSON, NPY, PICTURE_TYPES, choose
 from service.http.openapi import PROBLEMS, document
 from service.http.parameters import Cursor, Name
-from service.http.responses.answers import answer, context_of, respond
+from service.http.responses.answers import answer, context_of
+from service.http.responses.respond import respond
 from service.http.state import state_of
 from service.latents.archive import Conflict, export, read, restore
 from service.latents.names import NAME_PATTERN

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.engine.model import Model
 from service.errors import MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
-from service.http.responses.answers import context_of, run, unless_gone
+from service.http.responses.answers import context_of, run
 from service.http.responses.represent import image_url
+from service.http.responses.respond import unless_gone
 from service.http.state import state_of
 from service.images.encode import encode
 from service.operations.arithmetic import ArithmeticRequest

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from models.errors import RuntimeUnavailableError
 from service.errors import DeadlineError, InvalidValueError, MalformedError, OverloadedError
 from service.http.responses import answers as module
+from service.http.responses import events
 from service.http.responses.answers import context_of, result_event, run
+from service.http.responses.events import server_sent
 from service.operations.base import Context
 from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures
@@ -122,7 +124,7 @@ async def test_where_no_engine_is_the_work_is_done_elsewhere(state: Any, monkeyp
 async def streamed(asking: Context) -> list[tuple[str, str, Any]]:
     """Number, name and data of each event; "" for what only keeps the connection."""
     found = []
-    async for piece in module._stream(asking, "sample", BODY, {}, PLAIN):
+    async for piece in server_sent(module._events(asking, "sample", BODY, {}, PLAIN)):
         if piece.startswith(b":"):
             assert piece == b": keep-alive\n\n"
             found.append(("", "", None))
@@ -136,7 +138,7 @@ async def test_a_stream_tells_what_happens_and_ends_with_the_result(
     state: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numbered from one; while nothing happens it keeps the connection. The work knows who asks."""
-    monkeypatch.setattr(module, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.05)
     asking, known = context(state), []
 
     async def work(context: Context, *_: Any) -> Any:
@@ -206,9 +208,9 @@ async def test_who_leaves_a_stream_ends_its_work(state: Any, monkeypatch: pytest
             ended.set()
 
     doing(monkeypatch, work)
-    events: Any = module._stream(context(state), "sample", BODY, {}, PLAIN)
-    await anext(events)
-    await events.aclose()
+    stream: Any = server_sent(module._events(context(state), "sample", BODY, {}, PLAIN))
+    await anext(stream)
+    await stream.aclose()
     async with asyncio.timeout(10):
         await ended.wait()
 

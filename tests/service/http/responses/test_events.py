@@ -1,4 +1,4 @@
-"""The events of a job as they are sent."""
+"""Events as they are sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.http.routes import jobs as module
+from service.http.responses import events as module
 
 
 class Told:
@@ -30,7 +30,7 @@ async def test_events_come_as_they_happen(monkeypatch: pytest.MonkeyPatch) -> No
     """From where the client was; while nothing happens the connection is kept."""
     monkeypatch.setattr(module, "KEEP_ALIVE_S", 0.05)
     queue: Any = Told()
-    found = [line async for line in module._lines(queue, "j1", "0-1")]
+    found = [line async for line in module.server_sent(queue.events("j1", "0-1"))]
     assert queue.asked == [("j1", "0-1")]
     assert found[0] == b'id: 1-0\nevent: queued\ndata: {"place":1}\n\n'
     assert found[-1] == b"id: 2-0\nevent: succeeded\ndata: {}\n\n"
@@ -47,13 +47,13 @@ async def test_a_job_of_which_nothing_is_told_ends_the_stream() -> None:
                 yield nothing
 
     queue: Any = Silent()
-    assert [line async for line in module._lines(queue, "j1", None)] == []
+    assert [line async for line in module.server_sent(queue.events("j1", None))] == []
 
 
 async def test_who_leaves_ends_the_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens to the store for a closed connection."""
     queue: Any = Told()
-    lines: Any = module._lines(queue, "j1", None)
+    lines: Any = module.server_sent(queue.events("j1", None))
     await anext(lines)
     async with asyncio.timeout(10):
         pending = asyncio.ensure_future(anext(lines))
