@@ -10,8 +10,8 @@ from models.mathematics.latents import Vector, draw, mean, normalise
 from models.mathematics.walks import neighbours, walk
 from models.runtimes.base import to_pixels
 from service.images.encode import encode
-from service.images.png import Pixels
 from service.images.equation import Column, draw_equation
+from service.images.png import Pixels
 from service.images.sheet import contact_sheet
 from training.classifiers.directions import Lens
 

@@ -2,7 +2,9 @@
 
 import difflib
 import json
+import secrets
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from models.errors import ModelsError
 from service.errors import InvalidValueError, MalformedError, ServiceError
+from service.http.security_headers import lines_of, with_security
 from service.http.state import state_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +37,14 @@ def problem_response(error: ServiceError, instance: str) -> Response:
     """The response of one of our errors."""
     body = _as_json(error.problem(instance)).encode()
     return Response(body, error.status, error.headers, media_type=MEDIA_TYPE)
+
+
+def problem_bytes(error: ServiceError) -> bytes:
+    """A whole HTTP answer, where there is no request that ASGI could answer; the connection is closed after it."""
+    response = problem_response(error, "/")
+    headers = with_security([*response.raw_headers, (b"connection", b"close")], secrets.token_hex(16))
+    first = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n".encode()
+    return first + lines_of(headers) + b"\r\n" + bytes(response.body)
 
 
 async def _service_error(request: Request, error: Exception) -> Response:

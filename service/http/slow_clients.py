@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from service.errors import UnavailableError
-from service.http.last_words import last_words
+from service.http.problems import problem_bytes
 from service.settings import Settings
 
 log = logging.getLogger("ganymede.connections")
@@ -88,7 +88,7 @@ class WatchedConnection(asyncio.Protocol):
         self.transport = transport
         self.since = self.taken_at = self.watch.now()
         if self.watch.is_full:
-            transport.write(last_words(TOO_MANY))
+            transport.write(problem_bytes(TOO_MANY))
             transport.close()
             return
         self.is_let_in = True

@@ -4,7 +4,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import MalformedError
-from service.http.last_words import last_words
+from service.http.problems import problem_bytes
 
 
 class UvicornProtocol(HttpToolsProtocol):
@@ -32,5 +32,5 @@ class UvicornProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Called for bytes that are no request; a problem like every other refusal."""
-        self.transport.write(last_words(MalformedError(msg)))
+        self.transport.write(problem_bytes(MalformedError(msg)))
         self.transport.close()

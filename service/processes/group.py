@@ -1,7 +1,6 @@
 """What each process of `--processes N` runs: a keeper of the embedded Redis, and N full servers."""
 
 import asyncio
-import ctypes
 import logging
 import os
 import signal
@@ -11,11 +10,10 @@ from functools import partial
 
 from service.processes.connection_sharing import ConnectionShare, ConnectionTable
 from service.processes.supervisor import Child
-from service.redis.embedded import EmbeddedRedis
+from service.redis.embedded import EmbeddedRedis, die_with_parent
 from service.settings import Settings
 
 log = logging.getLogger("ganymede.process_group")
-PR_SET_PDEATHSIG = 1
 Ready = Callable[[], None]
 
 
@@ -56,7 +54,7 @@ def share_of(settings: Settings, index: int) -> Settings:
 
 def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
     """Start or adopt the server of the data folder and keep it alive until SIGTERM."""
-    die_with_parent()
+    _tie_to_supervisor()
 
     async def keep() -> None:
         stop = asyncio.Event()
@@ -72,15 +70,14 @@ def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
 
 
 def _tied(serve_one: ServeOne, settings: Settings, share: ConnectionShare, ready: Ready) -> None:
-    die_with_parent()
+    _tie_to_supervisor()
     serve_one(settings, ready, share)
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor is killed, so that nothing is left behind. A terminal's ctrl-C
-    reaches the supervisor alone, which drains us in order."""
+def _tie_to_supervisor() -> None:
+    """End when the supervisor is killed, so that nothing is left behind. A terminal's ctrl-C reaches the supervisor
+    alone, which drains us in order."""
     os.setpgid(0, 0)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
-            sys.exit("the supervisor is gone")
+    die_with_parent()
+    if sys.platform == "linux" and os.getppid() == 1:
+        sys.exit("the supervisor is gone")

@@ -196,7 +196,7 @@ def answer(path: Path) -> bytes:
 
 
 def die_with_parent() -> None:
-    """Runs in the child before exec: the kernel sends it SIGTERM when our main thread ends, even by SIGKILL.
+    """Runs in a child of ours: the kernel sends it SIGTERM when our main thread ends, even by SIGKILL.
 
     macOS has no such thing; there the orphan stays and the next start adopts it.
     """

@@ -3,7 +3,7 @@
 import json
 
 from service.errors import UnavailableError
-from service.http.last_words import last_words
+from service.http.problems import problem_bytes
 from service.http.security_headers import SECURITY, lines_of, with_security
 
 GUARDS = {(name.lower().encode(), value.encode()) for name, value in SECURITY.items()}
@@ -11,7 +11,7 @@ GUARDS = {(name.lower().encode(), value.encode()) for name, value in SECURITY.it
 
 def test_the_last_words_are_a_whole_answer() -> None:
     """A problem with a request id of its own, the guards of every answer, and the end of the connection."""
-    head, _, body = last_words(UnavailableError("too many", headers={"Retry-After": "1"})).partition(b"\r\n\r\n")
+    head, _, body = problem_bytes(UnavailableError("too many", headers={"Retry-After": "1"})).partition(b"\r\n\r\n")
     first, *lines = head.split(b"\r\n")
     headers = dict(line.split(b": ", 1) for line in lines)
     problem = json.loads(body)
@@ -20,7 +20,7 @@ def test_the_last_words_are_a_whole_answer() -> None:
     assert (headers[b"connection"], headers[b"retry-after"]) == (b"close", b"1")
     assert (int(headers[b"content-length"]), len(headers[b"x-request-id"])) == (len(body), 32)
     assert set(headers.items()) >= GUARDS
-    assert last_words(UnavailableError("too many")) != last_words(UnavailableError("too many"))
+    assert problem_bytes(UnavailableError("too many")) != problem_bytes(UnavailableError("too many"))
 
 
 def test_guards_are_added_where_an_answer_has_none_of_its_own() -> None:
