@@ -43,7 +43,7 @@ def walk(
     url: Url = None,
 ) -> None:
     """Walk between pictures. Example: ganymede walk 1 2 3 -m faces64 --frames 48 -o walk.webp"""
-    places: list[Any] = [int(stop) if stop.isdigit() else stop for stop in stops]
+    places: list[Any] = [int(stop) if stop.isdecimal() else stop for stop in stops]
     wish: Any = {"model": model, "frames": frames, "loop": loop, "fps": fps}
     wish |= {"output_format": output_format, "metadata": metadata}
     call = calls.interpolate(places, **wish)

@@ -97,20 +97,12 @@ class Model:
             log.warning("%s: the exact runtime answers for fast, too: %s", self.bundle.name, error)
             return same
 
-    def label_index(self, label: str | int | None) -> int | None:
-        """Index of a label given by name or number; None stays None. Raises KeyError when the bundle has no such label."""
-        names = self.manifest.labels
-        if label is None:
-            return None
-        if names is None:
-            raise KeyError(label)
-        if isinstance(label, int):
-            if not 0 <= label < len(names):
-                raise KeyError(label)
-            return label
+    def label_index(self, label: str | int) -> int:
+        """Index of a label given by name or number. Raises KeyError when the bundle has no such label."""
+        names = self.manifest.labels or ()
         if label in names:
-            return names.index(label)
-        if label.isdigit() and int(label) < len(names):
+            return names.index(str(label))
+        if (isinstance(label, int) or label.isdecimal()) and 0 <= int(label) < len(names):
             return int(label)
         raise KeyError(label)
 

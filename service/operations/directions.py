@@ -20,7 +20,7 @@ from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
 from service.operations.latents import Expression, Tags, describe
 from service.operations.lookup import from_expression, model_for, parsed
-from service.operations.requests import Label, ModelReference, Name, Seed, Strict
+from service.operations.requests import Label, ModelReference, Name, Seed, Strict, need_one
 from service.operations.results import Document
 from service.operations.vectors import check_bundle
 
@@ -65,9 +65,7 @@ class DirectionSource(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> "DirectionSource":
-        given = [n for n in type(self).model_fields if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of difference, expression, classifier, pca, not {len(given)}")
+        need_one(self, "difference", "expression", "classifier", "pca")
         return self
 
 

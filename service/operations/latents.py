@@ -17,7 +17,7 @@ from service.operations.base import Context
 from service.operations.generate import label_index, need_sampler
 from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.read_back import from_recipe
-from service.operations.requests import Label, ModelReference, Name, Seed, Strict
+from service.operations.requests import Label, ModelReference, Name, Seed, Strict, need_one
 from service.operations.vectors import Found, Keep, from_seed, from_values, keep
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -36,9 +36,7 @@ class Origin(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> "Origin":
-        given = [n for n in ("seed", "values", "expression", "image") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of seed, values, expression, image, not {len(given)}")
+        need_one(self, "seed", "values", "expression", "image")
         return self
 
 

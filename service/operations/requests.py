@@ -68,6 +68,13 @@ class LatentValues(Strict):
     values: list[float] = Field(min_length=1, max_length=1_000_000)
 
 
+def need_one(request: BaseModel, *names: str) -> None:
+    """Raises ValueError unless exactly one of these fields is given."""
+    given = [name for name in names if getattr(request, name) is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of {', '.join(names)}, not {len(given)}")
+
+
 def delivery_of(request: Any) -> Delivery:
     """The delivery fields of any request; defaults for one that has none."""
     if isinstance(request, Delivery):

@@ -14,7 +14,7 @@ from service.operations.base import Context
 from service.operations.generate import label_index
 from service.operations.latents import Expression
 from service.operations.lookup import from_expression, parsed
-from service.operations.requests import Label, Name, Seed, Strict
+from service.operations.requests import Label, Name, Seed, Strict, need_one
 from service.operations.vectors import Found, from_name, from_seed, from_values
 
 
@@ -29,9 +29,7 @@ class Stop(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> "Stop":
-        given = [n for n in ("seed", "latent", "expression", "values") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of seed, latent, expression, values, not {len(given)}")
+        need_one(self, "seed", "latent", "expression", "values")
         return self
 
 
