@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from service.cli.output import JSON, QUIET, say
+from service.cli.output import JSON, QUIET, set_output
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", envvar=QUIET, help="No bars, notes or lines about what was done.")
@@ -36,7 +36,7 @@ def add_common_options(app: typer.Typer) -> None:
 def _with_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def command(*args: Any, quiet: bool = False, json: bool = False, **options: Any) -> Any:
-        say(quiet=quiet, json=json)
+        set_output(quiet=quiet, json=json)
         return callback(*args, **options)
 
     plain = inspect.signature(callback, eval_str=True)  # typer reads options from the annotations, not from their text

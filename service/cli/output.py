@@ -14,7 +14,7 @@ QUIET, JSON = "GANYMEDE_QUIET", "GANYMEDE_JSON"
 """How --quiet and --json are told to commands of other packages, and to processes that a command starts."""
 
 
-def say(*, quiet: bool, json: bool) -> None:
+def set_output(*, quiet: bool, json: bool) -> None:
     """How this command shall speak: `quiet` without notes, bars and lines about what was done, `json` for scripts."""
     os.environ[QUIET], os.environ[JSON] = "1" if quiet else "", "1" if json else ""
 

@@ -48,7 +48,7 @@ class Catalogue:
         self._side_by_side = side_by_side
         self._choices = Choices()
         self._models: dict[Path, Model] = {}
-        self._asleep: dict[Path, Bundle] = {}
+        self._unloaded: dict[Path, Bundle] = {}
         self._retired: dict[str, tuple[Model, float]] = {}
         self._names: dict[str, Model] = {}
         self._references: dict[str, Model] = {}
@@ -68,7 +68,7 @@ class Catalogue:
 
     def unloaded(self) -> list[Bundle]:
         """Versions that lie in the folders and are not served because somebody unloaded them."""
-        return sorted(self._asleep.values(), key=lambda bundle: bundle.reference)
+        return sorted(self._unloaded.values(), key=lambda bundle: bundle.reference)
 
     @property
     def refused(self) -> dict[str, str]:
@@ -124,13 +124,13 @@ class Catalogue:
             for folder in [folder for folder in self._seen if folder not in found]:
                 self._forget(folder)
                 changed.append(folder)
-            woken = self._wake_and_retire()
-            fresh = [folder for folder in found if folder in changed or folder in woken]
+            loaded = self._apply_unloading()
+            fresh = [folder for folder in found if folder in changed or folder in loaded]
             self._seen = found
             self._open_all(fresh, on_opened or (lambda done, total: None))
             self._index()
             self.ready = True
-            return bool(changed or woken)
+            return bool(changed or loaded)
 
     def _default_of(self, folders: Iterable[Path]) -> Path | None:
         """The folder of the bundle that will be the default, by what its manifest says of itself; None for none known."""
@@ -153,19 +153,19 @@ class Catalogue:
     def reopen(self, reference: str) -> None:
         """Open an unloaded version once more for work that was accepted before. Nothing happens to one that is unknown."""
         with self._refreshing:
-            bundle = next((b for b in self._asleep.values() if b.reference == reference), None)
+            bundle = next((b for b in self._unloaded.values() if b.reference == reference), None)
             if bundle is not None and reference not in self._retired:
                 self._retired[reference] = (self._open(bundle), time.monotonic())
 
-    def _wake_and_retire(self) -> set[Path]:
+    def _apply_unloading(self) -> set[Path]:
         """Take unloaded versions out of service; the folders of those that are wanted again."""
         now, unloaded = time.monotonic(), self._choices.unloaded
         self._retired = {k: kept for k, kept in self._retired.items() if now - kept[1] < KEEP_S}
         for folder, model in [(f, m) for f, m in self._models.items() if m.reference in unloaded]:
             self._retired[model.reference] = (self._models.pop(folder), now)
-            self._asleep[folder] = model.bundle
+            self._unloaded[folder] = model.bundle
             log.info("unloaded %s", model.reference)
-        return {folder for folder, bundle in self._asleep.items() if bundle.reference not in unloaded}
+        return {folder for folder, bundle in self._unloaded.items() if bundle.reference not in unloaded}
 
     def _open_all(self, folders: list[Path], on_opened: Opening) -> None:
         with ThreadPoolExecutor(max(1, min(self._side_by_side, len(folders))), "ganymede-open") as openers:
@@ -187,23 +187,23 @@ class Catalogue:
 
     def _keep(self, folder: Path, opened: Model | Bundle | Exception) -> None:
         self._models.pop(folder, None)
-        self._asleep.pop(folder, None)
+        self._unloaded.pop(folder, None)
         try:
             if isinstance(opened, Exception):
                 raise opened
-            self._check_twin(opened.reference)
+            self._check_unique(opened.reference)
         except Exception as error:
             self._refuse(folder, error)
             return
         self._refused.pop(folder.name, None)
         if isinstance(opened, Bundle):
-            self._asleep[folder] = opened
+            self._unloaded[folder] = opened
             return
         self._models[folder] = opened
         log.info("serving %s on %s", opened.reference, opened.provider)
 
-    def _check_twin(self, reference: str) -> None:
-        if reference in {m.reference for m in self._models.values()} | {b.reference for b in self._asleep.values()}:
+    def _check_unique(self, reference: str) -> None:
+        if reference in {m.reference for m in self._models.values()} | {b.reference for b in self._unloaded.values()}:
             raise ModelsError(f"another folder already serves {reference}")
 
     def _refuse(self, folder: Path, error: Exception) -> None:
@@ -213,7 +213,7 @@ class Catalogue:
 
     def _forget(self, folder: Path) -> None:
         self._refused.pop(folder.name, None)
-        self._asleep.pop(folder, None)
+        self._unloaded.pop(folder, None)
         gone = self._models.pop(folder, None)
         if gone:
             log.info("no longer serving %s", gone.reference)
@@ -230,7 +230,7 @@ class Catalogue:
 
     def _absence(self, name: str, digest: str) -> str:
         """Why there is no such model."""
-        if any(name == bundle.name and digest in ("", bundle.digest) for bundle in self._asleep.values()):
+        if any(name == bundle.name and digest in ("", bundle.digest) for bundle in self._unloaded.values()):
             return f"{name}{'@' if digest else ''}{digest} is unloaded"
         if name in self._names:
             served = ", ".join(m.bundle.digest for m in self._references.values() if m.bundle.name == name)

@@ -146,7 +146,7 @@ def open_model(
 def _open_fast(
     model: Model, exact: Callable[[], Runtime], threads: int, max_batch: int, memory: Memory
 ) -> Model | None:
-    """The fastest runtime measured here, proved independent of company like any; None where no other one is faster."""
+    """The fastest runtime measured here, proved independent of its batch like any; None where no other one is faster."""
     bundle = model.bundle
     runtime = open_auto(bundle, threads, max_batch, memory, tolerance=FAST)
     if isinstance(runtime, OnnxRuntime):

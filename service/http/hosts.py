@@ -27,7 +27,7 @@ EVERYTHING = "*"
 CLOSING = {"Connection": "close"}
 
 
-class Told(NamedTuple):
+class HostHeaders(NamedTuple):
     """What the headers say about where a request was meant to go and who sent it. `hosts` counts Host headers."""
 
     hosts: int
@@ -36,7 +36,7 @@ class Told(NamedTuple):
     site: bytes | None
 
 
-def told_by(headers: RawHeaders) -> Told:
+def read_headers(headers: RawHeaders) -> HostHeaders:
     """Read the headers once. A repeated Origin or Sec-Fetch-Site makes a value that nobody is known by."""
     hosts, host, origin, site = 0, b"", None, None
     for name, value in headers:
@@ -46,7 +46,7 @@ def told_by(headers: RawHeaders) -> Told:
             origin = value if origin is None else origin + b", " + value
         elif name == b"sec-fetch-site":
             site = value if site is None else site + b", " + value
-    return Told(hosts, host, origin, site)
+    return HostHeaders(hosts, host, origin, site)
 
 
 def host_of(value: bytes) -> str | None:
@@ -96,25 +96,25 @@ class HostPolicy:
         `version` is that of HTTP. Raises MalformedError for no, two or unreadable hosts, MisdirectedError for the host of
         somebody else, CrossSiteError for another site's page that would change or compute something.
         """
-        told = told_by(headers)
-        if told.hosts != 1 or not self._is_ours(told.host):
-            self._check_host(told, version)
-        if told.origin is None and told.site is None:
+        found = read_headers(headers)
+        if found.hosts != 1 or not self._is_ours(found.host):
+            self._check_host(found, version)
+        if found.origin is None and found.site is None:
             return None
-        named = told.origin is not None and (told.origin in self._origins or b"*" in self._origins)
-        if not named and method not in SAFE and self._is_foreign(told):
+        named = found.origin is not None and (found.origin in self._origins or b"*" in self._origins)
+        if not named and method not in SAFE and self._is_foreign(found):
             raise CrossSiteError(
                 "another site's page sent this; GANYMEDE_ALLOWED_ORIGINS names the origins that may", headers=CLOSING
             )
-        return told.origin if named else None
+        return found.origin if named else None
 
-    def _check_host(self, told: Told, version: str) -> None:
+    def _check_host(self, found: HostHeaders, version: str) -> None:
         """A client of HTTP/1.0 may say no host (RFC 9112, section 3.2), and no browser is one."""
-        if told.hosts == 0 and version == "1.0":
+        if found.hosts == 0 and version == "1.0":
             return
-        host = host_of(told.host) if told.hosts == 1 else None
+        host = host_of(found.host) if found.hosts == 1 else None
         if host is None:
-            said = {0: "no Host header", 1: "a Host header that names no host"}.get(told.hosts, "two Host headers")
+            said = {0: "no Host header", 1: "a Host header that names no host"}.get(found.hosts, "two Host headers")
             raise MalformedError(f"the request has {said}; HTTP/1.1 wants one", headers=CLOSING)
         raise MisdirectedError(
             f"this server does not answer for the host {host[:100]!r}; GANYMEDE_ALLOWED_HOSTS names those it does",
@@ -131,11 +131,11 @@ class HostPolicy:
         address = _address(host)  # a name that was rebound is a name: an address in Host is where the browser went
         return address is not None and (address.is_loopback or self._every_address)
 
-    def _is_foreign(self, told: Told) -> bool:
+    def _is_foreign(self, found: HostHeaders) -> bool:
         """Whether a browser says, or its Origin shows, that another origin's page sent the request."""
-        if told.origin is not None and told.origin == self._own_origin:
+        if found.origin is not None and found.origin == self._own_origin:
             return False
-        if told.site is not None:
-            return told.site not in OWN_SITES
-        assert told.origin is not None  # a request with neither is not asked about
-        return told.origin.lower().partition(b"://")[2] != told.host.lower()
+        if found.site is not None:
+            return found.site not in OWN_SITES
+        assert found.origin is not None  # a request with neither is not asked about
+        return found.origin.lower().partition(b"://")[2] != found.host.lower()

@@ -34,7 +34,7 @@ class Served(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class ClientLimits:
     """The limits of one process; seconds and bytes."""
 
     request_s: float
@@ -43,7 +43,7 @@ class Patience:
     connections: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "Patience":
+    def of(cls, settings: Settings) -> "ClientLimits":
         """Those of the settings."""
         return cls(
             settings.request_timeout_s,
@@ -81,7 +81,7 @@ class WatchedConnection(asyncio.Protocol):
         """Bytes the client had taken when it was last seen reading, at `taken_at`."""
         self.taken_at: float
         self.transport: asyncio.Transport | None = None
-        self.is_let_in = False
+        self.is_accepted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let it in, or say that there are too many."""
@@ -91,13 +91,13 @@ class WatchedConnection(asyncio.Protocol):
             transport.write(problem_bytes(TOO_MANY))
             transport.close()
             return
-        self.is_let_in = True
+        self.is_accepted = True
         self.watch.add(self)
         self.inner.connection_made(cast(asyncio.Transport, CountingTransport(transport, self)))
 
     def data_received(self, data: bytes) -> None:
         """Count, and pass on; what comes from a connection that was not let in is dropped."""
-        if not self.is_let_in:
+        if not self.is_accepted:
             return
         if not self.received:
             self.since = self.watch.now()
@@ -119,7 +119,7 @@ class WatchedConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Forget it."""
         self.watch.open.discard(self)
-        if self.is_let_in:
+        if self.is_accepted:
             self.inner.connection_lost(error)
 
     def cut(self) -> None:
@@ -144,27 +144,27 @@ class WatchedConnection(asyncio.Protocol):
         """Bytes kept for the client in either direction."""
         return self.unsent + self.received
 
-    def forgive(self, late_s: float) -> None:
+    def extend(self, late_s: float) -> None:
         """Seconds in which the server itself did not get round to reading are not the client's."""
         self.since += late_s
         self.taken_at += late_s
 
-    def is_too_slow(self, now: float, patience: Patience) -> bool:
+    def is_too_slow(self, now: float, limits: ClientLimits) -> bool:
         """Whether it has used up its time, with an answer to read or with a request to send."""
         unsent = self.unsent
         if unsent:
             if self.written - unsent - self.taken >= PROGRESS_BYTES:
                 self.taken, self.taken_at = self.written - unsent, now
-            return now - self.taken_at > patience.unread_s
-        allowed = patience.request_s + self.received / SLOWEST_BYTES_S
+            return now - self.taken_at > limits.unread_s
+        allowed = limits.request_s + self.received / SLOWEST_BYTES_S
         return bool(self.inner.awaits_client) and now - max(self.since, self.taken_at) > allowed
 
 
 class Watch:
     """All connections of one process."""
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience = patience
+    def __init__(self, limits: ClientLimits) -> None:
+        self.limits = limits
         self.open: set[WatchedConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -176,7 +176,7 @@ class Watch:
     @property
     def is_full(self) -> bool:
         """Whether no more connections are taken."""
-        return len(self.open) >= self.patience.connections
+        return len(self.open) >= self.limits.connections
 
     def add(self, connection: WatchedConnection) -> None:
         """One more; the first starts the clock."""
@@ -194,13 +194,13 @@ class Watch:
         if self.open:
             self._wait()
         for connection in self.open:
-            connection.forgive(late)
-        self._cut([one for one in self.open if one.is_too_slow(now, self.patience)], "too slow")
+            connection.extend(late)
+        self._cut([one for one in self.open if one.is_too_slow(now, self.limits)], "too slow")
         self.bound_memory()
 
     def bound_memory(self) -> None:
         """Where all together hold too much, those go that took or sent nothing for longest."""
-        excess, going = sum(one.held for one in self.open) - self.patience.held_bytes, []
+        excess, going = sum(one.held for one in self.open) - self.limits.held_bytes, []
         for connection in sorted(self.open, key=lambda one: one.taken_at) if excess > 0 else []:
             if excess <= 0:
                 break
@@ -220,8 +220,8 @@ class Watch:
 class WatchedProtocol:
     """The protocol for uvicorn's configuration, with a watch over all its connections."""
 
-    def __init__(self, protocol: Callable[..., Any], patience: Patience) -> None:
-        self.watch = Watch(patience)
+    def __init__(self, protocol: Callable[..., Any], limits: ClientLimits) -> None:
+        self.watch = Watch(limits)
         self._protocol = protocol
 
     def __call__(self, **options: Any) -> WatchedConnection:

@@ -86,9 +86,9 @@ def _problem(problem: dict[str, Any]) -> bytes:
     return json.dumps(problem).encode()
 
 
-def job_of_order(order: list[Any]) -> Job:
+def job_of_reply(reply: list[Any]) -> Job:
     """The job of a TAKE or RESTART reply: [id, mid, attempt, record, input, parent's input]; hashes as flat lists."""
-    job_id, _, attempt, record, own, inherited = order
+    job_id, _, attempt, record, own, inherited = reply
     fields = {**_pairs(inherited), **_pairs(own)}
     attachments = {name[2:].decode(): data for name, data in fields.items() if name.startswith(b"a:")}
     job = job_from_hash(job_id.decode(), _pairs(record))

@@ -1,4 +1,4 @@
-"""The heart of a worker: a thread that renews its leases, so that a busy event loop does not lose what it holds.
+"""The heartbeat of a worker: a thread that renews its leases, so that a busy event loop does not lose what it holds.
 
 That makes short leases safe, and with them a killed worker's jobs go to the others within seconds. A loop that is stuck
 for good must lose its jobs all the same: the thread stands in for it for `stall_s` at most.
@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 
 from service.jobs.queue import JobQueue
 from service.jobs.scripts import SCRIPTS
-from service.redis.connect import blocking_twin
+from service.redis.connect import blocking_client
 from service.redis.failures import AWAY
 
 log = logging.getLogger("ganymede.jobs")
@@ -66,7 +66,7 @@ class Heartbeat:
             await asyncio.sleep(self.every_s / 2)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        with contextlib.closing(blocking_twin(self._queue.redis, timeout_s=max(1.0, 2 * self.every_s))) as redis:
+        with contextlib.closing(blocking_client(self._queue.redis, timeout_s=max(1.0, 2 * self.every_s))) as redis:
             stuck = False
             while not self._stop.is_set():
                 was, stuck = stuck, time.monotonic() - self._turned > self._queue.settings.stall_s

@@ -28,7 +28,7 @@ class Holder(Protocol):
     slots: int
     running: dict[str, Any]
     hooks: Any
-    heart: Heartbeat
+    heartbeat: Heartbeat
 
     def spawn(self, job_id: str, mid: str, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Run something under a lease."""
@@ -66,10 +66,10 @@ class Leases:
     async def _take_over(self) -> None:
         """At once, beyond the slots if need be: they were accepted before what waits. Not right after an outage, when
         the leases of the living have run out as well."""
-        holder, queue, heart = self._holder, self._holder.queue, self._holder.heart
+        holder, queue, heartbeat = self._holder, self._holder.queue, self._holder.heartbeat
         room = 2 * holder.slots - len(holder.running)
         stream = queue.keys.name("running")
-        if room <= 0 or heart.steady_s() < 2 * heart.every_s or not await queue.redis.exists(stream):
+        if room <= 0 or heartbeat.steady_s() < 2 * heartbeat.every_s or not await queue.redis.exists(stream):
             return
         lease_ms = int(queue.settings.lease_s * 1000)
         reply: Any = await queue.redis.xautoclaim(stream, GROUP, holder.name, lease_ms, "0-0", count=room)

@@ -15,7 +15,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from service.jobs.attempts import Attempts, Execute, Merge, Outcome, job_of_order
+from service.jobs.attempts import Attempts, Execute, Merge, Outcome, job_of_reply
 from service.jobs.heartbeat import Heartbeat
 from service.jobs.job import Job, new_job_id
 from service.jobs.leases import Leases
@@ -86,14 +86,14 @@ class JobRunner:
         self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.leases = Leases(self)
-        self.heart = Heartbeat(queue, self.name, lambda: tuple(self.running), self.leases.lost)
+        self.heartbeat = Heartbeat(queue, self.name, lambda: tuple(self.running), self.leases.lost)
 
     def start(self) -> None:
         """Begin to take jobs; returns at once. Redis need not be there yet."""
         self.queue.signals.listen("work", lambda _: self._work.set())
         self.queue.signals.listen("cancel", self._on_cancel)
-        self.heart.start()
-        steps = ((self._take, 0.0), (self.leases.upkeep, min(1.0, self.heart.every_s)))
+        self.heartbeat.start()
+        steps = ((self._take, 0.0), (self.leases.upkeep, min(1.0, self.heartbeat.every_s)))
         self._tasks = [asyncio.create_task(self._guard(step, pause_s)) for step, pause_s in steps]
 
     async def stop(self, grace_s: float = 20.0) -> None:
@@ -110,7 +110,7 @@ class JobRunner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.heart.stop()
+        await self.heartbeat.stop()
         await self.leases.sign_off()
 
     def _job_tasks(self) -> list[asyncio.Task[None]]:
@@ -144,9 +144,10 @@ class JobRunner:
         room = self._room()
         if room and not self._stopping.is_set():
             bulk_room = max(0, min(room, self.slots - self.slots // 4 - len(self.bulk)))
-            handed = await self.queue.run("take", self.name, room, bulk_room)
-            self._spawn_all(handed)
-            if handed and self._room():
+            replies = await self.queue.run("take", self.name, room, bulk_room)
+            for reply in replies:
+                self.spawn(reply[0].decode(), reply[1].decode(), self._run_reply, reply)
+            if replies and self._room():
                 return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
@@ -154,10 +155,6 @@ class JobRunner:
 
     def _room(self) -> int:
         return 0 if self._suspects else max(0, self.slots - len(self.running))
-
-    def _spawn_all(self, handed: list[Any]) -> None:
-        for order in handed:
-            self.spawn(order[0].decode(), order[1].decode(), self._run_order, order)
 
     def spawn(self, job_id: str, mid: str, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Run something under a lease as one of the running jobs."""
@@ -207,15 +204,15 @@ class JobRunner:
 
     async def _restart_now(self, entry: Running) -> None:
         settings = self.queue.settings
-        verdict, *order = await self.queue.run(
+        verdict, *reply = await self.queue.run(
             "restart", self.name, entry.mid, entry.id, settings.attempts, int(settings.dead_ttl_s)
         )
         if verdict == b"run":
-            await self._run_order(entry, order[0])
+            await self._run_reply(entry, reply[0])
 
-    async def _run_order(self, entry: Running, order: list[Any]) -> None:
+    async def _run_reply(self, entry: Running, reply: list[Any]) -> None:
         """One attempt: execute, then hand in what came of it."""
-        job = job_of_order(order)
+        job = job_of_reply(reply)
         with about(request_id=job.request_id):
             await self._run_job(entry, job)
 

@@ -36,7 +36,7 @@ class Difference(Strict):
 
 
 class Sampled(Strict):
-    """Many seeds are made into pictures and judged."""
+    """Many seeds are made into pictures, and what is seen in them is measured."""
 
     samples: int = Field(1000, ge=100, le=20_000, strict=True)
     seed: Seed = 0
@@ -103,7 +103,7 @@ class Learned:
 
 async def direction(context: Context, request: DirectionRequest, attachments: Attachments) -> Document:
     """Find the direction, free it of the locked ones, keep it."""
-    model, node = await foresee(context, request)
+    model, node = await precheck(context, request)
     if node is not None:
         found = await from_expression(context, model, node, pointer="/from/expression")
         origin: Source = "difference" if request.source.difference else "expression"
@@ -117,7 +117,7 @@ async def direction(context: Context, request: DirectionRequest, attachments: At
     return Document(describe_direction(saved), saved.vector, model=model.reference, provider=model.provider)
 
 
-async def foresee(context: Context, request: DirectionRequest) -> tuple[Model, Node | None]:
+async def precheck(context: Context, request: DirectionRequest) -> tuple[Model, Node | None]:
     """The model and the expression, if it is one; whatever can be refused without computing is refused here."""
     text = _as_expression(request.source)
     node = None if text is None else parsed(text, "/from/expression")

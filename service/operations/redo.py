@@ -23,7 +23,7 @@ from service.operations.read_back import floats_of, found_of_recipe
 from service.operations.requests import Delivery
 from service.operations.results import Pictures
 from service.operations.state import State
-from service.operations.upsample import UpsampleRequest, foresee, upsample
+from service.operations.upsample import UpsampleRequest, precheck, upsample
 from service.settings import Settings
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -93,7 +93,7 @@ async def _made_again(context: Context, recipe: Recipe, attachments: Attachments
     return await _drawn(context, model, recipe)
 
 
-def foresee_redo(state: State, request: RedoRequest, header: Header | None) -> None:
+def precheck_redo(state: State, request: RedoRequest, header: Header | None) -> None:
     """Refuse what cannot be made again here before it is queued; for sharpening, set the cost by the source's size."""
     recipe = request.recipe or {}
     model_of(state, recipe)
@@ -103,7 +103,7 @@ def foresee_redo(state: State, request: RedoRequest, header: Header | None) -> N
         _check_source(recipe, header)
         wishes = _sharpenings(recipe)
         for wish in wishes:
-            foresee(state, wish, header or Header("", None, None))
+            precheck(state, wish, header or Header("", None, None))
         request._cost = sum(wish.cost for wish in wishes)
     _check_count(state.settings, recipe)
 

@@ -18,7 +18,7 @@ ModelReference = Annotated[
 Label = Annotated[int, Field(ge=0, strict=True)] | Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-PrecisionWish = Annotated[
+PrecisionField = Annotated[
     Precision | None,
     Field(
         description="fast: the fastest runtime here, with the bound of its difference; absent: as the server is set."
@@ -28,7 +28,7 @@ PrecisionWish = Annotated[
 
 _METADATA = {True: "full", "true": "full", False: "none", "false": "none"}
 """What a boolean means, also as text: forms and addresses have no booleans."""
-MetadataWish = Annotated[
+MetadataField = Annotated[
     Metadata,
     BeforeValidator(lambda wish: _METADATA.get(wish, wish) if isinstance(wish, bool | str) else wish),
     WithJsonSchema({"anyOf": [{"type": "string", "enum": ["full", "minimal", "none"]}, {"type": "boolean"}]}),
@@ -47,7 +47,7 @@ class Delivery(Strict):
     response_format: Literal["url", "b64_json"] = Field("url", description="How JSON carries each picture.")
     output_format: Literal["png", "webp", "jpeg"] = Field("png", description="Format of pictures inside JSON and zip.")
     layout: Literal["images", "grid"] = Field("images", description="grid: one contact sheet instead of pictures.")
-    metadata: MetadataWish = Field("full", description="Recipe and source mark inside the files; false: none.")
+    metadata: MetadataField = Field("full", description="Recipe and source mark inside the files; false: none.")
     timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
     webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
 
@@ -59,7 +59,7 @@ class Generation(Delivery):
     label: Label | None = Field(None, description="Class name or number; absent: seed modulo the number of classes.")
     truncation: float = Field(1.0, ge=0.0, le=2.0, description="Scales the latent; below 1 is more typical.")
     scale: int = Field(1, ge=1, le=16, description="Every pixel as a scale x scale square.")
-    precision: PrecisionWish = None
+    precision: PrecisionField = None
 
 
 class LatentValues(Strict):

@@ -61,7 +61,7 @@ class SampleRequest(Generation):
 
 async def sample(context: Context, request: SampleRequest, attachments: Attachments) -> Pictures:
     """Draw or fetch the latents and run the generator; the same seeds give the same pixels whoever else is asking."""
-    asked = (foresee if context.part is None else foresee_set)(context.state, request)
+    asked = (precheck if context.part is None else precheck_set)(context.state, request)
     model = await computed(context, asked, request.precision)
     wants = await _wants(context, model, request)
     result = await generate(
@@ -77,14 +77,14 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
     return result
 
 
-def foresee(state: State, request: SampleRequest) -> Model:
+def precheck(state: State, request: SampleRequest) -> Model:
     """The model; whatever can be refused without computing is refused here, before a large request is queued, too."""
     model = _checked(state, request, state.settings.max_pictures)
     check_result_pixels(state.settings, model, request.count, request.scale)
     return model
 
 
-def foresee_set(state: State, request: SampleRequest) -> Model:
+def precheck_set(state: State, request: SampleRequest) -> Model:
     """The same for a set, which is made and kept in parts (`sets.py`)."""
     return _checked(state, request, state.settings.max_set_pictures)
 

@@ -18,7 +18,7 @@ from service.errors import GoneError, InvalidValueError, OverloadedError, Servic
 from service.jobs.job import Job, created_at
 from service.jobs.results import Results
 from service.operations.results import Pictures, Result, pack, unpack
-from service.operations.sample import SampleRequest, foresee, foresee_set, pixels_of
+from service.operations.sample import SampleRequest, pixels_of, precheck, precheck_set
 from service.operations.state import State
 
 MARK = b"GANYMEDE-STORED "
@@ -91,9 +91,9 @@ def is_set(state: State, request: SampleRequest) -> bool:
     return many or pixels_of(model, request.count, request.scale) > state.settings.max_result_pixels
 
 
-def foresee_either(state: State, request: SampleRequest) -> Model:
-    """Refuse now what neither an answer nor a set can hold. Raises what `foresee` raises."""
-    return foresee_set(state, request) if is_set(state, request) else foresee(state, request)
+def precheck_either(state: State, request: SampleRequest) -> Model:
+    """Refuse now what neither an answer nor a set can hold. Raises what `precheck` raises."""
+    return precheck_set(state, request) if is_set(state, request) else precheck(state, request)
 
 
 def part_size(model: Model, request: SampleRequest) -> int:

@@ -22,7 +22,7 @@ from service.images.png import Pixels
 from service.images.uploads import Header
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import computed, engine_of, label_index
-from service.operations.requests import Delivery, Label, ModelReference, PrecisionWish, Seed
+from service.operations.requests import Delivery, Label, ModelReference, PrecisionField, Seed
 from service.operations.results import Picture, Pictures
 from service.operations.state import State
 from service.operations.tiles import CORE, Tile, tiles
@@ -46,7 +46,7 @@ class UpsampleRequest(Delivery):
     noise: float = Field(1.0, ge=0.0, le=2.0, description="Scales the noise; 0 gives the mean detail.")
     faithful: bool = Field(False, description="Every level, scaled back down, is its input within 1/255.")
     variants: int = Field(1, ge=1, le=64, strict=True, description="Pictures, with seeds seed ... seed+variants-1.")
-    precision: PrecisionWish = None
+    precision: PrecisionField = None
     _tiles: int = PrivateAttr(default=1)
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ class UpsampleRequest(Delivery):
 
     @property
     def cost(self) -> int:
-        """Pictures' worth of work: tiles as far as `foresee` could see, times variants."""
+        """Pictures' worth of work: tiles as far as `precheck` could see, times variants."""
         return self._tiles * self.variants
 
 
@@ -97,7 +97,7 @@ async def upsample(context: Context, request: UpsampleRequest, attachments: Atta
     return Pictures(model.reference, model.provider, pictures, timing, notes=notes, extra=extra)
 
 
-def foresee(state: State, request: UpsampleRequest, header: Header) -> None:
+def precheck(state: State, request: UpsampleRequest, header: Header) -> None:
     """From the picture's header, before anything is decoded or queued: refuse what cannot be made, set the cost."""
     model = model_of(state, request)
     if header.width and header.height:
@@ -207,11 +207,11 @@ async def _tiled_level(work: Work, step: Step, previous: Array, noises: Array) -
     _, channels, height, width = previous.shape
     factor = step.height // height
     result = np.empty((1, channels, step.height, step.width), np.float32)
-    places = asyncio.Semaphore(TILES_AT_ONCE)
+    slots = asyncio.Semaphore(TILES_AT_ONCE)
     cut_up = list(tiles(height, width, work.model.manifest.levels[step.level].halo))
 
     async def one(tile: Tile) -> None:
-        async with places:
+        async with slots:
             window = np.ascontiguousarray(previous[(..., *tile.window())])
             noise = np.ascontiguousarray(noises[(..., *tile.window(factor))])
             made = (await _engine_level(work, step, window, noise, None))[(..., *tile.core_in_window(factor))]

@@ -84,7 +84,7 @@ class ConnectionShare:
         self._all.set_adopted(self._index, self._all.handed_to(self._index))
         self._all.set_open(self._index, 0)
         asyncio.get_running_loop().add_reader(self._inbox.fileno(), self._empty)
-        self._look()
+        self._rebalance()
 
     def leave(self) -> None:
         """Take nothing any more; what is on its way is still taken."""
@@ -98,7 +98,7 @@ class ConnectionShare:
 
     def hand_over(self, connection: int) -> bool:
         """Give a fresh connection (its descriptor) to the process with the fewest, if it has fewer than we; else keep it."""
-        target = self._emptiest()
+        target = self._least_loaded()
         if target is None:
             return False
         try:
@@ -123,17 +123,17 @@ class ConnectionShare:
         """One of ours ended."""
         self._move(-1)
 
-    def _look(self) -> None:
-        target = self._emptiest()
+    def _rebalance(self) -> None:
+        target = self._least_loaded()
         self._too_many = 0 if target is None else (self._all.load(self._index) - self._all.load(target)) // 2
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._rebalance)
 
     def _move(self, by: int) -> None:
         here = self._all.open_at(self._index)
         if here != AWAY:
             self._all.set_open(self._index, here + by)
 
-    def _emptiest(self) -> int | None:
+    def _least_loaded(self) -> int | None:
         own = self._all.load(self._index)
         if self._all.open_at(self._index) <= 0:
             return None

@@ -103,13 +103,13 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            self._become(child, writing)
+            self._run_child(child, writing)
         os.close(writing)
         if child.ready >= 0:
             os.close(child.ready)
         child.pid, child.ready, child.started = pid, reading, time.monotonic()
 
-    def _become(self, child: Child, writing: int) -> None:
+    def _run_child(self, child: Child, writing: int) -> None:
         """In the fork: run and leave, whatever happens, without returning into the supervisor's code."""
         status = 1
         try:
@@ -143,11 +143,11 @@ class Supervisor:
 
     def _drain(self) -> None:
         """The servers first, then what they rely on."""
-        end_all([child for child in self._children if child.name != "redis"], self._drain_s + GRACE_S)
-        end_all([child for child in self._children if child.name == "redis"], GRACE_S)
+        terminate_all([child for child in self._children if child.name != "redis"], self._drain_s + GRACE_S)
+        terminate_all([child for child in self._children if child.name == "redis"], GRACE_S)
 
 
-def end_all(children: list[Child], patience_s: float) -> None:
+def terminate_all(children: list[Child], patience_s: float) -> None:
     """SIGTERM, wait, and SIGKILL for those that are still there."""
     alive = [child for child in children if child.pid and not _ended(child.pid)]
     for child in alive:

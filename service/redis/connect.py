@@ -52,7 +52,7 @@ def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_T
     return client
 
 
-def blocking_twin(client: Redis, *, timeout_s: float) -> redis.Redis:
+def blocking_client(client: Redis, *, timeout_s: float) -> redis.Redis:
     """A client of the same server for a thread of its own. It tries once: who beats tries again anyway."""
     assert isinstance(client, Client), "only clients made by connect() know their address"
     return redis.Redis.from_url(

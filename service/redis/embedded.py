@@ -71,7 +71,7 @@ class EmbeddedRedis:
         Raises NoServerError when there is no binary, or when the server exits or does not answer in time.
         """
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await asyncio.to_thread(self._wait_for_neighbour)
+        await asyncio.to_thread(self._wait_for_lock)
         self._ensure()
         await self._until_ready()
         self._watch = asyncio.create_task(self._keep_alive(), name="redis-supervisor")
@@ -90,7 +90,7 @@ class EmbeddedRedis:
     def _ensure(self) -> None:
         """Start a server unless one answers. The lock decides between processes that look at the same moment."""
         with self._locked():
-            if answer(self.socket):
+            if ping(self.socket):
                 return
             self.socket.unlink(missing_ok=True)
             self.child = self._spawn()
@@ -99,9 +99,9 @@ class EmbeddedRedis:
     def _wait_for_socket(self) -> None:
         """Hold the lock until the socket answers anything, so that another process adopts it and starts none."""
         end = time.monotonic() + BOOT_TIMEOUT_S
-        while not answer(self.socket):
+        while not ping(self.socket):
             if self.child is not None and self.child.poll() is not None:
-                raise NoServerError(f"redis-server exited at start: {self._last_words()}")
+                raise NoServerError(f"redis-server exited at start: {self._end_of_log()}")
             if time.monotonic() > end:
                 raise NoServerError(f"redis-server did not open its socket in {BOOT_TIMEOUT_S:.0f} s")
             time.sleep(0.003)
@@ -109,7 +109,7 @@ class EmbeddedRedis:
     async def _until_ready(self) -> None:
         """Wait while the server reads its log (`-LOADING`)."""
         end = time.monotonic() + BOOT_TIMEOUT_S
-        while not answer(self.socket).startswith(b"+PONG"):
+        while not ping(self.socket).startswith(b"+PONG"):
             if time.monotonic() > end:
                 raise NoServerError(f"redis-server is not ready after {BOOT_TIMEOUT_S:.0f} s")
             await asyncio.sleep(0.01)
@@ -119,7 +119,7 @@ class EmbeddedRedis:
         while True:
             await asyncio.sleep(0.25)
             owned = self.child is not None and self.child.poll() is None
-            if owned or answer(self.socket):
+            if owned or ping(self.socket):
                 continue
             log.warning("the embedded Redis is gone; starting it again")
             try:
@@ -154,13 +154,13 @@ class EmbeddedRedis:
         }
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         with contextlib.suppress(OSError):
             lines = (self.data_dir / "redis.log").read_text(errors="replace").splitlines()
             return " / ".join(line.split("# ")[-1] for line in lines[-3:])
         return "it left no log"
 
-    def _wait_for_neighbour(self) -> None:
+    def _wait_for_lock(self) -> None:
         """Another process may hold the lock while it starts the server: wait off the loop, then look again on it."""
         with self._locked():
             pass
@@ -181,7 +181,7 @@ def socket_path(data_dir: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"ganymede-{os.getuid()}-{digest}.sock"
 
 
-def answer(path: Path) -> bytes:
+def ping(path: Path) -> bytes:
     """What the server behind a socket says to PING: `+PONG`, `-LOADING …`, or nothing when nobody listens."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:

@@ -32,7 +32,7 @@ from service.images.png import Pixels
 from service.observability.logs import about
 from service.operations.generate import Want, describe, label_index
 from service.operations.results import Pictures
-from service.operations.sample import SampleRequest, foresee, pixels_of
+from service.operations.sample import SampleRequest, pixels_of, precheck
 from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
@@ -70,7 +70,7 @@ class SampleHandler:
         settings, count = self._state.settings, request.count
         if (request.seed is None and request.seeds is None) or not LARGER_WISHES.isdisjoint(request.model_fields_set):
             return None
-        model = foresee(self._state, request).open_at(request.precision or settings.precision)
+        model = precheck(self._state, request).open_at(request.precision or settings.precision)
         if model is None or len(model.manifest.levels) != 1 or not model.manifest.latent.cuts:
             return None
         is_ours = count <= settings.async_pictures and is_quick(settings, media, pixels_of(model, count, request.scale))

@@ -16,9 +16,9 @@ from service.errors import UNFORESEEN, DeadlineError, MalformedError, ServiceErr
 from service.http.negotiation import PICTURE_TYPES, SSE, choose
 from service.http.permissions import check_keeping
 from service.http.responses.events import server_sent
-from service.http.responses.job_answers import answer_as_job, wish_of
+from service.http.responses.job_answers import answer_as_job, job_preference
 from service.http.responses.represent import envelope
-from service.http.responses.respond import respond, unless_gone
+from service.http.responses.respond import cancel_on_disconnect, respond
 from service.http.state import state_of
 from service.jobs.events import Event
 from service.operations.base import Attachments, Context, perform
@@ -43,13 +43,13 @@ async def answer(
     delivery = delivery_of(body)
     context = context_of(request, delivery)
     check_keeping(request, body)
-    wish = wish_of(request, operation, body, delivery, streams=media == SSE)
-    if wish is not None:
-        return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, wish)
+    preference = job_preference(request, operation, body, delivery, streams=media == SSE)
+    if preference is not None:
+        return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, preference)
     if media == SSE:
         events = _events(context, operation, body, attachments or {}, delivery)
         return StreamingResponse(server_sent(events), media_type=SSE)
-    result = await unless_gone(request, run(context, operation, body, attachments or {}))
+    result = await cancel_on_disconnect(request, run(context, operation, body, attachments or {}))
     return await respond(request, result, media, delivery)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from service.errors import MalformedError
-from service.http.responses.respond import respond, unless_gone
+from service.http.responses.respond import cancel_on_disconnect, respond
 from service.http.state import state_of
 from service.jobs.job import Job
 from service.jobs.webhooks import check_url
@@ -29,7 +29,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
 @dataclass(frozen=True)
-class Wish:
+class JobPreference:
     """Why a request is a job: `asynchronous` ones answer 202 at once or after `wait_s`; `reason` says why unasked."""
 
     asynchronous: bool
@@ -39,21 +39,23 @@ class Wish:
     asked: bool = False
 
 
-def wish_of(request: Request, operation: str, body: BaseModel, delivery: Delivery, *, streams: bool) -> Wish | None:
-    """The wish to be a job, from Prefer, Idempotency-Key, webhook and the size of the request; None for a plain one."""
+def job_preference(
+    request: Request, operation: str, body: BaseModel, delivery: Delivery, *, streams: bool
+) -> JobPreference | None:
+    """The preference to be a job, from Prefer, Idempotency-Key, webhook and the size of the request; None for a plain one."""
     state = state_of(request.app)
     wanted = [part.strip().lower() for part in ",".join(request.headers.getlist("prefer")).split(",")]
     wait_s = next((float(found[1]) for part in wanted if (found := WAIT.match(part))), None)
     key = _key(request.headers.get("idempotency-key"))
     if "respond-async" in wanted:
-        return Wish(True, wait_s, key, asked=True)
+        return JobPreference(True, wait_s, key, asked=True)
     if delivery.webhook is not None:
-        return Wish(True, wait_s, key, reason="a request with a webhook is a job")
+        return JobPreference(True, wait_s, key, reason="a request with a webhook is a job")
     pictures = OPERATIONS[operation].cost(body)
     if pictures > state.settings.async_pictures and not streams:
         reason = f"{pictures} pictures are too many to wait for (up to {state.settings.async_pictures} are)"
-        return Wish(True, wait_s, key, reason=reason)
-    return Wish(False, None, key) if key is not None else None
+        return JobPreference(True, wait_s, key, reason=reason)
+    return JobPreference(False, None, key) if key is not None else None
 
 
 def _key(header: str | None) -> str | None:
@@ -70,22 +72,22 @@ async def answer_as_job(
     attachments: Attachments,
     media: str,
     delivery: Delivery,
-    wish: Wish,
+    preference: JobPreference,
 ) -> Response:
     """Put a request into the queue; answer its result if it ends while the client waits, else 202."""
     state = context.state
-    job = await _accept(request, context, operation, body, attachments, delivery, wish)
+    job = await _accept(request, context, operation, body, attachments, delivery, preference)
     if isinstance(body, SampleRequest) and is_set(state, body):
-        wish = replace(wish, asynchronous=True, wait_s=None)  # nobody waits for a set
-    wait_s = wish.wait_s if wish.asynchronous else context.left_s()
+        preference = replace(preference, asynchronous=True, wait_s=None)  # nobody waits for a set
+    wait_s = preference.wait_s if preference.asynchronous else context.left_s()
     if wait_s is not None and not job.ended:
-        job = await unless_gone(request, state.jobs.wait(job.id, wait_s))
-    if job.ended and (wait_s is not None or not wish.asynchronous):
+        job = await cancel_on_disconnect(request, state.jobs.wait(job.id, wait_s))
+    if job.ended and (wait_s is not None or not preference.asynchronous):
         result = await result_of(state, job)
         if not isinstance(result, StoredSet):
             return await respond(request, result, media, delivery)
-    headers = {"Preference-Applied": "respond-async"} if wish.asked else {}
-    return record_response(request, job, 202, {"reason": wish.reason} if wish.reason else {}, headers)
+    headers = {"Preference-Applied": "respond-async"} if preference.asked else {}
+    return record_response(request, job, 202, {"reason": preference.reason} if preference.reason else {}, headers)
 
 
 async def _accept(
@@ -95,7 +97,7 @@ async def _accept(
     body: BaseModel,
     attachments: Attachments,
     delivery: Delivery,
-    wish: Wish,
+    preference: JobPreference,
 ) -> Job:
     state = context.state
     if delivery.webhook is not None:
@@ -106,7 +108,9 @@ async def _accept(
     if isinstance(fixed, SampleRequest) and of_set:
         size = await check_quota(state, context.caller, fixed, state.catalogue.get(fixed.model))
     timed = (
-        delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or (not wish.asynchronous and not of_set)
+        delivery.timeout_ms is not None
+        or "x-deadline-ms" in request.headers
+        or (not preference.asynchronous and not of_set)
     )
     left_s = context.left_s() if timed else None
     job = await enqueue(
@@ -115,17 +119,17 @@ async def _accept(
         payload_of(fixed),
         attachments,
         caller=context.caller,
-        bulk=wish.asynchronous or of_set,
+        bulk=preference.asynchronous or of_set,
         cost=OPERATIONS[operation].cost(fixed),
         deadline=None if left_s is None else time.time() + left_s,
-        idempotency_key=wish.idempotency_key,
+        idempotency_key=preference.idempotency_key,
         fingerprint=fingerprint_of(operation, body, attachments),
         webhook=delivery.webhook,
         model=getattr(fixed, "model", None),
         request_id=context.request_id,
         trace=state.tracing.traceparent(),
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
-        chunks=chunks_of(state, operation, fixed) if wish.asynchronous or of_set else (),
+        chunks=chunks_of(state, operation, fixed) if preference.asynchronous or of_set else (),
     )
     learn(job_id=job.id)
     if of_set:

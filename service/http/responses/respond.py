@@ -56,7 +56,7 @@ def pixels_of(result: Result) -> int:
     return sum(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in result.pictures)
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T], within_s: float | None = None) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T], within_s: float | None = None) -> T:
     """Await `work`, but cancel it when the client hangs up: its pictures leave the queue. DeadlineError after `within_s`.
 
     Most answers are ready before a client could think better of it, so the watch begins only after a while: a task and
@@ -64,7 +64,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T], within_s: 
     """
     task = asyncio.current_task()
     assert task is not None
-    watch = _Watch(request, task, within_s)
+    watch = _DisconnectWatch(request, task, within_s)
     timer = asyncio.get_running_loop().call_later(min(WATCH_AFTER_S, within_s or WATCH_AFTER_S), watch.begin)
     try:
         return await work
@@ -81,7 +81,7 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, T], within_s: 
         watch.end()
 
 
-class _Watch:
+class _DisconnectWatch:
     """Waits for the client to hang up and then cancels the task that works for it."""
 
     def __init__(self, request: Request, worker: asyncio.Task[Any], within_s: float | None) -> None:

@@ -47,10 +47,12 @@ async def respond_set(
     headers = {"Ganymede-Model": found.parts[0].model, "Ganymede-Provider": found.parts[0].provider}
     if media == NPY:
         headers["Content-Length"] = str(len(_npy_header(found, count)) + count * math.prod(found.shape))
-    return StreamingResponse(unhurried(in_turn(pieces, state.readers)), media_type=media, headers=headers)
+    return StreamingResponse(
+        with_backpressure(read_in_threads(pieces, state.readers)), media_type=media, headers=headers
+    )
 
 
-async def in_turn(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncIterator[T]:
+async def read_in_threads(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncIterator[T]:
     """What a blocking iterator gives; only so many threads work at this for all clients, as the others need the processor."""
     end = object()
     while True:
@@ -61,7 +63,7 @@ async def in_turn(pieces: Iterator[T], readers: asyncio.Semaphore) -> AsyncItera
         yield cast(T, piece)
 
 
-async def unhurried(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def with_backpressure(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The pieces, an empty one after each: the server takes it when the client has read on, so that none is made ahead."""
     async for piece in pieces:
         yield piece
@@ -69,7 +71,7 @@ async def unhurried(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _gathered(found: StoredSet, first: int, count: int, readers: asyncio.Semaphore) -> Pictures:
-    groups = [group async for group in in_turn(found.groups(first, count), readers)]
+    groups = [group async for group in read_in_threads(found.groups(first, count), readers)]
     pictures = tuple(picture for group in groups for picture in group.pictures)
     return Pictures(groups[0].model, groups[0].provider, pictures, notes=groups[0].notes)
 

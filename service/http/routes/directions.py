@@ -20,7 +20,7 @@ from service.operations.directions import (
     describe_direction,
     describe_shipped,
     find_direction,
-    foresee,
+    precheck,
 )
 from service.operations.requests import Delivery
 from service.operations.results import Document
@@ -38,7 +38,7 @@ Model = Annotated[str | None, Query(pattern=REFERENCE_PATTERN)]
 )
 async def post_direction(request: Request, body: DirectionRequest) -> Response:
     """From two sets of latents, an expression, a class of the bundle's classifier, or a principal component."""
-    await foresee(context_of(request, Delivery()), body)
+    await precheck(context_of(request, Delivery()), body)
     return await answer(request, "direction", body, offered=DOCUMENT_TYPES)
 
 

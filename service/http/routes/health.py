@@ -26,20 +26,20 @@ async def readyz(request: Request) -> Response:
     """200 when bundles are loaded, it is not draining and a worker's store answers; 503 with a Retry-After otherwise."""
     state = state_of(request.app)
     checks: dict[str, Any] = {"models": len(state.catalogue.all()), "draining": state.draining}
-    if (lacking := lacking_of(state)) is not None:
+    if (lacking := why_not_ready(state)) is not None:
         problem = {"type": "urn:ganymede:problem:unavailable", "title": "Unavailable", "status": 503}
         body = {**problem, "detail": lacking, "instance": "/readyz"}
         return JSONResponse(body, 503, {"Retry-After": "2"}, media_type="application/problem+json")
     return JSONResponse({"status": "ready", **checks})
 
 
-def lacking_of(state: State) -> str | None:
+def why_not_ready(state: State) -> str | None:
     """Why no work should be sent here; None when it may. A worker needs the store: its work comes from there."""
     if state.draining:
         return "draining"
     if not state.catalogue.ready or not state.catalogue.all():
         return "no bundle is loaded"
-    if state.settings.role == "worker" and state.runner is not None and state.runner.heart.away:
+    if state.settings.role == "worker" and state.runner is not None and state.runner.heartbeat.away:
         return "the store cannot be reached"
     return None
 

@@ -12,11 +12,11 @@ from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import FILE
 from service.http.parameters import Reference
 from service.http.responses.answers import context_of, run
-from service.http.responses.respond import respond, unless_gone
+from service.http.responses.respond import cancel_on_disconnect, respond
 from service.http.state import state_of
 from service.http.validators import is_held
 from service.images.encode import MEDIA_TYPES
-from service.operations.requests import MetadataWish
+from service.operations.requests import MetadataField
 from service.operations.sample import SampleRequest
 
 router = APIRouter(tags=["pictures"])
@@ -36,7 +36,7 @@ async def get_image(
     precision: Annotated[
         Precision, Query(description="Whatever the server is set to, an address that says none is exact.")
     ] = "exact",
-    metadata: Annotated[MetadataWish, Query(description="Recipe and source mark inside the file.")] = "full",
+    metadata: Annotated[MetadataField, Query(description="Recipe and source mark inside the file.")] = "full",
 ) -> Response:
     """Cacheable for ever when the digest is in the address; a strong ETag answers If-None-Match with 304."""
     state = state_of(request.app)
@@ -63,7 +63,7 @@ async def get_image(
         return Response(status_code=304, headers=headers)
     context = context_of(request, body)
     started = time.perf_counter()
-    result = await unless_gone(request, run(context, "sample", body, {}))
+    result = await cancel_on_disconnect(request, run(context, "sample", body, {}))
     response = await respond(request, result, MEDIA_TYPES[extension], body)
     response.headers.update(headers)
     state.metrics.observe("request_seconds", time.perf_counter() - started, route="image")

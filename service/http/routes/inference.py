@@ -14,7 +14,7 @@ from service.http.openapi import PROBLEMS
 from service.http.parameters import Name, Reference
 from service.http.responses.answers import context_of, run
 from service.http.responses.represent import precision_headers
-from service.http.responses.respond import unless_gone
+from service.http.responses.respond import cancel_on_disconnect
 from service.http.state import state_of
 from service.http.tensors import read_inputs, split, write_output
 from service.operations.requests import Delivery, LatentValues
@@ -188,7 +188,7 @@ def _request_of(model: Model, rows: NDArray[Any], label: int | None, latent: boo
 
 
 async def _run(request: Request, body: SampleRequest) -> Pictures:
-    result = await unless_gone(request, run(context_of(request, Delivery()), "sample", body, {}))
+    result = await cancel_on_disconnect(request, run(context_of(request, Delivery()), "sample", body, {}))
     if not isinstance(result, Pictures):
         raise ServiceError("sampling gave no pictures")
     return result

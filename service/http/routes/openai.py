@@ -15,7 +15,7 @@ from service.errors import MalformedError, ServiceError
 from service.http.openapi import PROBLEMS
 from service.http.responses.answers import context_of, run
 from service.http.responses.represent import image_url
-from service.http.responses.respond import unless_gone
+from service.http.responses.respond import cancel_on_disconnect
 from service.http.state import state_of
 from service.images.encode import encode
 from service.operations.arithmetic import ArithmeticRequest
@@ -64,7 +64,7 @@ async def generate_openai_images(request: Request, body: ImagesRequest) -> dict[
     _refuse_unsupported(body)
     model = state_of(request.app).catalogue.get(body.model)
     operation, wish = _operation(model, body)
-    result = await unless_gone(request, run(context_of(request, Delivery()), operation, wish, {}))
+    result = await cancel_on_disconnect(request, run(context_of(request, Delivery()), operation, wish, {}))
     if not isinstance(result, Pictures):
         raise ServiceError("the operation gave no pictures")
     return {

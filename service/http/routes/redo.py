@@ -10,7 +10,7 @@ from service.http.state import state_of
 from service.images.read_recipe import read_recipe
 from service.images.uploads import check_upload
 from service.operations.latents import decode_base64
-from service.operations.redo import RedoRequest, foresee_redo
+from service.operations.redo import RedoRequest, precheck_redo
 
 router = APIRouter(tags=["pictures"])
 
@@ -22,6 +22,6 @@ async def post_redo(request: Request, body: RedoRequest) -> Response:
     recipe = body.recipe if body.image is None else read_recipe(decode_base64(body.image), "/image")
     source = None if body.source is None else decode_base64(body.source)
     plain = body.model_copy(update={"recipe": recipe, "image": None, "source": None})
-    foresee_redo(state, plain, None if source is None else check_upload(source, state.settings))
+    precheck_redo(state, plain, None if source is None else check_upload(source, state.settings))
     attachments = {} if source is None else {"image": source}
     return await answer(request, "redo", plain, attachments, offered=WALK_TYPES)

@@ -40,8 +40,8 @@ async def v2_repository_index(request: Request, body: IndexRequest = IndexReques
     catalogue = state_of(request.app).catalogue
     rows = [_row(m.bundle.name, m.bundle.digest, "READY") for m in catalogue.all() if m.manifest.samples]
     if not body.ready:
-        asleep = [bundle for bundle in catalogue.unloaded() if bundle.manifest.samples]
-        rows += [_row(bundle.name, bundle.digest, "UNAVAILABLE", "unloaded") for bundle in asleep]
+        unloaded = [bundle for bundle in catalogue.unloaded() if bundle.manifest.samples]
+        rows += [_row(bundle.name, bundle.digest, "UNAVAILABLE", "unloaded") for bundle in unloaded]
     return rows
 
 

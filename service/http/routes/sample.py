@@ -8,7 +8,7 @@ from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
 from service.http.state import state_of
 from service.operations.sample import SampleRequest
-from service.operations.sets import foresee_either
+from service.operations.sets import precheck_either
 
 router = APIRouter(tags=["pictures"], route_class=JsonRoute)
 
@@ -17,5 +17,5 @@ router = APIRouter(tags=["pictures"], route_class=JsonRoute)
 async def post_sample(request: Request, body: SampleRequest) -> Response:
     """One seed, one picture: `seed: s, n: k` means seeds s … s+k−1, and every answer says which were used."""
     state = state_of(request.app)
-    foresee_either(state, body)
+    precheck_either(state, body)
     return await answer(request, "sample", body)

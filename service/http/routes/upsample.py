@@ -8,7 +8,7 @@ from service.http.picture_body import openapi_body, read_picture_body
 from service.http.responses.answers import answer
 from service.http.state import state_of
 from service.images.uploads import check_upload
-from service.operations.upsample import UpsampleRequest, foresee
+from service.operations.upsample import UpsampleRequest, precheck
 
 router = APIRouter(tags=["pictures"])
 
@@ -27,5 +27,5 @@ async def post_upsample(request: Request) -> Response:
     """
     body, data = await read_picture_body(request, UpsampleRequest)
     state = state_of(request.app)
-    foresee(state, body, check_upload(data, state.settings))
+    precheck(state, body, check_upload(data, state.settings))
     return await answer(request, "upsample", body, {"image": data})

@@ -21,11 +21,11 @@ from service.http import server as module
 from service.http.app import build_app
 from service.http.fast.connection import Connection
 from service.http.server import RefusedToStartError, Server, address_of, allow_many_files, bind, check, run, serve
-from service.http.slow_clients import Patience, WatchedProtocol
+from service.http.slow_clients import ClientLimits, WatchedProtocol
 from service.processes.supervisor import ChildFailedError
 from service.settings import Settings
 
-PATIENCE = Patience(request_s=30, unread_s=30, held_bytes=1 << 20, connections=10)
+PATIENCE = ClientLimits(request_s=30, unread_s=30, held_bytes=1 << 20, connections=10)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_kept_connection_may_rest_half_a_minute(
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown, config.backlog) == (30, 7, 2048)
     assert (config.ws, config.access_log, config.log_config, config.server_header) == ("none", False, None, False)
     assert made[1:] == [[listener], config.app, ready, share]
-    assert config.http.watch.patience.connections == 11
+    assert config.http.watch.limits.connections == 11
     state = uvicorn.server.ServerState()
     connection = config.http(config=config, server_state=state, app_state={}).inner
     assert (type(connection), connection._share, connection._handler) == (Connection, share, None)

@@ -12,13 +12,13 @@ from service.http.slow_clients import (
     LARGE_BYTES,
     PROGRESS_BYTES,
     SLOWEST_BYTES_S,
-    Patience,
+    ClientLimits,
     Watch,
     WatchedConnection,
     WatchedProtocol,
 )
 
-LIMITS = Patience(request_s=10, unread_s=5, held_bytes=100 << 20, connections=3)
+LIMITS = ClientLimits(request_s=10, unread_s=5, held_bytes=100 << 20, connections=3)
 
 
 class Pipe:
@@ -127,15 +127,15 @@ async def test_seconds_of_the_server_are_not_the_clients(watch: Clocked) -> None
     connection, pipe = opened(watch)
     watch.time += 8
     connection.data_received(b"x")
-    connection.forgive(3)
+    connection.extend(3)
     assert [is_too_slow(connection, s) for s in (21, 21.1)] == [False, True]
     watch.time -= 8
     connection, pipe = opened(watch)
-    connection.forgive(3)
+    connection.extend(3)
     assert [is_too_slow(connection, s) for s in (13, 13.1)] == [False, True]
     connection.inner.transport.write(b"answer")
     assert pipe.unsent
-    connection.forgive(3)
+    connection.extend(3)
     assert [is_too_slow(connection, s) for s in (8, 8.1)] == [False, True]
 
 
@@ -243,10 +243,10 @@ async def test_all_connections_of_a_process_have_one_watch() -> None:
     protocol = WatchedProtocol(lambda **options: SimpleNamespace(**options), LIMITS)
     first, second = protocol(config=1), protocol(config=2)
     assert first.watch is second.watch is protocol.watch
-    assert (first.inner.config, second.inner.config, protocol.watch.patience) == (1, 2, LIMITS)
+    assert (first.inner.config, second.inner.config, protocol.watch.limits) == (1, 2, LIMITS)
 
 
 def test_the_limits_are_those_of_the_settings() -> None:
     """Each by its name."""
     settings: Any = SimpleNamespace(request_timeout_s=1, unread_timeout_s=2, max_held_bytes=3, max_connections=4)
-    assert Patience.of(settings) == Patience(request_s=1, unread_s=2, held_bytes=3, connections=4)
+    assert ClientLimits.of(settings) == ClientLimits(request_s=1, unread_s=2, held_bytes=3, connections=4)

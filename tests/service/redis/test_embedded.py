@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.redis.connect import check_server, connect
-from service.redis.embedded import EmbeddedRedis, NoServerError, answer, socket_path
+from service.redis.embedded import EmbeddedRedis, NoServerError, ping, socket_path
 from tests.service.conftest import ENGINES
 from tests.service.servers import Server
 
@@ -27,7 +27,7 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, binary:
     await client.set("name", b"\x00\xff")
     await client.aclose()
     await first.stop()
-    assert answer(first.socket) == b""
+    assert ping(first.socket) == b""
     second = EmbeddedRedis(tmp_path, server=binary)
     client = connect(await second.start())
     assert await client.get("name") == b"\x00\xff"
@@ -54,7 +54,7 @@ async def test_two_on_one_folder_share_one_server(tmp_path: Path, binary: Path) 
     assert await first.start() == await second.start()
     assert second.child is None
     await second.stop()
-    assert answer(first.socket) == b"+PONG\r\n"
+    assert ping(first.socket) == b"+PONG\r\n"
     await first.stop()
 
 
@@ -68,7 +68,7 @@ async def test_a_killed_server_comes_back_with_its_data(tmp_path: Path, binary: 
     embedded.child.kill()
     embedded.child.wait()
     end = time.monotonic() + 10
-    while not answer(embedded.socket).startswith(b"+PONG") and time.monotonic() < end:
+    while not ping(embedded.socket).startswith(b"+PONG") and time.monotonic() < end:
         await asyncio.sleep(0.05)
     assert await client.get("name") == b"value"
     await client.aclose()

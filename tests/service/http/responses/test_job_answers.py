@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from service.errors import MalformedError
-from service.http.responses.job_answers import Wish, record_of, record_response, wish_of
+from service.http.responses.job_answers import JobPreference, job_preference, record_of, record_response
 from service.jobs.job import Job, JobState
 from service.operations.requests import Delivery
 from service.operations.sample import SampleRequest
@@ -29,25 +29,25 @@ def asked(*headers: tuple[str, str], public_url: str | None = None) -> Request:
 
 
 def wish(*headers: tuple[str, str], body: SampleRequest = FEW, delivery: Any = None, streams: bool = False) -> Any:
-    return wish_of(asked(*headers), "sample", body, delivery or Delivery(), streams=streams)
+    return job_preference(asked(*headers), "sample", body, delivery or Delivery(), streams=streams)
 
 
 PREFERRED = [
     ((), None),
     ((("prefer", "return=minimal"),), None),
     ((("prefer", "wait=5"),), None),
-    ((("prefer", "respond-async"),), Wish(True, asked=True)),
-    ((("prefer", "Respond-Async , WAIT=20"),), Wish(True, 20.0, asked=True)),
-    ((("prefer", "wait=5"), ("prefer", "respond-async")), Wish(True, 5.0, asked=True)),
-    ((("prefer", "respond-async, wait=55555"),), Wish(True, asked=True)),
-    ((("prefer", "respond-async, wait=-1, wait=7"),), Wish(True, 7.0, asked=True)),
-    ((("idempotency-key", "order 1".replace(" ", "-")),), Wish(False, idempotency_key="order-1")),
-    ((("idempotency-key", "k"), ("prefer", "respond-async")), Wish(True, None, "k", asked=True)),
+    ((("prefer", "respond-async"),), JobPreference(True, asked=True)),
+    ((("prefer", "Respond-Async , WAIT=20"),), JobPreference(True, 20.0, asked=True)),
+    ((("prefer", "wait=5"), ("prefer", "respond-async")), JobPreference(True, 5.0, asked=True)),
+    ((("prefer", "respond-async, wait=55555"),), JobPreference(True, asked=True)),
+    ((("prefer", "respond-async, wait=-1, wait=7"),), JobPreference(True, 7.0, asked=True)),
+    ((("idempotency-key", "order 1".replace(" ", "-")),), JobPreference(False, idempotency_key="order-1")),
+    ((("idempotency-key", "k"), ("prefer", "respond-async")), JobPreference(True, None, "k", asked=True)),
 ]
 
 
 @pytest.mark.parametrize(("headers", "expected"), PREFERRED)
-def test_who_asks_for_a_job_gets_one(headers: tuple[tuple[str, str], ...], expected: Wish | None) -> None:
+def test_who_asks_for_a_job_gets_one(headers: tuple[tuple[str, str], ...], expected: JobPreference | None) -> None:
     """By Prefer (RFC 7240), in one line or several, or by a key for a retry."""
     assert wish(*headers) == expected
 
@@ -56,11 +56,11 @@ def test_what_takes_long_is_a_job_unasked() -> None:
     """With the reason; a stream shows what happens meanwhile, so that it is none. A webhook is called by jobs alone."""
     keyed = ("idempotency-key", "k")
     assert wish(body=FEW) is None
-    assert wish(("prefer", "wait=3"), keyed, body=MANY) == Wish(True, 3.0, "k", reason=TOO_MANY)
+    assert wish(("prefer", "wait=3"), keyed, body=MANY) == JobPreference(True, 3.0, "k", reason=TOO_MANY)
     assert wish(body=MANY, streams=True) is None
     for streams in (True, False):
         found = wish(("prefer", "wait=3"), keyed, delivery=HOOKED, streams=streams)
-        assert found == Wish(True, 3.0, "k", reason="a request with a webhook is a job")
+        assert found == JobPreference(True, 3.0, "k", reason="a request with a webhook is a job")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from service.errors import ClientClosedError, DeadlineError
 from service.http.negotiation import JSON, NPY, PNG
 from service.http.responses import respond as module
-from service.http.responses.respond import is_quick, pixels_of, sse, unless_gone
+from service.http.responses.respond import cancel_on_disconnect, is_quick, pixels_of, sse
 from service.operations.results import Document, Picture, Pictures
 
 
@@ -77,22 +77,22 @@ async def test_who_hangs_up_ends_the_work() -> None:
     ended: list[str] = []
     asyncio.get_running_loop().call_later(0.05, asker.has_gone.set)
     with pytest.raises(ClientClosedError, match="the client hung up"):
-        await unless_gone(asker, work(ended), 60)
+        await cancel_on_disconnect(asker, work(ended), 60)
     assert ended == ["cancelled"]
-    assert await unless_gone(asker, work(ended, 0)) == "done"
+    assert await cancel_on_disconnect(asker, work(ended, 0)) == "done"
 
 
 async def test_who_waits_gets_the_answer_or_hears_that_it_is_late() -> None:
     """After `within_s`, and not before; nothing watches on afterwards."""
     asker: Any = Asker()
-    assert await unless_gone(asker, work([], 0.05), 60) == "done"
-    assert await unless_gone(asker, work([], 0.05)) == "done"
+    assert await cancel_on_disconnect(asker, work([], 0.05), 60) == "done"
+    assert await cancel_on_disconnect(asker, work([], 0.05)) == "done"
     began = asyncio.get_running_loop().time()
     with pytest.raises(DeadlineError, match="before the answer was ready"):
-        await unless_gone(asker, work([]), 0.2)
+        await cancel_on_disconnect(asker, work([]), 0.2)
     assert 0.15 < asyncio.get_running_loop().time() - began < 30
     with pytest.raises(DeadlineError):
-        await unless_gone(asker, work([]), 0.005)
+        await cancel_on_disconnect(asker, work([]), 0.005)
     await asyncio.sleep(0.05)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -100,7 +100,7 @@ async def test_who_waits_gets_the_answer_or_hears_that_it_is_late() -> None:
 async def test_who_is_cancelled_for_another_reason_is_cancelled() -> None:
     """A drain is no client that hung up."""
     asker: Any = Asker()
-    task = asyncio.ensure_future(unless_gone(asker, work([]), 60))
+    task = asyncio.ensure_future(cancel_on_disconnect(asker, work([]), 60))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

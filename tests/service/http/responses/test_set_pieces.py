@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from save_files import read_recipes
-from service.http.responses.sets import in_turn, npy_pieces, npz_pieces, zip_pieces
+from service.http.responses.sets import npy_pieces, npz_pieces, read_in_threads, zip_pieces
 from service.jobs.results import FolderResults
 from service.operations.requests import Delivery
 from service.operations.results import Picture, Pictures, pack
@@ -89,7 +89,7 @@ async def test_one_reader_makes_a_piece_at_a_time() -> None:
             yield number
 
     found = []
-    async for number in in_turn(pieces(), readers):
+    async for number in read_in_threads(pieces(), readers):
         found.append(number)
         assert not readers.locked()
     assert (found, held) == ([0, 1, 2], [True, True, True])
@@ -99,5 +99,5 @@ async def test_one_reader_makes_a_piece_at_a_time() -> None:
         raise ValueError("the disk is gone")
 
     with pytest.raises(ValueError, match="the disk is gone"):
-        _ = [number async for number in in_turn(broken(), readers)]
+        _ = [number async for number in read_in_threads(broken(), readers)]
     assert not readers.locked()

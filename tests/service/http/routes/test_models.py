@@ -14,7 +14,7 @@ from models.runtimes.difference import Difference
 from service.engine.catalogue import Catalogue
 from service.engine.model import Model
 from service.http.app import VERSION
-from service.http.routes.health import lacking_of
+from service.http.routes.health import why_not_ready
 from service.http.routes.images import caching_headers
 from service.http.routes.models import fast_of, summary
 from tests.conftest import ClientFactory
@@ -114,7 +114,7 @@ async def test_what_is_no_boolean_is_not_read_as_one(client: httpx.AsyncClient, 
 
 def server(role: str = "all", *, away: bool = False, runs: bool = True, models: int = 1, **state: Any) -> Any:
     catalogue = SimpleNamespace(ready=state.pop("ready", True), all=lambda: ["m"] * models)
-    runner = SimpleNamespace(heart=SimpleNamespace(away=away)) if runs else None
+    runner = SimpleNamespace(heartbeat=SimpleNamespace(away=away)) if runs else None
     known = {"draining": False, "catalogue": catalogue, "runner": runner, "settings": SimpleNamespace(role=role)}
     return SimpleNamespace(**{**known, **state})
 
@@ -134,7 +134,7 @@ def server(role: str = "all", *, away: bool = False, runs: bool = True, models: 
 )
 def test_what_keeps_a_server_from_work(state: Any, lacking: str | None) -> None:
     """A worker's work comes from the store; the others answer without it."""
-    assert lacking_of(state) == lacking
+    assert why_not_ready(state) == lacking
 
 
 def test_an_address_is_kept_as_long_as_it_means_the_same_bytes() -> None:
