@@ -11,7 +11,8 @@ from models.mathematics.latents import cut
 from models.runtimes.base import Array, DiscriminatorOutput, Pixels, one_hot, to_pixels
 from models.runtimes.invariance import FREE
 from service.engine.batcher import Ticket
-from service.engine.device_worker import DeviceWorker, LevelWork, Receiver
+from service.engine.device_worker import DeviceWorker
+from service.engine.level_work import LevelWork, Receiver
 from service.engine.model import Model
 from service.errors import OverloadedError, UnavailableError
 from service.observability.metrics import Metrics

@@ -65,6 +65,10 @@ class Context:
         """Seconds to the deadline; None without one."""
         return None if self.deadline is None else self.deadline - time.monotonic()
 
+    def unix_deadline(self) -> float | None:
+        """The deadline as a job carries it to other machines, in Unix seconds; None without one."""
+        return None if self.deadline is None else self.deadline - time.monotonic() + time.time()
+
 
 @dataclass(frozen=True)
 class Operation:

@@ -26,7 +26,6 @@ from service.operations.base import Attachments, Context, perform
 from service.operations.job_inputs import discard, enqueue, inputs_of
 from service.operations.parts import cut_up, merged, part_of
 from service.operations.results import Result
-from service.operations.sample import SampleRequest
 from service.operations.sets import StoredSet, is_set, joined, made_before, opened, packed, part_size, sweep
 from service.operations.state import State
 from service.operations.table import OPERATIONS
@@ -54,7 +53,7 @@ def payload_of(body: BaseModel) -> bytes:
 def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, bytes]]:
     """(pictures, part) of the parts that several workers may take; empty when it is one piece of work."""
     size = state.settings.job_chunk_pictures
-    if isinstance(body, SampleRequest) and is_set(state, body):
+    if is_set(body, state):
         size = part_size(state.catalogue.get(body.model), body)
     return cut_up(OPERATIONS[operation], body, size)
 
@@ -87,7 +86,7 @@ async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) 
         state.catalogue.accepted(),
         state.tracing.job(job.op, job.id, job.attempts, job.trace or "", job.created_at),
     ):
-        of_set = job.parent is not None and isinstance(body, SampleRequest) and is_set(state, body)
+        of_set = job.parent is not None and is_set(body, state)
         if of_set and (made := await asyncio.to_thread(made_before, state, job)) is not None:
             return made
         result = await perform(row, context, body, attachments)
@@ -127,7 +126,7 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
 
     Raises what the operation raised there, OverloadedError when the queue is full. Cancelling this cancels the job.
     """
-    jobs, left_s = context.state.jobs, context.left_s()
+    jobs = context.state.jobs
     body = pinned(context.state, operation, body)
     job = await enqueue(
         context.state,
@@ -136,7 +135,7 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
         attachments,
         caller=context.caller,
         cost=OPERATIONS[operation].cost(body),
-        deadline=None if left_s is None else time.time() + left_s,
+        deadline=context.unix_deadline(),
         request_id=context.request_id,
         trace=context.state.tracing.traceparent(),
         transient=True,

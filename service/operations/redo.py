@@ -100,10 +100,11 @@ def precheck_redo(state: State, request: RedoRequest, header: Header | None) -> 
     _check_numbers(recipe)
     _precision(recipe)
     if recipe.get("op") == "upsample":
-        _check_source(recipe, header)
+        if header is None:
+            raise _no_source(recipe)
         wishes = _sharpenings(recipe)
         for wish in wishes:
-            precheck(state, wish, header or Header("", None, None))
+            precheck(state, wish, header)
         request._cost = sum(wish.cost for wish in wishes)
     _check_count(state.settings, recipe)
 
@@ -193,8 +194,7 @@ async def _sharpened(context: Context, recipe: Recipe, attachments: Attachments)
     """Every variant again, from the file whose digest the recipe names."""
     source = attachments.get("image")
     if source is None or hashlib.sha256(source).hexdigest()[:16] != recipe.get("input"):
-        _check_source(recipe, None)
-        raise _wrong_source(recipe, source or b"")
+        raise _no_source(recipe)
     made = [await upsample(context, wish, attachments) for wish in _sharpenings(recipe)]
     columns = recipe.get("columns")
     pictures = tuple(picture for result in made for picture in result.pictures)
@@ -208,16 +208,9 @@ def _sharpenings(recipe: Recipe) -> list[UpsampleRequest]:
     return [_valid(UpsampleRequest, wish) for wish in wishes]
 
 
-def _check_source(recipe: Recipe, header: Header | None) -> None:
-    if header is None:
-        sentence = f"send the picture it was made from, whose SHA-256 begins {str(recipe.get('input'))[:16]}"
-        raise InvalidValueError(sentence, pointer="/source")
-
-
-def _wrong_source(recipe: Recipe, source: bytes) -> InvalidValueError:
-    own, wanted = hashlib.sha256(source).hexdigest()[:16], str(recipe.get("input"))[:16]
-    sentence = f"the SHA-256 of the source begins {own}; the picture was made from one that begins {wanted}"
-    return InvalidValueError(sentence, pointer="/source")
+def _no_source(recipe: Recipe) -> InvalidValueError:
+    digest = str(recipe.get("input"))[:16]
+    return InvalidValueError(f"send the picture it was made from, whose SHA-256 begins {digest}", pointer="/source")
 
 
 def _check_count(settings: Settings, recipe: Recipe) -> None:

@@ -11,7 +11,9 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
+
+from pydantic import BaseModel
 
 from service.engine.model import Model
 from service.errors import GoneError, InvalidValueError, OverloadedError, ServiceError
@@ -82,9 +84,11 @@ class StoredSet:
         return replace(whole, pictures=whole.pictures[low:high])
 
 
-def is_set(state: State, request: SampleRequest) -> bool:
+def is_set(request: BaseModel, state: State) -> TypeGuard[SampleRequest]:
     """Whether a request is for a set: of seeds, and larger than an answer may be."""
-    if state.results is None or request.latents is not None or request.save_as is not None:
+    if state.results is None or not isinstance(request, SampleRequest):
+        return False
+    if request.latents is not None or request.save_as is not None:
         return False
     model = state.catalogue.get(request.model)
     many = request.count > state.settings.max_pictures
@@ -93,7 +97,7 @@ def is_set(state: State, request: SampleRequest) -> bool:
 
 def precheck_either(state: State, request: SampleRequest) -> Model:
     """Refuse now what neither an answer nor a set can hold. Raises what `precheck` raises."""
-    return precheck_set(state, request) if is_set(state, request) else precheck(state, request)
+    return precheck_set(state, request) if is_set(request, state) else precheck(state, request)
 
 
 def part_size(model: Model, request: SampleRequest) -> int:
@@ -107,9 +111,9 @@ def bytes_of(model: Model, request: SampleRequest) -> int:
     return pixels_of(model, request.count, request.scale) * model.manifest.image.channels + 512 * request.count
 
 
-async def check_quota(state: State, caller: str, request: SampleRequest, model: Model) -> int:
+async def check_quota(state: State, caller: str, request: SampleRequest) -> int:
     """The bytes a set will take. Raises OverloadedError when the caller's sets would pass the quota."""
-    wanted, limit = bytes_of(model, request), state.settings.stored_bytes_per_key
+    wanted, limit = bytes_of(state.catalogue.get(request.model), request), state.settings.stored_bytes_per_key
     held = [entry for entry in (await _entries(state)).values() if entry["caller"] == caller]
     used = sum(entry["bytes"] for entry in held)
     if wanted > limit:

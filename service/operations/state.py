@@ -121,17 +121,23 @@ async def build_state(settings: Settings, on_opened: Opening | None = None) -> S
     state.closers += [close_redis, uploads.close, jobs.close]
     await _open_others(state)
     _count_models(state)
+    _start_tasks(state)
+    _settle_memory()
+    return state
+
+
+def _start_tasks(state: State) -> None:
+    """What runs as long as the process: webhooks, the watcher of bundles and versions, metrics of several processes."""
+    settings, jobs = state.settings, state.jobs
     if settings.webhook_hosts:
         hooks = Webhooks(jobs, settings.webhook_secret, settings.webhook_hosts)
         state.tasks.append(asyncio.create_task(hooks.run(), name="webhooks"))
     decided = asyncio.Event()
     jobs.signals.listen("versions", lambda _: decided.set())
-    watcher = watch(catalogue, versions, settings.bundle_poll_s, decided, lambda: _count_models(state))
+    watcher = watch(state.catalogue, state.versions, settings.bundle_poll_s, decided, lambda: _count_models(state))
     state.tasks.append(asyncio.create_task(watcher, name="catalogue"))
     if settings.processes > 1:
         _share_metrics(state)
-    _settle_memory()
-    return state
 
 
 async def _open_others(state: State) -> None:

@@ -82,10 +82,7 @@ async def upsample(context: Context, request: UpsampleRequest, attachments: Atta
     model = await computed(context, model_of(context.state, request), request.precision)
     decoded = await context.state.uploads.decode(attachments["image"])
     height, width, _ = decoded.pixels.shape
-    wish = {"factor": request.factor, "levels": request.levels, "start_size": request.start_size}
-    chosen = plan(model.manifest, height, width, **wish)
-    check_pixels(context.state.settings, chosen, request.variants)
-    _check_level_seeds(request, chosen)
+    chosen = _planned(context.state, model, request, height, width)
     label = None if request.label is None else label_index(model, request.label)
     work = Work(context, model, request, chosen, context.mine(_seeds(request)), label)
     entry, alpha, notes = await asyncio.to_thread(entry_picture, model.manifest, chosen, decoded)
@@ -101,10 +98,7 @@ def precheck(state: State, request: UpsampleRequest, header: Header) -> None:
     """From the picture's header, before anything is decoded or queued: refuse what cannot be made, set the cost."""
     model = model_of(state, request)
     if header.width and header.height:
-        wish = {"factor": request.factor, "levels": request.levels, "start_size": request.start_size}
-        chosen = plan(model.manifest, header.height, header.width, **wish)
-        check_pixels(state.settings, chosen, request.variants)
-        _check_level_seeds(request, chosen)
+        _planned(state, model, request, header.height, header.width)
     upsampling = model.manifest.upsampling
     if upsampling is not None and upsampling.kind == "any-size":
         growth = (request.factor or 2 ** (request.levels or 1)) ** 2
@@ -135,10 +129,16 @@ def _seeds(request: UpsampleRequest) -> list[int]:
     return seed_range(first, request.variants)
 
 
-def _check_level_seeds(request: UpsampleRequest, chosen: Plan) -> None:
+def _planned(state: State, model: Model, request: UpsampleRequest, height: int, width: int) -> Plan:
+    """The plan for a picture of that size. Raises what plans raise, and InvalidValueError for too few or many seeds."""
+    chosen = plan(
+        model.manifest, height, width, factor=request.factor, levels=request.levels, start_size=request.start_size
+    )
+    check_pixels(state.settings, chosen, request.variants)
     if request.level_seeds is not None and len(request.level_seeds) != len(chosen.steps):
         sentence = f"one for each of the {len(chosen.steps)} levels"
         raise InvalidValueError(f"level_seeds must be {sentence}", pointer="/level_seeds", hint=sentence)
+    return chosen
 
 
 async def _variants(work: Work, entry: Array, alpha: Alpha | None, source: str) -> tuple[Picture, ...]:

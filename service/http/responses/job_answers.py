@@ -1,7 +1,6 @@
 """Requests that become jobs: which do, how they are accepted, and how a job's result becomes a response."""
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +19,6 @@ from service.operations.base import Attachments, Context
 from service.operations.job_inputs import enqueue
 from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
 from service.operations.requests import Delivery
-from service.operations.sample import SampleRequest
 from service.operations.sets import StoredSet, check_quota, is_set, note_set
 from service.operations.table import OPERATIONS
 
@@ -77,7 +75,7 @@ async def answer_as_job(
     """Put a request into the queue; answer its result if it ends while the client waits, else 202."""
     state = context.state
     job = await _accept(request, context, operation, body, attachments, delivery, preference)
-    if isinstance(body, SampleRequest) and is_set(state, body):
+    if is_set(body, state):
         preference = replace(preference, asynchronous=True, wait_s=None)  # nobody waits for a set
     wait_s = preference.wait_s if preference.asynchronous else context.left_s()
     if wait_s is not None and not job.ended:
@@ -103,25 +101,18 @@ async def _accept(
     if delivery.webhook is not None:
         check_url(delivery.webhook, state.settings.webhook_hosts)
     fixed = pinned(state, operation, body)
-    of_set = isinstance(fixed, SampleRequest) and is_set(state, fixed)
-    size = 0
-    if isinstance(fixed, SampleRequest) and of_set:
-        size = await check_quota(state, context.caller, fixed, state.catalogue.get(fixed.model))
-    timed = (
-        delivery.timeout_ms is not None
-        or "x-deadline-ms" in request.headers
-        or (not preference.asynchronous and not of_set)
-    )
-    left_s = context.left_s() if timed else None
+    size = await check_quota(state, context.caller, fixed) if is_set(fixed, state) else None
+    bulk = preference.asynchronous or size is not None
+    timed = delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or not bulk
     job = await enqueue(
         state,
         operation,
         payload_of(fixed),
         attachments,
         caller=context.caller,
-        bulk=preference.asynchronous or of_set,
+        bulk=bulk,
         cost=OPERATIONS[operation].cost(fixed),
-        deadline=None if left_s is None else time.time() + left_s,
+        deadline=context.unix_deadline() if timed else None,
         idempotency_key=preference.idempotency_key,
         fingerprint=fingerprint_of(operation, body, attachments),
         webhook=delivery.webhook,
@@ -129,10 +120,10 @@ async def _accept(
         request_id=context.request_id,
         trace=state.tracing.traceparent(),
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
-        chunks=chunks_of(state, operation, fixed) if preference.asynchronous or of_set else (),
+        chunks=chunks_of(state, operation, fixed) if bulk else (),
     )
     learn(job_id=job.id)
-    if of_set:
+    if size is not None:
         await note_set(state, job, size)
     return job
 

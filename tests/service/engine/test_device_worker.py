@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from service.engine.batcher import Ticket
-from service.engine.device_worker import INLINE_BATCHES, DeviceWorker, LevelWork
+from service.engine.device_worker import INLINE_BATCHES, DeviceWorker
+from service.engine.level_work import LevelWork
 from service.observability.metrics import Metrics
 
 Ask = Callable[..., "asyncio.Future[Any]"]
