@@ -117,21 +117,21 @@ def open_model(
     device: str,
     threads: int,
     max_batch: int,
-    memory: Memory | None = None,
+    memory: Memory,
 ) -> Model:
     """Open the graphs and prove them. Raises ModelsError or the runtime's own error for a graph that does not run.
 
-    `memory` keeps what is measured. `auto` needs one; on a GPU there is nothing to choose from and it is `onnx`.
+    `memory` keeps what is measured. On a GPU there is nothing to choose from, and `auto` is `onnx`.
     """
-    chosen_here = kind in ("onnx", "auto") and device == "cpu" and memory is not None and not bundle.manifest.scripted
+    chosen_here = kind in ("onnx", "auto") and device == "cpu" and not bundle.manifest.scripted
 
     def exact() -> Runtime:
-        if kind == "auto" and chosen_here and memory is not None:
+        if kind == "auto" and chosen_here:
             return open_auto(bundle, threads, max_batch, memory)
         return open_runtime(bundle, "onnx" if kind == "auto" else kind, device, threads)
 
     def fast(model: Model) -> Model | None:
-        return None if memory is None else _open_fast(model, exact, threads, max_batch, memory)
+        return _open_fast(model, exact, threads, max_batch, memory)
 
     runtime = exact()
     if device == "cuda":  # kernels are chosen by batch size there, so every call is padded to one of a few sizes

@@ -76,7 +76,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status_code, error.headers, media_type=MEDIA_TYPE)
 
 
-def invalid(errors: Sequence[Any], fields: Sequence[str] = ()) -> ServiceError:
+def invalid(errors: Sequence[Any], fields: Sequence[str]) -> ServiceError:
     """Pydantic's findings as one error: 400 for JSON that cannot be read, else 422 with a pointer each."""
     if any(e["type"] in _BROKEN for e in errors):
         return MalformedError("the body is not valid JSON")

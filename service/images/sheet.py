@@ -11,14 +11,9 @@ GAP = 2
 PAPER = 255
 
 
-def columns_for(count: int) -> int:
-    """Columns of the squarest sheet for `count` pictures."""
-    return max(1, math.ceil(math.sqrt(count)))
-
-
-def columns_of(count: int, wished: int | None = None) -> int:
-    """Columns of a sheet of `count` pictures when `wished` were asked for."""
-    return min(count, wished or columns_for(count))
+def columns_of(count: int, wished: int | None) -> int:
+    """Columns of a sheet of `count` pictures when `wished` were asked for; else of the squarest."""
+    return min(count, wished or math.ceil(math.sqrt(count)))
 
 
 def contact_sheet(pictures: Sequence[Pixels], columns: int | None = None) -> Pixels:

@@ -48,7 +48,7 @@ class Attempts:
                 return "expired", b""
             return "retry", _problem({**INTERNAL, "detail": "a step of the job timed out"})
         except JobError as error:
-            return "retry" if error.retry else "failed", _problem(error.problem)
+            return "failed", _problem(error.problem)
         except ServiceError as error:
             return "retry" if error.status in PASSING else "failed", _problem(error.problem(f"/jobs/{job.id}"))
         except Exception as error:

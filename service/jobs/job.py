@@ -24,12 +24,11 @@ ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED, JobSt
 
 
 class JobError(Exception):
-    """Raised by an executor to say how a job failed. `problem` is an RFC 9457 object; `retry` asks for another try."""
+    """Raised by an executor to say how a job failed for good. `problem` is an RFC 9457 object."""
 
-    def __init__(self, problem: Mapping[str, Any], *, retry: bool = False) -> None:
+    def __init__(self, problem: Mapping[str, Any]) -> None:
         super().__init__(str(problem.get("detail", problem)))
         self.problem = dict(problem)
-        self.retry = retry
 
 
 @dataclass(frozen=True)

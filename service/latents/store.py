@@ -21,6 +21,7 @@ from service.redis.keys import RedisKeys
 
 PAGE_LIMIT = 1000
 SCAN_BUDGET = 5000
+SIMILAR_NAMES = 500
 CHECK_EVERY_S = 30.0
 RESERVED = {"export", "import", "learn"}
 """Words that stand where a name would in an address."""
@@ -172,13 +173,13 @@ class LatentStore:
             if await self._delete(keys=[self._key("names")], args=[self._prefix, name]) is None:
                 raise NotFoundError(f"no {self.what} named {name!r}{await self._hint(name)}")
 
-    async def similar_names(self, name: str, limit: int = 500) -> list[str]:
+    async def similar_names(self, name: str) -> list[str]:
         """Names that begin alike, for suggestions: the longest shared beginning that has any, then the first ones."""
         for length in (4, 2, 1, 0):
             start = name[:length]
             with as_service_errors():
                 low, high = f"[{start}" if start else "-", b"(" + start.encode() + b"\xff" if start else b"+"
-                names = await self._redis.zrangebylex(self._key("lex"), low.encode(), high, start=0, num=limit)
+                names = await self._redis.zrangebylex(self._key("lex"), low.encode(), high, start=0, num=SIMILAR_NAMES)
             if names:
                 return [found.decode() for found in names]
         return []

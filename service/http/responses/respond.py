@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import ClientClosedError, DeadlineError
+from service.errors import ClientClosedError
 from service.http.negotiation import NPY, PNG
 from service.http.responses.represent import represent
 from service.http.state import state_of
@@ -56,25 +56,22 @@ def pixels_of(result: Result) -> int:
     return sum(picture.pixels.shape[0] * picture.pixels.shape[1] for picture in result.pictures)
 
 
-async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T], within_s: float | None = None) -> T:
-    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue. DeadlineError after `within_s`.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, but cancel it when the client hangs up: its pictures leave the queue. Raises ClientClosedError then.
 
     Most answers are ready before a client could think better of it, so the watch begins only after a while: a task and
     its cancelling cost more than the rest of a small request.
     """
     task = asyncio.current_task()
     assert task is not None
-    watch = _DisconnectWatch(request, task, within_s)
-    timer = asyncio.get_running_loop().call_later(min(WATCH_AFTER_S, within_s or WATCH_AFTER_S), watch.begin)
+    watch = _DisconnectWatch(request, task)
+    timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, watch.begin)
     try:
         return await work
     except asyncio.CancelledError:
         if watch.gone:
             task.uncancel()
             raise ClientClosedError("the client hung up") from None
-        if watch.late:
-            task.uncancel()
-            raise DeadlineError("the deadline passed before the answer was ready") from None
         raise
     finally:
         timer.cancel()
@@ -84,10 +81,10 @@ async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T], w
 class _DisconnectWatch:
     """Waits for the client to hang up and then cancels the task that works for it."""
 
-    def __init__(self, request: Request, worker: asyncio.Task[Any], within_s: float | None) -> None:
-        self._request, self._worker, self._within_s = request, worker, within_s
+    def __init__(self, request: Request, worker: asyncio.Task[Any]) -> None:
+        self._request, self._worker = request, worker
         self._task: asyncio.Task[None] | None = None
-        self.gone = self.late = False
+        self.gone = False
 
     def begin(self) -> None:
         self._task = asyncio.ensure_future(self._wait())
@@ -97,13 +94,8 @@ class _DisconnectWatch:
             self._task.cancel()
 
     async def _wait(self) -> None:
-        left_s = None if self._within_s is None else max(0.0, self._within_s - WATCH_AFTER_S)
-        try:
-            async with asyncio.timeout(left_s):
-                await self._request.body()
-                while (await self._request.receive())["type"] != "http.disconnect":
-                    pass
-            self.gone = True
-        except TimeoutError:
-            self.late = True
+        await self._request.body()
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
         self._worker.cancel()

@@ -75,19 +75,14 @@ def _bmp(data: bytes) -> tuple[int, int]:
 def _webp(data: bytes) -> tuple[int, int]:
     chunk = data[12:16]
     if chunk == b"VP8X":
-        wide, high = data[24:27], data[27:30]
-        return 1 + _little(wide, 3), 1 + _little(high, 3)
+        if len(data) < 30:
+            raise ValueError("cut off")
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
     if chunk == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = struct.unpack_from("<HH", data, 26)
     return width & 0x3FFF, height & 0x3FFF
-
-
-def _little(raw: bytes, length: int) -> int:
-    if len(raw) < length:
-        raise ValueError("cut off")
-    return int.from_bytes(raw, "little")
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:

@@ -9,6 +9,12 @@ import pytest
 from service.http.responses import events as module
 
 
+def test_an_event_is_numbered_named_and_one_line_of_json() -> None:
+    """Bytes travel as base64."""
+    expected = b'id: 3\nevent: level\ndata: {"level":1,"png":"AAH/"}\n\n'
+    assert module.sse("3", "level", {"level": 1, "png": b"\0\1\xff"}) == expected
+
+
 class Told:
     """A queue that tells two events, a while apart."""
 

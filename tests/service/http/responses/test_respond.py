@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import ClientClosedError, DeadlineError
+from service.errors import ClientClosedError
 from service.http.negotiation import JSON, NPY, PNG
 from service.http.responses import respond as module
-from service.http.responses.respond import cancel_on_disconnect, is_quick, pixels_of, sse
+from service.http.responses.respond import cancel_on_disconnect, is_quick, pixels_of
 from service.operations.results import Document, Picture, Pictures
 
 
@@ -31,12 +31,6 @@ def test_the_pixels_of_all_pictures_count() -> None:
     sizes = [Picture(np.zeros((height, 5, 3), np.uint8)) for height in (2, 4)]
     assert pixels_of(Pictures("m", "cpu", tuple(sizes))) == 30
     assert pixels_of(Document({})) == 0
-
-
-def test_an_event_is_numbered_named_and_one_line_of_json() -> None:
-    """Bytes travel as base64."""
-    expected = b'id: 3\nevent: level\ndata: {"level":1,"png":"AAH/"}\n\n'
-    assert sse("level", {"level": 1, "png": b"\0\1\xff"}, 3) == expected
 
 
 class Asker:
@@ -77,22 +71,15 @@ async def test_who_hangs_up_ends_the_work() -> None:
     ended: list[str] = []
     asyncio.get_running_loop().call_later(0.05, asker.has_gone.set)
     with pytest.raises(ClientClosedError, match="the client hung up"):
-        await cancel_on_disconnect(asker, work(ended), 60)
+        await cancel_on_disconnect(asker, work(ended))
     assert ended == ["cancelled"]
     assert await cancel_on_disconnect(asker, work(ended, 0)) == "done"
 
 
-async def test_who_waits_gets_the_answer_or_hears_that_it_is_late() -> None:
-    """After `within_s`, and not before; nothing watches on afterwards."""
+async def test_who_waits_gets_the_answer() -> None:
+    """However long it takes; nothing watches on afterwards."""
     asker: Any = Asker()
-    assert await cancel_on_disconnect(asker, work([], 0.05), 60) == "done"
     assert await cancel_on_disconnect(asker, work([], 0.05)) == "done"
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(DeadlineError, match="before the answer was ready"):
-        await cancel_on_disconnect(asker, work([]), 0.2)
-    assert 0.15 < asyncio.get_running_loop().time() - began < 30
-    with pytest.raises(DeadlineError):
-        await cancel_on_disconnect(asker, work([]), 0.005)
     await asyncio.sleep(0.05)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -100,7 +87,7 @@ async def test_who_waits_gets_the_answer_or_hears_that_it_is_late() -> None:
 async def test_who_is_cancelled_for_another_reason_is_cancelled() -> None:
     """A drain is no client that hung up."""
     asker: Any = Asker()
-    task = asyncio.ensure_future(cancel_on_disconnect(asker, work([]), 60))
+    task = asyncio.ensure_future(cancel_on_disconnect(asker, work([])))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
