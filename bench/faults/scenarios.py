@@ -300,7 +300,7 @@ async def cancels(count: int = 10_000) -> Row:
         redis, rng = connect(f"unix://{fleet.socket}"), random.Random(7)
         queue = JobQueue(redis, RedisKeys(), QueueSettings(max_jobs=count + 1))
 
-        async def work(job: Any, emit: Any, cancelled: Any) -> bytes:
+        async def work(job: Any, emit: Any) -> bytes:
             await asyncio.sleep(rng.random() * 0.05)
             return b"x"
 

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cli.output import fail
+from service.cli.output import fail, replacing
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -55,13 +55,9 @@ def save_login(login: Login) -> Path:
     file = config_file()
     rows = {"url": login.url} | ({} if login.key is None else {"api_key": login.key})
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in rows.items())
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    try:
+    with replacing(file) as unfinished:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished.unlink(missing_ok=True)
         with open(unfinished, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as target:
             target.write(text)
-        unfinished.replace(file)
-    except OSError as error:
-        fail(f"cannot write {file}: {error.strerror}")
     return file

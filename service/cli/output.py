@@ -3,6 +3,8 @@
 import json as jsons
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,9 +70,16 @@ def write(path: Path, data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Another file beside it, which takes its place once it is written; what goes wrong is a clear sentence."""
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_bytes(data)
+        yield unfinished
         unfinished.replace(path)
     except OSError as error:
         fail(f"cannot write {path}: {error.strerror}")

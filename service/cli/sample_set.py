@@ -20,7 +20,7 @@ from save_files import as_json as packed
 from save_files import combined, expanded
 from service.cli.bars import bar
 from service.cli.many import INTERRUPTED, Outcome, run_many
-from service.cli.output import fail, note, report, write
+from service.cli.output import fail, note, replacing, report, write
 from service.cli.pictures import make_folder, suffix_of
 
 LARGEST_SHEET = 4096
@@ -74,7 +74,7 @@ def make(ganymede: Client, request: dict[str, Any], n: int, seed: int | None, ou
     )
     _conclude(outcome, parts, n)
     if is_archive(out):
-        _join(out, [work.path(part) for part in parts], request["metadata"])
+        _join(out, [work.path(part) for part in parts])
         shutil.rmtree(folder)
     else:
         (folder / STATE).unlink(missing_ok=True)
@@ -139,7 +139,7 @@ class _Archived:
         self._ganymede, self._request, self._folder, self._suffix = ganymede, request, folder, suffix
         self._media = {".zip": "application/zip", ".npz": "application/x-npz"}[suffix]
 
-    def path(self, part: Part, k: int = 0) -> Path:
+    def path(self, part: Part) -> Path:
         return self._folder / f"{part.first:09d}{self._suffix}"
 
     def done(self, part: Part) -> bool:
@@ -159,15 +159,10 @@ def _conclude(outcome: Outcome[Any], parts: Sequence[Part], n: int) -> None:
         note(f"{sum(part.count for part in parts[: outcome.skipped])} pictures were there before")
 
 
-def _join(out: Path, parts: Sequence[Path], metadata: str | None) -> None:
-    """One archive of all parts, written beside its place and then moved there."""
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-            (_join_arrays if out.suffix.lower() == ".npz" else _join_pictures)(archive, parts)
-        unfinished.replace(out)
-    except OSError as error:
-        fail(f"cannot write {out}: {error.strerror}")
+def _join(out: Path, parts: Sequence[Path]) -> None:
+    """One archive of all parts."""
+    with replacing(out) as unfinished, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+        (_join_arrays if out.suffix.lower() == ".npz" else _join_pictures)(archive, parts)
 
 
 def _join_pictures(archive: zipfile.ZipFile, parts: Sequence[Path]) -> None:

@@ -69,14 +69,14 @@ VERSION = "0.1.0"
 class Application(FastAPI):
     """FastAPI behind our gate: what comes first in every request runs outside the framework's own layers, too."""
 
-    entrance: ASGIApp | None = None
+    gate: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP goes through the entrance, which ends in `inside`; the rest is the framework's."""
-        if self.entrance is None or scope["type"] != "http":
+        """HTTP goes through the gate, which ends in `inside`; the rest is the framework's."""
+        if self.gate is None or scope["type"] != "http":
             await super().__call__(scope, receive, send)
         else:
-            await self.entrance(scope, receive, send)
+            await self.gate(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Without the framework's answer to what nobody foresaw, which is text: the gate has a problem for it."""
@@ -126,7 +126,7 @@ def build_app(settings: Settings, opening: Opening | None = None, release: Calla
     if settings.role != "worker":
         docs.mount_assets(app)
     larger = {"/latents/import": settings.max_import_bytes}
-    app.entrance = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
+    app.gate = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
     return app
 
 

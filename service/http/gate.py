@@ -69,7 +69,7 @@ class Gate:
                 await exchange.allow()
                 return
             limit = self._larger.get(scope["path"], self._max_body)
-            self._refuse(scope, state, limit)
+            _refuse_large(scope, limit)
             await admit(scope, state)
             if state.opening is not None and scope["path"] not in BEFORE_ALL_IS_OPEN:
                 await state.complete()
@@ -100,12 +100,11 @@ class Gate:
         else:
             await self._app(scope, receive, exchange.send)
 
-    def _refuse(self, scope: Scope, state: State, limit: int) -> None:
-        length = header_of(scope, b"content-length") or b"0"
-        if length.isdigit() and int(length) > limit:
-            raise TooLargeError(
-                f"the body has {int(length)} bytes; the limit is {limit}", headers={"Connection": "close"}
-            )
+
+def _refuse_large(scope: Scope, limit: int) -> None:
+    length = header_of(scope, b"content-length") or b"0"
+    if length.isdigit() and int(length) > limit:
+        raise TooLargeError(f"the body has {int(length)} bytes; the limit is {limit}", headers={"Connection": "close"})
 
 
 def header_of(scope: Scope, name: bytes) -> bytes:

@@ -21,7 +21,7 @@ from service.redis.failures import AWAY
 log = logging.getLogger("ganymede.jobs")
 
 Emit = Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
-Execute = Callable[[Job, Emit, asyncio.Event], Awaitable[bytes]]
+Execute = Callable[[Job, Emit], Awaitable[bytes]]
 Merge = Callable[[Job, list[bytes]], Awaitable[bytes]]
 Outcome = tuple[str, bytes]
 """`succeeded` and the result; `failed` or `retry` and the problem as JSON; `canceled` or `expired` and nothing."""
@@ -37,12 +37,12 @@ class Attempts:
     def __init__(self, queue: JobQueue, execute: Execute, merge: Merge | None) -> None:
         self._queue, self._execute, self._merge = queue, execute, merge
 
-    async def make(self, job: Job, cancelled: asyncio.Event) -> Outcome:
+    async def make(self, job: Job) -> Outcome:
         """Execute until the job's deadline; whatever fails becomes an outcome. Cancelling it raises CancelledError."""
         limit_s = None if job.deadline is None else max(0.0, job.deadline - time.time())
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return "succeeded", await self._compute(job, cancelled)
+                return "succeeded", await self._compute(job)
         except TimeoutError:
             if limit.expired():
                 return "expired", b""
@@ -55,9 +55,9 @@ class Attempts:
             log.exception("job %s failed", job.id)
             return "retry", _problem({**INTERNAL, "detail": f"the job failed with {type(error).__name__}"})
 
-    async def _compute(self, job: Job, cancelled: asyncio.Event) -> bytes:
+    async def _compute(self, job: Job) -> bytes:
         if not job.merging:
-            return await self._execute(job, self._emitter(job), cancelled)
+            return await self._execute(job, self._emitter(job))
         parts = [await self._queue.result(f"{job.id}.{index}") for index in range(job.chunks)]
         if self._merge is None or any(part is None for part in parts):
             raise JobError({**INTERNAL, "detail": "a part of the result has expired before the last one was done"})

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -35,18 +35,16 @@ class Running:
 
     id: str
     mid: str
-    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     stop: str | None = None
     started: bool = False
     finishing: bool = False
 
     def cancel(self, why: str) -> None:
-        """Stop it: threads look at `cancelled`, coroutines get CancelledError. A finished result is still handed in."""
+        """Stop it: what runs gets CancelledError. A finished result is still handed in."""
         if why != "shutdown" and (self.finishing or self.stop):
             return
         self.stop = why
-        self.cancelled.set()
         if self.task is not None and self.started:  # one cancelled before its first step would never clean up
             self.task.cancel()
 
@@ -55,7 +53,7 @@ class Running:
 class Hooks:
     """What metrics may want to know. Called in the event loop; must not block."""
 
-    ended: Callable[[Job, str, float], None] = lambda job, outcome, seconds: None
+    ended: Callable[[Job, str], None] = lambda job, outcome: None
     reclaimed: Callable[[int], None] = lambda count: None
 
 
@@ -225,11 +223,11 @@ class JobRunner:
         await self._finish(entry, outcome, body, job.attempts)
         took_s = time.monotonic() - begun
         ended.info("%s %s", job.op, outcome, extra={"attempt": job.attempts, "duration_ms": round(took_s * 1e3, 2)})
-        self.hooks.ended(job, outcome, took_s)
+        self.hooks.ended(job, outcome)
 
     async def _attempt(self, entry: Running, job: Job) -> Outcome:
         try:
-            return await self._attempts.make(job, entry.cancelled)
+            return await self._attempts.make(job)
         except asyncio.CancelledError:
             if entry.stop != "user":
                 raise

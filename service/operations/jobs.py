@@ -70,7 +70,7 @@ def start_runner(state: State) -> None:
         state.tasks.append(asyncio.create_task(keep_tidy(state), name="results"))
 
 
-async def execute(state: State, job: Job, emit: Emit, cancelled: asyncio.Event) -> bytes:
+async def execute(state: State, job: Job, emit: Emit) -> bytes:
     """Run the operation of a job; the packed result. Raises ServiceError or JobError."""
     await state.complete()
     row = OPERATIONS.get(job.op)
@@ -185,7 +185,7 @@ def fingerprint_of(operation: str, body: BaseModel, attachments: Attachments) ->
     return b"\0".join([json.dumps(sent, sort_keys=True).encode(), *[k.encode() + v for k, v in attachments.items()]])
 
 
-def _count_ended(state: State, job: Job, outcome: str, seconds: float) -> None:
+def _count_ended(state: State, job: Job, outcome: str) -> None:
     state.metrics.add("jobs_ended", op=job.op, state=outcome)
     if (
         outcome == "succeeded" and job.parent is None and job.attachments

@@ -1,7 +1,6 @@
 """Saving latents without HTTP: from a seed, numbers, an expression or a picture of ours. No engine is needed."""
 
 import base64
-import binascii
 import dataclasses
 from typing import Annotated, Any
 
@@ -106,7 +105,7 @@ def decode_base64(text: str) -> bytes:
     """The bytes of base64 or of a data: URL. Raises UnsupportedPictureError for anything else."""
     try:
         return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise UnsupportedPictureError("image is neither base64 nor a data: URL") from None
 
 

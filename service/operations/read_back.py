@@ -1,7 +1,6 @@
 """The latent of a picture we made, from the recipe it carries. Whatever the recipe claims is checked."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -38,7 +37,7 @@ def found_of_recipe(model: Model, recipe: Mapping[str, Any]) -> Found:
     try:
         index = None if label is None else label_index(model, str(label))
         found = _numbers(model, recipe)
-    except (TypeError, ValueError, binascii.Error, LatentError):
+    except (TypeError, ValueError, LatentError):
         raise _bad_recipe("the recipe in this picture holds no latent of this model") from None
     return replace(found, origin="image", label=found.label if label is None else index)
 
@@ -46,8 +45,8 @@ def found_of_recipe(model: Model, recipe: Mapping[str, Any]) -> Found:
 def floats_of(text: Any) -> Vector:
     """Base64 as float32 [n]. Raises InvalidValueError."""
     try:
-        return _floats(base64.b64decode(str(text), validate=True))
-    except (ValueError, binascii.Error):
+        return np.frombuffer(base64.b64decode(str(text), validate=True), "<f4")
+    except ValueError:
         raise _bad_recipe("the numbers in this recipe are damaged") from None
 
 
@@ -60,14 +59,8 @@ def _numbers(model: Model, recipe: Mapping[str, Any]) -> Found:
         return from_seed(model, int(recipe["seed"]))
     data = base64.b64decode(str(recipe["latent"]), validate=True) if "latent" in recipe else b""
     expression = recipe.get("expression")
-    vector = latents.check(model.manifest.latent, _floats(data))
+    vector = latents.check(model.manifest.latent, np.frombuffer(data, "<f4"))
     return Found(vector, "image", expression=str(expression)[:10_000] if expression else None)
-
-
-def _floats(data: bytes) -> Vector:
-    if len(data) % 4:
-        raise ValueError("not float32")
-    return np.frombuffer(data, "<f4")
 
 
 def _bad_recipe(sentence: str) -> InvalidValueError:

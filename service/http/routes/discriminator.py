@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.http.negotiation import DOCUMENT_TYPES
+from service.http.negotiation import DOCUMENT_TYPES, JSON, SSE
 from service.http.openapi import document
 from service.http.picture_body import openapi_body, read_picture_body
 from service.http.responses.answers import answer
@@ -23,7 +23,7 @@ BODY = openapi_body(DiscriminatorRequest)
 async def post_classify(request: Request) -> Response:
     """Class probabilities of a semi-supervised classifier and p(real); only p(real) where the bundle has no classes."""
     body, data = await read_picture_body(request, DiscriminatorRequest)
-    return await answer(request, "classify", body, {"image": data}, offered=("application/json", "text/event-stream"))
+    return await answer(request, "classify", body, {"image": data}, offered=(JSON, SSE))
 
 
 @router.post(

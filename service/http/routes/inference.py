@@ -159,7 +159,7 @@ async def _pictures(
         raise MalformedError(f"unknown input {unknown[0]!r}" if unknown else "give one of latent and seed")
     rows = tensors.get("latent", tensors.get("seed"))
     assert rows is not None
-    labels = _labels(model, tensors.get("label"), len(rows))
+    labels = _labels(tensors.get("label"), len(rows))
     if len(rows) == 0 or rows.ndim != (2 if "latent" in tensors else 1):
         raise MalformedError("latent is [n, size] and seed is [n], n at least 1")
     parts: list[tuple[list[int], Pictures]] = []
@@ -172,7 +172,7 @@ async def _pictures(
     return stack[order], parts[0][1]
 
 
-def _labels(model: Model, tensor: NDArray[Any] | None, count: int) -> list[int | None]:
+def _labels(tensor: NDArray[Any] | None, count: int) -> list[int | None]:
     if tensor is None:
         return [None] * count
     if tensor.shape != (count,) or not np.issubdtype(tensor.dtype, np.integer):

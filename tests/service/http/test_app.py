@@ -30,7 +30,7 @@ async def test_starting_and_ending_is_the_frameworks() -> None:
         told.append(message["type"])
 
     app, steps = Application(lifespan=lifespan), iter(["startup", "shutdown"])
-    app.entrance = gate
+    app.gate = gate
     await app({"type": "lifespan"}, receive, send)  # type: ignore[arg-type]
     assert told == ["begins", "lifespan.startup.complete", "ends", "lifespan.shutdown.complete"]
     await app({"type": "http"}, receive, send)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ class Executor:
         self.alone: list[int] = []
         self.active = 0
 
-    async def __call__(self, job: Job, emit: Emit, cancelled: asyncio.Event) -> bytes:
+    async def __call__(self, job: Job, emit: Emit) -> bytes:
         order = json.loads(job.part or job.payload)
         self.mark("start", order["n"])
         self.order.append(str(order["n"]))
