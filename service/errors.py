@@ -150,7 +150,7 @@ class OverloadedError(ServiceError):
 
     def __init__(self, detail: str, *, retry_after_s: float, reason: str = "queue") -> None:
         super().__init__(detail, headers={"Retry-After": str(max(1, round(retry_after_s + 0.5)))})
-        self.retry_after_s, self.reason = retry_after_s, reason
+        self.reason = reason
 
 
 class ClientClosedError(ServiceError):

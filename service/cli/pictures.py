@@ -95,6 +95,11 @@ def make_folder(folder: Path) -> None:
         fail(f"cannot make {folder}: {error.strerror}")
 
 
+def suffix_for(output_format: str | None) -> str:
+    """The ending of the files that --format asks for; the server refuses what it does not write."""
+    return {None: ".png", "jpeg": ".jpg"}.get(output_format, f".{output_format}")
+
+
 def suffix_of(data: bytes) -> str:
     """The ending for a picture file's format."""
     if data.startswith(b"\xff\xd8"):

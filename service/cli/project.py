@@ -10,9 +10,8 @@ from service.cli.classify import Fit
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
 from service.cli.output import fail
-from service.cli.pictures import Format
+from service.cli.pictures import Format, suffix_for
 from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
-from service.cli.upsample import SUFFIXES
 
 LONGEST_S = 24 * 3600.0
 
@@ -37,7 +36,7 @@ def project(
     """Find the latent of a picture; its picture carries it. Example: ganymede project me.jpg -m faces64 -o found.png"""
     options: dict[str, Any] = {"model": model, "label": label, "fit": fit, "steps": steps, "restarts": restarts}
     options |= {"seed": seed, "save_as": save_as, "metadata": metadata, "output_format": output_format}
-    chosen = plan(files, out, PICTURES, SUFFIXES[output_format or "png"], "projected", recursive=recursive)
+    chosen = plan(files, out, PICTURES, suffix_for(output_format), "projected", recursive=recursive)
     if save_as is not None and len(chosen.items) > 1:
         fail("--save-as takes one file", code=2)
     with client(url, retries=30) as ganymede:

@@ -21,7 +21,7 @@ from save_files import combined, expanded
 from service.cli.bars import bar
 from service.cli.many import INTERRUPTED, Outcome, run_many
 from service.cli.output import fail, note, replacing, report, write
-from service.cli.pictures import make_folder, suffix_of
+from service.cli.pictures import make_folder, suffix_for, suffix_of
 
 LARGEST_SHEET = 4096
 PART, PART_PIXELS = 256, 8_000_000
@@ -115,8 +115,7 @@ class _Loose:
 
     def __init__(self, ganymede: Client, request: dict[str, Any], folder: Path, n: int) -> None:
         self._ganymede, self._request, self._folder, self._digits = ganymede, request, folder, len(str(n - 1))
-        kind = request["output_format"] or "png"
-        self._suffix = {"jpeg": ".jpg"}.get(kind, f".{kind}")
+        self._suffix = suffix_for(request["output_format"])
         self._there = {path.name for path in folder.iterdir()}
 
     def path(self, part: Part, k: int = 0) -> Path:

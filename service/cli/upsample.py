@@ -10,11 +10,9 @@ from ganymede_client.options import Upsample
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
 from service.cli.output import fail, note
-from service.cli.pictures import Format, deliver
+from service.cli.pictures import Format, deliver, suffix_for
 from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursive, Url, client
 from service.cli.sample import Seed
-
-SUFFIXES = {"png": ".png", "webp": ".webp", "jpeg": ".jpg"}
 
 
 def upsample(
@@ -41,7 +39,7 @@ def upsample(
         model=model, factor=factor, seed=seed, noise=noise, variants=variants, faithful=faithful or None
     )
     options |= {"metadata": metadata, "output_format": output_format}
-    chosen = plan(files, out, PICTURES, SUFFIXES[output_format or "png"], "sharpened", recursive=recursive)
+    chosen = plan(files, out, PICTURES, suffix_for(output_format), "sharpened", recursive=recursive)
     said = _Once()
     with client(url, retries=30) as ganymede:
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from service.errors import NotAcceptableError
 
 PNG, JSON, ZIP, SSE = "image/png", "application/json", "application/zip", "text/event-stream"
-NPY, NPZ = "application/x-npy", "application/x-npz"
+NPY, NPZ, GIF = "application/x-npy", "application/x-npz", "image/gif"
 PICTURE_TYPES = (PNG, "image/webp", "image/jpeg", JSON, ZIP, NPY, NPZ, SSE)
 DOCUMENT_TYPES = (JSON, NPY, SSE)
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from save_files import Recipe, as_json, combined
 from service.errors import NotAcceptableError
-from service.http.negotiation import NPY, NPZ, ZIP
+from service.http.negotiation import GIF, NPY, NPZ, ZIP
 from service.images.animation import animate
 from service.images.encode import ImageFormat, encode, encode_npy
 from service.images.sheet import columns_of, contact_sheet
@@ -24,7 +24,7 @@ from service.operations.requests import Delivery
 from service.operations.results import Document, Picture, Pictures, Result
 
 FORMAT_OF: dict[str, ImageFormat] = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpeg"}
-MOVING = ("image/webp", "image/gif")
+MOVING = ("image/webp", GIF)
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a zip: the same pictures give the same bytes."""
 

@@ -3,14 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from service.http.negotiation import PICTURE_TYPES
+from service.http.negotiation import GIF, PICTURE_TYPES
 from service.http.openapi import PICTURES
 from service.http.responses.answers import answer
 from service.http.state import state_of
 from service.operations.interpolate import InterpolateRequest, check_frames
 
 router = APIRouter(tags=["latents"])
-GIF = "image/gif"
 WALK_TYPES = (*PICTURE_TYPES, GIF)
 
 

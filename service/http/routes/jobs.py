@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from service.errors import InvalidValueError
-from service.http.negotiation import JSON, NPY, PICTURE_TYPES, SSE, choose
+from service.http.negotiation import GIF, JSON, NPY, PICTURE_TYPES, SSE, choose
 from service.http.openapi import EVENT_STREAM, PICTURES, PROBLEMS, document
 from service.http.parameters import Cursor
 from service.http.permissions import check_owner, need_scope, visible_caller
@@ -89,7 +89,7 @@ async def get_result(
     if not isinstance(result, Pictures):
         offered = (JSON, NPY)
     elif result.animation is not None:
-        offered += ("image/gif",)
+        offered += (GIF,)
     media = choose(request.headers.get("accept"), offered)
     return await respond(request, result, media, delivery)
 

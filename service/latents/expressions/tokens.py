@@ -26,7 +26,6 @@ class ExpressionError(InvalidValueError):
     def __init__(self, sentence: str, column: int) -> None:
         detail = f"column {column}: {sentence}"
         super().__init__(detail, pointer="/expression", extra={"column": column})
-        self.sentence = sentence
         self.column = column
 
 

@@ -94,7 +94,7 @@ def test_errors_point_to_the_column(text: str, column: int, words: str) -> None:
     """What is wrong is named, and where."""
     with pytest.raises(ExpressionError) as caught:
         value(text)
-    assert (caught.value.column, words in caught.value.sentence) == (column, True), caught.value.detail
+    assert (caught.value.column, words in caught.value.detail) == (column, True), caught.value.detail
     assert caught.value.errors[0]["pointer"] == "/expression"
 
 
