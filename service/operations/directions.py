@@ -12,7 +12,7 @@ from models.mathematics.latents import Vector, draw, seed_range
 from models.runtimes.base import Array
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
-from service.latents import Draft, Parent, Saved
+from service.latents import Draft, Saved
 from service.latents.expressions import Node
 from service.latents.names import nearest_hint
 from service.latents.record import Origin as Source
@@ -20,7 +20,7 @@ from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
 from service.operations.latents import Expression, Tags, describe
 from service.operations.lookup import from_expression, model_for, parsed
-from service.operations.requests import Label, ModelReference, Name, Seed, Strict, need_one
+from service.operations.requests import Label, ModelReference, Name, Seed, Strict, TimeoutMs, Webhook, need_one
 from service.operations.results import Document
 from service.operations.vectors import check_bundle
 
@@ -80,8 +80,8 @@ class DirectionRequest(Strict):
     )
     tags: Tags = Field(default_factory=list)
     replace: bool = False
-    timeout_ms: int | None = Field(None, ge=1, le=3_600_000)
-    webhook: str | None = Field(None, max_length=2000)
+    timeout_ms: TimeoutMs = None
+    webhook: Webhook = None
 
     @property
     def count(self) -> int:
@@ -90,31 +90,25 @@ class DirectionRequest(Strict):
         return sampled.samples if sampled else 1
 
 
-@dataclasses.dataclass(frozen=True)
-class Learned:
-    """A direction before it is kept."""
-
-    vector: Vector
-    origin: Source
-    expression: str | None = None
-    parents: tuple[Parent, ...] = ()
-    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
 async def direction(context: Context, request: DirectionRequest, attachments: Attachments) -> Document:
     """Find the direction, free it of the locked ones, keep it."""
     model, node = await precheck(context, request)
     if node is not None:
         found = await from_expression(context, model, node, pointer="/from/expression")
         origin: Source = "difference" if request.source.difference else "expression"
-        learned = Learned(found.vector, origin, found.expression, found.parents)
+        draft = _draft(model, request, found.vector, origin, expression=found.expression, parents=found.parents)
     else:
-        learned = await _sampled(context, model, request.source)
-    learned = await _locked(context, model, request.orthogonal_to, learned)
-    if not learned.vector.any():
+        draft = await _sampled(context, model, request)
+    draft = await _locked(context, model, request.orthogonal_to, draft)
+    if not draft.vector.any():
         raise InvalidValueError("nothing is left of this direction: it is zero, or lies within the locked ones")
-    saved = await _keep(context, model, request, learned)
+    saved = await context.state.directions.save(draft, overwrite=request.replace, token=context.request_id)
     return Document(describe_direction(saved), saved.vector, model=model.reference, provider=model.provider)
+
+
+def _draft(model: Model, request: DirectionRequest, vector: Vector, origin: Source, **facts: Any) -> Draft:
+    name, digest = model.bundle.name, model.bundle.digest
+    return Draft(request.name, name, digest, vector, origin, tags=tuple(request.tags), **facts)
 
 
 async def precheck(context: Context, request: DirectionRequest) -> tuple[Model, Node | None]:
@@ -139,7 +133,8 @@ def _as_expression(source: DirectionSource) -> str | None:
     return source.expression
 
 
-async def _sampled(context: Context, model: Model, source: DirectionSource) -> Learned:
+async def _sampled(context: Context, model: Model, request: DirectionRequest) -> Draft:
+    source = request.source
     if source.classifier is not None:
         column = _class_column(model, source.classifier.target)
         vectors, features = await _observed(context, model, source.classifier, logits=True)
@@ -152,7 +147,8 @@ async def _sampled(context: Context, model: Model, source: DirectionSource) -> L
         origin = "pca"
     vector, explained = await asyncio.to_thread(by_regression, vectors, scores)
     notes: dict[str, Any] = {"linear_share": round(explained, 4), "samples": len(vectors)}
-    return Learned(vector, origin, notes=notes | ({} if share is None else {"variance_share": round(share, 4)}))
+    notes |= {} if share is None else {"variance_share": round(share, 4)}
+    return _draft(model, request, vector, origin, notes=notes)
 
 
 async def _principal(features: Array, component: int) -> tuple[Array, float]:
@@ -207,13 +203,12 @@ def _coarse(images: Array) -> Array:
     return np.asarray(rows.mean((3, 5)).reshape(len(images), -1), np.float32)
 
 
-async def _locked(context: Context, model: Model, names: list[str], learned: Learned) -> Learned:
+async def _locked(context: Context, model: Model, names: list[str], draft: Draft) -> Draft:
     if not names:
-        return learned
+        return draft
     vectors = [(await find_direction(context, model, name)).vector for name in names]
-    return dataclasses.replace(
-        learned, vector=orthogonal(learned.vector, vectors), notes={**learned.notes, "orthogonal_to": names}
-    )
+    notes = {**draft.notes, "orthogonal_to": names}
+    return dataclasses.replace(draft, vector=orthogonal(draft.vector, vectors), notes=notes)
 
 
 async def find_direction(context: Context, model: Model, name: str) -> Direction | Saved:
@@ -227,21 +222,6 @@ async def find_direction(context: Context, model: Model, name: str) -> Direction
         hint = nearest_hint(name, [*shipped, *await context.state.directions.similar_names(name)])
         raise NotFoundError(f"no direction {name!r} for {model.reference}{hint}")
     return shipped[name]
-
-
-async def _keep(context: Context, model: Model, request: DirectionRequest, learned: Learned) -> Saved:
-    draft = Draft(
-        name=request.name,
-        model=model.bundle.name,
-        digest=model.bundle.digest,
-        vector=learned.vector,
-        origin=learned.origin,
-        expression=learned.expression,
-        parents=learned.parents,
-        tags=tuple(request.tags),
-        notes=learned.notes,
-    )
-    return await context.state.directions.save(draft, overwrite=request.replace, token=context.request_id)
 
 
 def describe_direction(found: Saved) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
@@ -14,7 +14,7 @@ from service.errors import InvalidValueError
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index
 from service.operations.project import fitted
-from service.operations.requests import Label, ModelReference, Strict
+from service.operations.requests import Fit, Label, ModelReference, Strict, TimeoutMs, Webhook
 from service.operations.results import Document
 
 
@@ -23,10 +23,10 @@ class DiscriminatorRequest(Strict):
 
     model: ModelReference | None = None
     label: Label | None = Field(None, description="For a discriminator that is told the class; absent: the first.")
-    fit: Literal["crop", "pad", "stretch"] = Field("crop", description="How another shape becomes the model's.")
+    fit: Fit = "crop"
     invert: bool = Field(False, description="Swap dark and light first: MNIST's digits are light on dark.")
-    timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
-    webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
+    timeout_ms: TimeoutMs = None
+    webhook: Webhook = None
 
 
 async def classify(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:

@@ -5,7 +5,7 @@ import base64
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +23,7 @@ from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, generate, label_index, need_sampler
 from service.operations.latents import Tags
-from service.operations.requests import Delivery, Label, ModelReference, Name, Seed
+from service.operations.requests import Delivery, Fit, Label, ModelReference, Name, Seed
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, keep
 
@@ -37,7 +37,7 @@ class ProjectRequest(Delivery):
 
     model: ModelReference | None = None
     label: Label | None = Field(None, description="Class to look in, for a conditional bundle; absent: the first.")
-    fit: Literal["crop", "pad", "stretch"] = Field("crop", description="How another shape becomes the model's.")
+    fit: Fit = "crop"
     restarts: int = Field(6, ge=1, le=32, strict=True, description="Starting points that descend.")
     steps: int = Field(200, ge=10, le=5000, strict=True, description="Steps of each.")
     seed: Seed = Field(0, description="Of the starting points; the same seed finds the same latent.")

@@ -26,6 +26,9 @@ PrecisionField = Annotated[
 ]
 
 
+TimeoutMs = Annotated[int | None, Field(ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")]
+Webhook = Annotated[str | None, Field(max_length=2000, description="Called when the job ends (allow-listed hosts).")]
+Fit = Annotated[Literal["crop", "pad", "stretch"], Field(description="How another shape becomes the model's.")]
 _METADATA = {True: "full", "true": "full", False: "none", "false": "none"}
 """What a boolean means, also as text: forms and addresses have no booleans."""
 MetadataField = Annotated[
@@ -48,8 +51,8 @@ class Delivery(Strict):
     output_format: Literal["png", "webp", "jpeg"] = Field("png", description="Format of pictures inside JSON and zip.")
     layout: Literal["images", "grid"] = Field("images", description="grid: one contact sheet instead of pictures.")
     metadata: MetadataField = Field("full", description="Recipe and source mark inside the files; false: none.")
-    timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
-    webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
+    timeout_ms: TimeoutMs = None
+    webhook: Webhook = None
 
 
 class Generation(Delivery):
