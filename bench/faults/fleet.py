@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from bench.processes import resident_mib
-from service.redis.embedded import answer, find_server
+from service.redis.embedded import find_server, ping
 
 
 class Fleet:
@@ -74,7 +74,7 @@ class Fleet:
         ]
         options += ["--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
         process = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)
-        while not answer(self.socket).startswith(b"+PONG"):
+        while not ping(self.socket).startswith(b"+PONG"):
             if process.poll() is not None:
                 raise RuntimeError(f"Redis ended with {process.returncode}")
             time.sleep(0.01)
