@@ -57,7 +57,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "draws every operand with its exemplars": "test_equation_shows_every_operand",
         "Every stop is a frame, bit for bit": "test_every_stop_is_a_frame",
         "| any expression |": "test_every_expression_in_the_guide_can_be_read",
-        "are never those it is measured on": "test_nobody_is_on_both_sides",
+        "are never those they are measured on": "test_nobody_is_on_both_sides",
     },
     "docs/lapgan.md": {
         "the same for every seed": "test_noise_zero_is_one_picture_for_all_seeds",
