@@ -22,13 +22,13 @@ ServeOne = Callable[[Settings, Ready, ConnectionShare], None]
 
 def children_of(settings: Settings, serve_one: ServeOne) -> list[Child]:
     """The children in the order of starting. `serve_one(settings, ready, share)` runs one server until it is drained."""
-    found, table = [], ConnectionTable(process_count(settings))
+    found, table, supervisor = [], ConnectionTable(process_count(settings)), os.getpid()
     if settings.redis_url is None:
         embedded = EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_appendfsync)
         settings = settings.model_copy(update={"redis_url": embedded.url})
-        found.append(Child("redis", lambda ready: keep_redis(embedded, ready)))
+        found.append(Child("redis", lambda ready: keep_redis(embedded, supervisor, ready)))
     for index in range(process_count(settings)):
-        run = partial(_tied, serve_one, share_of(settings, index), ConnectionShare(table, index))
+        run = partial(_tied, serve_one, supervisor, share_of(settings, index), ConnectionShare(table, index))
         found.append(Child(f"server {index}", run, ended=partial(table.mark_away, index)))
     return found
 
@@ -52,9 +52,9 @@ def share_of(settings: Settings, index: int) -> Settings:
     )
 
 
-def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
-    """Start or adopt the server of the data folder and keep it alive until SIGTERM."""
-    _tie_to_supervisor()
+def keep_redis(embedded: EmbeddedRedis, supervisor: int, ready: Ready) -> None:
+    """Start or adopt the server of the data folder and keep it alive until SIGTERM, or until the supervisor is gone."""
+    _tie_to(supervisor)
 
     async def keep() -> None:
         stop = asyncio.Event()
@@ -69,15 +69,15 @@ def keep_redis(embedded: EmbeddedRedis, ready: Ready) -> None:
     asyncio.run(keep())
 
 
-def _tied(serve_one: ServeOne, settings: Settings, share: ConnectionShare, ready: Ready) -> None:
-    _tie_to_supervisor()
+def _tied(serve_one: ServeOne, supervisor: int, settings: Settings, share: ConnectionShare, ready: Ready) -> None:
+    _tie_to(supervisor)
     serve_one(settings, ready, share)
 
 
-def _tie_to_supervisor() -> None:
-    """End when the supervisor is killed, so that nothing is left behind. A terminal's ctrl-C reaches the supervisor
-    alone, which drains us in order."""
+def _tie_to(supervisor: int) -> None:
+    """End when the supervisor (a process id; 1 in a container) is killed, so that nothing is left behind. A terminal's
+    ctrl-C reaches the supervisor alone, which drains us in order."""
     os.setpgid(0, 0)
     die_with_parent()
-    if sys.platform == "linux" and os.getppid() == 1:
+    if os.getppid() != supervisor:  # it died before it could be waited for
         sys.exit("the supervisor is gone")
