@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from models.bundle import Bundle
+
 Fact = dict[str, Any]
 
 
@@ -51,3 +53,8 @@ class Facts:
     def out_of_time(self) -> bool:
         """Whether the minutes are used up."""
         return self._end is not None and time.monotonic() >= self._end
+
+
+def weights_of(bundle: Bundle) -> str:
+    """The beginning of the weights' sha256: what a figure is about, whatever else the manifest says."""
+    return bundle.manifest.files["weights.safetensors"].sha256[:16]

@@ -24,7 +24,7 @@ from training.evaluate.extractors import from_classifier
 from training.evaluate.semi_supervised import errors_of_bundle
 from training.evaluate.suite import Plan, evaluate, gather, neighbour_sheet
 from training.evidence import ablation, few_labels, probes
-from training.evidence.facts import Facts
+from training.evidence.facts import Facts, weights_of
 from training.evidence.improved_page import write_page
 from training.export.rescore import rescore
 from training.inside import guided
@@ -105,11 +105,6 @@ def _shipped(facts: Facts, count: int) -> Iterator[None]:
             if fact is not None and fact.get("weights") == weights:
                 carry(BUNDLES / name, [Score.model_validate(score) for score in fact["scores"]])
             yield
-
-
-def weights_of(bundle: Bundle) -> str:
-    """The beginning of the weights' sha256: what a figure is about, whatever else the manifest says."""
-    return bundle.manifest.files["weights.safetensors"].sha256[:16]
 
 
 def carry(folder: Path, measured: Sequence[Score]) -> None:

@@ -1,7 +1,7 @@
 """docs/evidence/pictures.md by one command: `python -m training.evidence.pictures [FOLDER...]`.
 
 Scores every bundle that samples, in the shipped folder or in any other, against the real pictures its recipe names, as
-`ganymede evaluate` does with 2,500 samples. What was measured is kept in pictures.jsonl beside the page, by bundle digest,
+`ganymede evaluate` does with 2,500 samples. What was measured is kept in pictures.jsonl beside the page, by the weights' sha256,
 so the command can be stopped and run again; `--stage before` marks what later bundles are compared with.
 """
 
@@ -20,7 +20,7 @@ from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
 from training.evaluate.lite2_scores import COUNT, Reference, lite2_scores, reference
 from training.evaluate.material import Material, Plan, draw, gather
-from training.evidence.facts import Fact, Facts
+from training.evidence.facts import Fact, Facts, weights_of
 from training.evidence.pictures_page import write_page
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
@@ -53,7 +53,7 @@ class Scorer:
         facts = bundle.manifest.provenance
         return {
             "bundle": bundle.reference,
-            "weights": bundle.reference,
+            "weights": weights_of(bundle),
             "images_seen": facts.images_seen,
             "protocol": found[0].protocol,
             **{score.name: score.value for score in found},
@@ -111,7 +111,7 @@ def main(
     facts, scorer = Facts(out.with_suffix(".jsonl")), Scorer(data, classifiers)
     for bundle in bundles_in(folders or [EXPORTS]):
         if not only or bundle.name in only:
-            facts.measure(f"{stage}/{bundle.name}", lambda: scorer.scores(bundle), of=bundle.reference)  # noqa: B023
+            facts.measure(f"{stage}/{bundle.name}", lambda: scorer.scores(bundle), of=weights_of(bundle))  # noqa: B023
             typer.echo(f"{bundle.reference}: {facts.get(f'{stage}/{bundle.name}')}")
             write_page(out, facts)
     write_page(out, facts)

@@ -35,8 +35,8 @@ GOALS: tuple[tuple[str, str, float, str], ...] = (
 )
 HEAD = """# What the pictures are worth, measured
 
-Written by `python -m training.evidence.pictures`, which keeps every fact in [pictures.jsonl](pictures.jsonl) by the bundle's
-digest and, run again, measures what is missing. 2,500 samples (seeds from 0, labels in turn, drawn through ONNX Runtime as
+Written by `python -m training.evidence.pictures`, which keeps every fact in [pictures.jsonl](pictures.jsonl) by the
+weights and, run again, measures what is missing. 2,500 samples (seeds from 0, labels in turn, drawn through ONNX Runtime as
 a server draws them) against 2,500 real pictures, in features of EfficientNet-lite2, which no training uses
 ([how](../evaluation.md)). Lower is better for Fréchet and kernel, higher for precision, recall, density and coverage; copies
 about 0.05 and a neighbour ratio about 1 are what real pictures have. The floor is 2,500 real pictures against 2,500 others.
