@@ -113,10 +113,11 @@ class _Sink:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(
-        "classify", help="Which class, and how real. Example: ganymede classify digits/ -m mnist-ssl -o answers.ndjson"
+        "classify",
+        help="Which class, and how real.\n\nExample: ganymede classify digits/ -m mnist-ssl -o answers.ndjson",
     )(_command("classify", lambda ganymede, data, wish: ganymede.classify(data, **wish), _classified))
     app.command(
         "features",
-        help="A discriminator's features, for search and clusters. "
+        help="A discriminator's features, for search and clusters.\n\n"
         "Example: ganymede features pics/ -m faces64 -o features.ndjson",
     )(_command("features", lambda ganymede, data, wish: ganymede.features(data, **wish), _featured))

@@ -79,7 +79,7 @@ def examples(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str
     for row in app.registered_commands:
         assert row.callback is not None
         name = row.name or row.callback.__name__.replace("_", "-")
-        for text in re.findall(r"Example: (.+)", row.callback.__doc__ or ""):
+        for text in re.findall(r"Example: (.+)", row.help or row.callback.__doc__ or ""):
             yield " ".join((*path, name)), text.strip().rstrip(".")
     for group in app.registered_groups:
         if group.typer_instance is not None:
