@@ -54,7 +54,8 @@ QUIET = {
     "login": "http://127.0.0.1:8000",
     "models compact": "my-bundles/faces",
     "models torchscript": "my-bundles/faces --out quiet-scripts",
-    "directions learn": "faces64 --attributes faces/attributes.csv --name smiling --classifier c.safetensors --samples 1000",
+    "directions learn": "faces64 --attributes faces/attributes.csv --name smiling --classifier c.safetensors --samples 1000 "
+    "--tune 9",
     "classifier train": "fashion32 --epochs 0.1 --out quiet.safetensors",
     "classifier agreement": "models/exports/fashion32 --classifier quiet.safetensors --count 20",
     "inside guided": "models/exports/fashion32 --out quiet.png --count 20",
