@@ -88,7 +88,7 @@ def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features:
     facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
     yield
     if features.is_dir():
-        facts.measure("representation.cifar10", lambda: probes.of_run(features))
+        facts.measure("features.cifar10", lambda: probes.of_run(features))
         yield
     yield from _ablation(facts, lengths.ablation, SEEDS[1:])
     yield from _few_labels(facts, lengths.few_labels, SEEDS[1:])

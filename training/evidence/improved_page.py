@@ -157,7 +157,7 @@ def _probes(facts: Facts) -> Iterator[str]:
         "trained on ImageNet, ours on what it is asked about.\n"
     )
     yield "| CIFAR-10, features | numbers | 100 a class | 400 a class | 1,000 a class | all 50,000 |\n|---|---|---|---|---|---|"
-    cifar, fashion = facts.get("representation.cifar10"), facts.get("representation")
+    cifar, fashion = facts.get("features.cifar10"), facts.get("representation")
     yield "| paper | 28,672 | – | 73.8% ± 0.4 | – | 82.8% |"
     for name in PROBED:
         cells = [MISSING] * 5 if cifar is None else _cifar_cells(cifar["found"], name)
@@ -165,9 +165,9 @@ def _probes(facts: Facts) -> Iterator[str]:
     if cifar is not None:
         yield (
             f"\nRecipe cifar10-features: without labels, {cifar['steps']:,} steps of {cifar['batch']} pictures; all "
-            f"{cifar['unseen']:,} test pictures; few labels drawn three times (± standard deviation).\n"
+            f"{cifar['unseen']:,} test pictures; few labels drawn three times (± standard deviation)."
         )
-    yield "| Fashion-MNIST, features | numbers | 1,000 labels | 2,000 labels |\n|---|---|---|---|"
+    yield "\n| Fashion-MNIST, features | numbers | 1,000 labels | 2,000 labels |\n|---|---|---|---|"
     for name in PROBED:
         cells = [MISSING] * 3 if fashion is None else _fashion_cells(fashion["found"], name)
         yield f"| {name} | {' | '.join(cells)} |"

@@ -13,7 +13,7 @@ def test_a_run_is_probed_beside_a_random_network_and_pixels(trainer: TrainerFact
     made = trainer(data__labels="none", run__steps=2)
     made.run()
     facts = Facts(tmp_path / "facts.jsonl")
-    fact = facts.measure("representation.cifar10", lambda: probes.of_run(made.folder.path))
+    fact = facts.measure("features.cifar10", lambda: probes.of_run(made.folder.path))
     assert fact is not None
     found = fact["found"]
     assert found["trained.size"] == found["random.size"] == (4 + 8) * 16
