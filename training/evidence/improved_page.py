@@ -176,9 +176,10 @@ def _probes(facts: Facts) -> Iterator[str]:
 
 
 def _cifar_cells(found: Fact, name: str) -> list[str]:
-    few = [found[f"{name}.{each}"] for each in REGIMES]
-    spread = [f"{mean(values):.1%} ± {100 * stdev(values):.1f}" for values in few]
-    return [f"{found[f'{name}.size']:,}", *spread, f"{found[f'{name}.all']:.1%}"]
+    size, every = found.get(f"{name}.size"), found.get(f"{name}.all")
+    few = [found.get(f"{name}.{each}") for each in REGIMES]
+    spread = [f"{mean(values):.1%} ± {100 * stdev(values):.1f}" if values else MISSING for values in few]
+    return [f"{size:,}" if size else MISSING, *spread, f"{every:.1%}" if every else MISSING]
 
 
 def _fashion_cells(found: Fact, name: str) -> list[str]:
