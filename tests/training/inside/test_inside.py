@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from models.bundle import Bundle
@@ -87,6 +90,17 @@ def test_the_linear_machine_learns_what_is_linear() -> None:
     assert representation.linear_svm(rows[:200], labels[:200], rows[200:], labels[200:]).accuracy > 0.95
     noise = random.standard_normal((400, 5)).astype(np.float32)
     assert representation.linear_svm(noise[:200], labels[:200], noise[200:], labels[200:]).accuracy < 0.65
+
+
+def test_the_linear_machine_is_liblinears() -> None:
+    """The same answers on unseen rows as scikit-learn's LinearSVC, but for a few that are close calls."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((900, 30)).astype(np.float32) * random.uniform(0.1, 9, 30).astype(np.float32) + 2
+    labels = (rows @ random.standard_normal((30, 4)) + 9 * random.standard_normal((900, 4))).argmax(1)
+    ours = representation.LinearSvm(rows[:600], labels[:600], 1e-2)
+    theirs = make_pipeline(StandardScaler(), LinearSVC(C=1e-2, dual=False, tol=1e-6)).fit(rows[:600], labels[:600])
+    answers = ours.classes[ours.scores(rows[600:], ours.weights).argmax(1)]
+    assert (answers == theirs.predict(rows[600:])).mean() > 0.97
 
 
 def test_few_labels_are_balanced() -> None:
