@@ -26,6 +26,9 @@ RATE = 0.03
 SHARPNESS = 2.0  # of the soft minimum over lengths
 RARE_SHARE = 0.25  # of a batch that shows the attribute, however rare it is
 ORIGIN = "learned, tuned by gradients"
+TUNED_UNIT = (
+    "a step as long as the linear model's, which is one standard deviation of the classifier's score over seeds"
+)
 
 Rows = NDArray[np.int64]
 
@@ -62,6 +65,7 @@ class Tuner:
             direction,
             vector=tuned,
             origin=ORIGIN,
+            unit=TUNED_UNIT,
             measured={**direction.measured, "cosine_to_linear": round(turned, 4)},
         )
 

@@ -103,6 +103,7 @@ def test_tuning_turns_a_direction_towards_its_attribute_alone(classifier: Classi
     for column, (before, after) in enumerate(zip(linear, tuned, strict=True)):
         assert np.linalg.norm(after.vector) == pytest.approx(np.linalg.norm(before.vector), rel=1e-4)
         assert after.measured["cosine_to_linear"] < 0.999
+        assert after.unit != before.unit
         costs = [float(fresh.cost(torch.tensor(d.vector), column, np.arange(200))) for d in (before, after)]
         assert costs[1] < costs[0]
     assert [d.origin for d in tune(lens, seeds, linear, 0, lambda line: None)] == ["learned", "learned"]
