@@ -87,8 +87,8 @@ def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features:
     yield from _few_labels(facts, lengths.few_labels, SEEDS[:1])
     facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
     yield
-    if features.is_dir():
-        facts.measure("features.cifar10", lambda: probes.of_run(features))
+    for kind in probes.FEATURES if features.is_dir() else ():
+        facts.measure(f"features.cifar10.{kind}", partial(probes.of_run, features, kind))
         yield
     yield from _ablation(facts, lengths.ablation, SEEDS[1:])
     yield from _few_labels(facts, lengths.few_labels, SEEDS[1:])

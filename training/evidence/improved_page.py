@@ -9,10 +9,9 @@ from statistics import mean, stdev
 from training.evidence import few_labels
 from training.evidence.ablation import VARIANTS
 from training.evidence.facts import Fact, Facts
-from training.evidence.probes import REGIMES
+from training.evidence.probes import FEATURES, REGIMES
 
 MISSING = "not run"
-PROBED = ("trained", "random", "pixels")
 PAPER_SSL = {"mnist-ssl": "93 ± 6.5 (100 labels, 300 epochs)", "fashion-ssl": "no figure"}
 PAPER_TABLE = {
     "everything": "8.09",
@@ -157,29 +156,28 @@ def _probes(facts: Facts) -> Iterator[str]:
         "trained on ImageNet, ours on what it is asked about.\n"
     )
     yield "| CIFAR-10, features | numbers | 100 a class | 400 a class | 1,000 a class | all 50,000 |\n|---|---|---|---|---|---|"
-    cifar, fashion = facts.get("features.cifar10"), facts.get("representation")
+    fashion, cifar = facts.get("representation"), facts.get("features.cifar10.trained")
     yield "| paper | 28,672 | – | 73.8% ± 0.4 | – | 82.8% |"
-    for name in PROBED:
-        cells = [MISSING] * 5 if cifar is None else _cifar_cells(cifar["found"], name)
-        yield f"| {name} | {' | '.join(cells)} |"
+    for name in FEATURES:
+        yield f"| {name} | {' | '.join(_cifar_cells(facts.get(f'features.cifar10.{name}')))} |"
     if cifar is not None:
         yield (
             f"\nRecipe cifar10-features: without labels, {cifar['steps']:,} steps of {cifar['batch']} pictures; all "
             f"{cifar['unseen']:,} test pictures; few labels drawn three times (± standard deviation)."
         )
     yield "\n| Fashion-MNIST, features | numbers | 1,000 labels | 2,000 labels |\n|---|---|---|---|"
-    for name in PROBED:
+    for name in FEATURES:
         cells = [MISSING] * 3 if fashion is None else _fashion_cells(fashion["found"], name)
         yield f"| {name} | {' | '.join(cells)} |"
     if fashion is not None:
         yield f"\nThe discriminator of {fashion['bundle']}, trained with labels.\n"
 
 
-def _cifar_cells(found: Fact, name: str) -> list[str]:
-    size, every = found.get(f"{name}.size"), found.get(f"{name}.all")
-    few = [found.get(f"{name}.{each}") for each in REGIMES]
-    spread = [f"{mean(values):.1%} ± {100 * stdev(values):.1f}" if values else MISSING for values in few]
-    return [f"{size:,}" if size else MISSING, *spread, f"{every:.1%}" if every else MISSING]
+def _cifar_cells(fact: Fact | None) -> list[str]:
+    if fact is None:
+        return [MISSING] * (len(REGIMES) + 2)
+    spread = [f"{mean(values):.1%} ± {100 * stdev(values):.1f}" for values in (fact[str(each)] for each in REGIMES)]
+    return [f"{fact['size']:,}", *spread, f"{fact['all']:.1%}"]
 
 
 def _fashion_cells(found: Fact, name: str) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,14 +18,17 @@ from training.data.dataset import Dataset, load_dataset
 from training.inside import representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator
+from training.recipes.recipe import Recipe
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
 
 FEW = 1000
+FEATURES = ("trained", "random", "pixels")
 REGIMES = (100, 400, 1000)  # labels a class; 400 is the paper's small regime, and all labels come beside them
 DRAWS = 3  # of the labelled rows in each regime
+Rows = tuple[Any, Any]  # features [N, F] and classes [N]
 
 
 def of_bundle(bundle: Bundle, known: int = 2000, unseen: int = 2000) -> Mapping[str, Any]:
@@ -36,38 +38,38 @@ def of_bundle(bundle: Bundle, known: int = 2000, unseen: int = 2000) -> Mapping[
     return {"bundle": bundle.reference, **_compare(*pair, table, known, unseen)}
 
 
-def of_run(folder: Path) -> Mapping[str, Any]:
-    """Features of a run's discriminator on its whole data set, beside a random one's and pixels: accuracies on all test rows."""
+def of_run(folder: Path, features: str) -> Mapping[str, Any]:
+    """One kind of `FEATURES` of a run's whole data set: accuracies on all test rows, and what the run had seen."""
     run = RunFolder(folder)
-    recipe = with_hardware(run.recipe())
+    recipe, newest = with_hardware(run.recipe()), checkpoint.load(run.checkpoint_path())
     data = recipe.data.model_copy(update={"flip": False, "labels": "class"})
-    (learn, labels), (check, truth) = (_all_rows(data.model_copy(update={"split": part})) for part in ("train", "test"))
-    setting, newest = Setting(recipe, load_dataset(recipe.data.model_copy(update={"limit": 1}))[0].spec), _newest(run)
-    trained, random = algorithms.build(setting), algorithms.build(setting)
-    trained.load_state_dict(newest.algorithm)
-    ways: dict[str, Callable[[Tensor], representation.Features]] = {
-        "trained": partial(representation.pooled_features, _discriminator(trained)),
-        "random": partial(representation.pooled_features, _discriminator(random)),
-        "pixels": lambda pictures: pictures.flatten(1).numpy(),
-    }
-    found: dict[str, Any] = {}
-    for title, features in ways.items():
-        found |= _accuracies(title, (features(learn), labels), (features(check), truth))
-    return {"steps": newest.step, "batch": recipe.run.batch, "known": len(learn), "unseen": len(check), "found": found}
+    parts = [_all_rows(data.model_copy(update={"split": split})) for split in ("train", "test")]
+    if features == "pixels":
+        known, unseen = ((pictures.flatten(1).numpy(), labels) for pictures, labels in parts)
+    else:
+        network = _of_recipe(recipe, newest if features == "trained" else None)
+        known, unseen = ((representation.pooled_features(network, pictures), labels) for pictures, labels in parts)
+    seen = {"steps": newest.step, "batch": recipe.run.batch, "known": len(known[1]), "unseen": len(unseen[1])}
+    return {**seen, "size": known[0].shape[1], **_accuracies(known, unseen)}
 
 
-def _newest(run: RunFolder) -> checkpoint.Checkpoint:
-    return checkpoint.load(run.checkpoint_path())
+def _of_recipe(recipe: Recipe, state: checkpoint.Checkpoint | None) -> DcganDiscriminator:
+    """The discriminator a recipe begins with, or, with a checkpoint, the trained one."""
+    spec = load_dataset(recipe.data.model_copy(update={"limit": 1}))[0].spec
+    algorithm = algorithms.build(Setting(recipe, spec))
+    if state is not None:
+        algorithm.load_state_dict(state.algorithm)
+    return _discriminator(algorithm)
 
 
-def _accuracies(title: str, known: tuple[Any, Any], unseen: tuple[Any, Any]) -> dict[str, Any]:
+def _accuracies(known: Rows, unseen: Rows) -> dict[str, Any]:
     """With few labels, each regime drawn `DRAWS` times, and with all."""
     (rows, labels), classes = known, len(set(known[1].tolist()))
-    found: dict[str, Any] = {f"{title}.size": rows.shape[1]}
+    found: dict[str, Any] = {}
     for each in REGIMES:
         draws = [representation.balanced_rows(labels, each * classes, seed) for seed in range(DRAWS)]
-        found[f"{title}.{each}"] = [representation.linear_svm(rows[d], labels[d], *unseen).accuracy for d in draws]
-    return found | {f"{title}.all": representation.linear_svm(rows, labels, *unseen).accuracy}
+        found[str(each)] = [representation.linear_svm(rows[d], labels[d], *unseen).accuracy for d in draws]
+    return found | {"all": representation.linear_svm(rows, labels, *unseen).accuracy}
 
 
 def _all_rows(table: DataTable) -> tuple[Tensor, Any]:
