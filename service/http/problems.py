@@ -14,14 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from models.errors import ModelsError
-from service.errors import InvalidValueError, MalformedError, ServiceError
+from service.errors import InvalidValueError, MalformedError, OverloadedError, ServiceError
 from service.http.security_headers import lines_of, with_security
 from service.http.state import state_of
 
 MEDIA_TYPE = "application/problem+json"
+MOST_REFUSALS = 256
 _BROKEN = {"json_invalid", "json_type"}
 # Made once: at overload refusals are most of what is answered, and building an encoder costs more than using it.
 _as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_refusals: dict[tuple[str, ...], tuple[bytes, bytes]] = {}
 
 
 def install(app: FastAPI) -> None:
@@ -37,6 +39,23 @@ def problem_response(error: ServiceError, instance: str) -> Response:
     """The response of one of our errors."""
     body = _as_json(error.problem(instance)).encode()
     return Response(body, error.status, error.headers, media_type=MEDIA_TYPE)
+
+
+def problem_lines(error: ServiceError, instance: str) -> tuple[bytes, bytes]:
+    """The same below ASGI: header lines and body. A refusal is written once: at overload they are nearly all answers."""
+    if not isinstance(error, OverloadedError):
+        return _written(error, instance)
+    key = (instance, error.detail, *error.headers.values())
+    if key not in _refusals:
+        if len(_refusals) >= MOST_REFUSALS:
+            _refusals.clear()
+        _refusals[key] = _written(error, instance)
+    return _refusals[key]
+
+
+def _written(error: ServiceError, instance: str) -> tuple[bytes, bytes]:
+    response = problem_response(error, instance)
+    return lines_of(response.raw_headers), bytes(response.body)
 
 
 def problem_bytes(error: ServiceError) -> bytes:

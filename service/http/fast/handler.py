@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import ValidationError
-from starlette.responses import Response
 
 from models.errors import ModelsError
 from models.mathematics.latents import Vector, cut, draw, seed_range, truncate
@@ -23,7 +22,7 @@ from service.errors import UNFORESEEN, DeadlineError, ServiceError
 from service.http.fast.heads import Head, Heads
 from service.http.gate import report
 from service.http.hosts import HostPolicy
-from service.http.problems import problem_response
+from service.http.problems import problem_lines
 from service.http.responses.represent import represent
 from service.http.responses.respond import is_quick
 from service.http.security_headers import SECURITY_LINES, lines_of
@@ -129,13 +128,13 @@ class PictureRequest:
             return
         self.state.metrics.add("pictures", len(self.wants), model=model.bundle.name)
         self.state.metrics.observe("encode_seconds", time.perf_counter() - computed, format=media)
-        self._answer(response)
+        self._answer(response.status_code, lines_of(response.raw_headers), bytes(response.body))
 
     def set_exception(self, error: Exception) -> None:
         """Answer with a problem."""
         known = error if isinstance(error, ServiceError) else ServiceError("the request failed")
         self.state.metrics.refused(known)
-        self._answer(problem_response(known, PATH))
+        self._answer(known.status, *problem_lines(known, PATH))
 
     def cancel(self) -> None:
         """The client hung up: its place is free at once, and nobody is answered."""
@@ -150,12 +149,11 @@ class PictureRequest:
         latent, seeds = self.model.manifest.latent, [want.seed or 0 for want in self.wants]
         return cut(latent, truncate(draw(latent, seeds), self.body.truncation))[0]
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, status: int, head: bytes, body: bytes) -> None:
         send = self.send
         if send is not None:
-            self._end(response.status_code)
-            own = b"x-request-id: %b\r\n" % self.request_id.encode()
-            send(response.status_code, lines_of(response.raw_headers) + own + SECURITY_LINES, bytes(response.body))
+            self._end(status)
+            send(status, head + b"x-request-id: %b\r\n" % self.request_id.encode() + SECURITY_LINES, body)
 
     def _end(self, status: int) -> None:
         if self.timer is not None:

@@ -165,6 +165,24 @@ async def test_too_much_is_refused_at_once(opened: Open) -> None:
     assert 'reason="queue"} 2.0' in app.state.ganymede.metrics.text().decode()
 
 
+async def test_a_refusal_tells_its_own_moment(opened: Open) -> None:
+    """Refusals are written once: each says how many wait now, has an id of its own, and is what the ordinary way says."""
+    app = await opened(queue_pictures=4, threads=2)
+    wire, two = Wire(app), b'{"seed": 5, "n": 2}'
+    with app.state.ganymede.engine._worker._wake:  # the device takes nothing meanwhile
+        Wire(app).tell(wire.say(b'{"seed": 1, "n": 3}'))
+        three_wait = await wire.ask(two)
+        Wire(app).tell(wire.say(b'{"seed": 4}'))
+        first, second = await wire.ask(two), await wire.ask(two)
+        ordinary = await wire.ask(two, "Content-Type: application/json; charset=utf-8")
+    assert json.loads(three_wait[2])["detail"].startswith("3 pictures are waiting")
+    assert json.loads(first[2])["detail"].startswith("4 pictures are waiting")
+    assert first[0] == 429
+    assert first[2] == second[2] == ordinary[2]
+    assert lasting(first[1]) == lasting(second[1]) == lasting(ordinary[1])
+    assert first[1]["x-request-id"] != second[1]["x-request-id"]
+
+
 async def test_nothing_is_kept_of_an_answered_request(opened: Open) -> None:
     """Without any collector: tickets and pictures do not outlive their answers; a connection forgets its requests."""
     app = await opened()
