@@ -185,7 +185,7 @@ def write(laboratory: Laboratory, out: Path) -> str:
     return text
 
 
-def _direction_row(name: str, measured: dict) -> str:
+def _direction_row(name: str, measured: dict[str, float]) -> str:
     keys = ("flips", "flips_others_stay", "flips_to_yes", "flips_to_no", "share_before", "linear_share")
     return (
         f"| {name} | " + " | ".join(f"{measured[key]:.1%}" for key in keys) + f" | {measured['cosine_to_linear']:.2f} |"

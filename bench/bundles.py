@@ -55,7 +55,11 @@ def make(target: Path, side: int, width: int, channels: int) -> Bundle:
         dynamic_shapes=({0: batch},), dynamo=True, external_data=False, verbose=False,
     )  # fmt: skip
     torch.jit.save(torch.jit.trace(module, (torch.randn(2, 100),)), str(stage / "level-0.ts"))
-    level = {"previous": None, "output": [side, side], "files": {"onnx": "level-0.onnx", "torchscript": "level-0.ts"}}
+    level: dict[str, object] = {
+        "previous": None,
+        "output": [side, side],
+        "files": {"onnx": "level-0.onnx", "torchscript": "level-0.ts"},
+    }
     write_manifest(stage, _fields(target.name, side, channels, level))
     return publish(stage, target)
 

@@ -70,7 +70,7 @@ def inputs(bundle: Bundle, batch: int) -> list[np.ndarray]:
 def module_of(bundle: Bundle, device: str, kind: torch.dtype) -> nn.Module:
     """The first level in torch in a number format, channels last."""
     module: nn.Module = graph_module(bundle.path(bundle.manifest.levels[0].files.onnx_file)).to(device, kind)
-    return module.to(memory_format=torch.channels_last)
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def steps(bundle: Bundle, device: str, kind: torch.dtype, batch: int) -> dict[str, Step]:

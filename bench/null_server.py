@@ -34,6 +34,6 @@ class NullRuntime:
 
 
 if __name__ == "__main__":
-    runtimes.RUNTIMES["fake"] = NullRuntime  # type: ignore[assignment]
+    runtimes.RUNTIMES["fake"] = NullRuntime
     sys.argv[1:1] = ["serve"]
     app()

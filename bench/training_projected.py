@@ -44,12 +44,13 @@ class ProjectedExample:
     def __init__(self, ours: Projected, batches: Callable[[int], Tensor]) -> None:
         self.recipe, self.batches = ours.recipe, batches
         plain = (
-            copy.deepcopy(part).to(memory_format=torch.contiguous_format)
+            copy.deepcopy(part).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for part in (ours.generator, ours.feature_discriminator.heads)
         )
         self.g, self.d = (part.requires_grad_(True) for part in plain)
-        self.features = copy.deepcopy(ours.feature_discriminator.features).to(memory_format=torch.contiguous_format)
-        self.features.network = PublishedNetwork()  # the same random mixing behind it
+        self.features = copy.deepcopy(ours.feature_discriminator.features)
+        self.features.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.features.network = PublishedNetwork()  # type: ignore[assignment]  # the same random mixing behind it
         self.opt_g = torch.optim.Adam(self.g.parameters(), 2e-4, (0.0, 0.99))
         self.opt_d = torch.optim.Adam(self.d.parameters(), 2e-4, (0.0, 0.99))
 
@@ -57,7 +58,8 @@ class ProjectedExample:
         real, random = self.batches(k).contiguous(), StepRandom(1, k)
         loss_d = self._move_d(real, k, random)
         fake_says, real_says = self.d(self._seen(self._fake(real), random, "g")), self.d(self._seen(real, random, "h"))
-        loss_g = sum(F.softplus(r - f).mean() for f, r in zip(fake_says, real_says, strict=True))
+        losses = (F.softplus(r - f).mean() for f, r in zip(fake_says, real_says, strict=True))
+        loss_g = sum(losses, torch.zeros(()))
         self.opt_g.zero_grad()
         loss_g.backward()
         self.opt_g.step()
@@ -70,7 +72,8 @@ class ProjectedExample:
         lazy = k % table.r1_every == 0
         maps = [[seen.detach().requires_grad_(lazy) for seen in side] for side in (reals, fakes)]
         real_says, fake_says = (self.d(side) for side in maps)
-        loss = sum(F.softplus(f - r).mean() for f, r in zip(fake_says, real_says, strict=True))
+        losses = (F.softplus(f - r).mean() for f, r in zip(fake_says, real_says, strict=True))
+        loss = sum(losses, torch.zeros(()))
         if lazy:
             for says, side in zip((real_says, fake_says), maps, strict=True):
                 for logits, seen in zip(says, side, strict=True):

@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ class TinyGenerator(nn.Module):
 
     def __init__(self, labels: int = 0, channels: int = 3) -> None:
         super().__init__()
-        self.project = nn.Linear(8 + labels, 16 * 4 * 4)
+        self.project: nn.Module = nn.Linear(8 + labels, 16 * 4 * 4)
         self.up = nn.Sequential(
             nn.ReLU(),
             nn.ConvTranspose2d(16, 8, 4, 2, 1),
@@ -50,6 +51,7 @@ class TinyLevel(nn.Module):
 
     def __init__(self, side: int) -> None:
         super().__init__()
+        self.matrix: Tensor
         self.register_buffer("matrix", torch.from_numpy(enlarge_matrix(side, 2 * side).copy()))
         self.residual = nn.Conv2d(4, 3, 3, padding=1)
 
@@ -92,7 +94,9 @@ def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str
     return {"onnx": f"{stem.name}.onnx", "torchscript": f"{stem.name}.ts"}
 
 
-def fields(name: str, side: int, cuts: list[dict], levels: list[dict], **extra: object) -> dict[str, object]:
+def fields(
+    name: str, side: int, cuts: list[dict[str, Any]], levels: list[dict[str, Any]], **extra: object
+) -> dict[str, object]:
     """The parts of a manifest that every tiny bundle shares."""
     size = sum(torch.Size(cut["shape"]).numel() for cut in cuts)
     return {
@@ -149,8 +153,8 @@ def make_tiny_pyramid(
     small = nn.Sequential(nn.Linear(8, 3 * sides[0] ** 2), nn.Unflatten(1, (3, sides[0], sides[0])), nn.Tanh())
     first = TinyGenerator() if sides[0] == 16 else small
     base = export_graph(first, {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
-    levels: list[dict] = [{"previous": None, "output": [sides[0]] * 2, "files": base}]
-    cuts: list[dict] = [{"name": "z", "shape": [8]}]
+    levels: list[dict[str, Any]] = [{"previous": None, "output": [sides[0]] * 2, "files": base}]
+    cuts: list[dict[str, Any]] = [{"name": "z", "shape": [8]}]
     for k, (low, high) in enumerate(itertools.pairwise(sides), 1):
         inputs = {"previous": torch.randn(2, 3, low, low), "noise": torch.randn(2, 1, high, high)}
         files = export_graph(TinyLevel(low), inputs, ["picture"], stage / f"level-{k}")

@@ -4,14 +4,17 @@ import argparse
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.faults import scenarios, soak
 from bench.faults.chaos import chaos
 from bench.faults.page import Row, record
 from bench.faults.slow_clients import slow_clients
+
+Scenario = Callable[[], Coroutine[Any, Any, Row]]
 
 
 def main() -> None:
@@ -28,7 +31,7 @@ def main() -> None:
     parser.add_argument("--only", action="append")
     parser.add_argument("--out", type=Path, default=Path("docs/evidence/faults.md"))
     options = parser.parse_args()
-    plan: dict[str, Callable[[], Awaitable[Row]]] = {
+    plan: dict[str, Scenario] = {
         "worker": lambda: scenarios.worker_killed(options.jobs),
         "redis-stop": lambda: scenarios.redis_away("SIGTERM", options.jobs),
         "redis-kill": lambda: scenarios.redis_away("SIGKILL", options.jobs),
@@ -48,11 +51,11 @@ def main() -> None:
             record(options.out, name, row)
 
 
-def measured(name: str, run: Callable[[], Awaitable[Row]]) -> Row:
+def measured(name: str, run: Scenario) -> Row:
     """One row, with when and under which load it was measured."""
     began, now = time.monotonic(), f"{datetime.now(UTC):%Y-%m-%d %H:%M}"
     try:
-        row = asyncio.run(run())  # type: ignore[arg-type]
+        row = asyncio.run(run())
     except Exception as error:  # one scenario that cannot run here must not hide the others
         row = {"fault": name, "note": f"did not run to its end: {type(error).__name__}: {error}"}
     load = f"{os.getloadavg()[2]:.1f}"

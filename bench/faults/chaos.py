@@ -160,8 +160,8 @@ async def chaos(minutes: float, rate: float, kills: float) -> Row:
     """`rate` requests and jobs a second, half each, and `kills` a minute, for so many minutes."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(16))
     seen, done = Seen(), asyncio.Event()
-    settings = {"bundles": str(SHIPPED_BUNDLES / "fashion32"), "job_attempts": "20"}
-    with Fleet(WORKERS, REPLICAS, **settings) as fleet:
+    bundle = str(SHIPPED_BUNDLES / "fashion32")
+    with Fleet(WORKERS, REPLICAS, bundles=bundle, job_attempts="20") as fleet:
         places, end = places_of(fleet), time.monotonic() + 60 * minutes
         async with Balancer(lambda: fleet.ports) as balancer, AsyncClient(balancer.url) as client:
             keepers = [asyncio.create_task(supervise(place, done)) for place in places]

@@ -91,7 +91,8 @@ async def prepare(url: str) -> str:
 
 async def visit(url: str, seconds: float) -> tuple[list[float], int]:
     """Milliseconds of a normal client's answers, and how many were not 200."""
-    times, wrong, end = [], 0, time.monotonic() + seconds
+    times: list[float] = []
+    wrong, end = 0, time.monotonic() + seconds
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         while time.monotonic() < end:
             began = time.perf_counter()
@@ -124,7 +125,8 @@ async def slow_clients(count: int, rounds: int = 2, seconds: float = 20.0) -> Ro
     """Rounds alone and beside the crowd, in turn, so that both see the same machine."""
     alone: list[float] = []
     beside: list[float] = []
-    wrong, memory, idle = 0, [], 0.0
+    memory: list[float] = []
+    wrong, idle = 0, 0.0
     bundle = SHIPPED_BUNDLES / "fashion32"
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), bundle) as (server, url):
         result = await prepare(url)

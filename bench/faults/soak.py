@@ -16,8 +16,7 @@ SOAK_BUNDLES = ("fashion32", "faces64", "mnist-gan")
 
 async def soak(minutes: float, rate: float) -> Row:
     """Steady mixed traffic, `rate` requests a second; resident memory of API, worker and Redis over time."""
-    ttl = {"JOB_RESULT_TTL_S": "60", "JOB_RECORD_TTL_S": "60"}
-    with Fleet(workers=1, **ttl) as fleet:
+    with Fleet(workers=1, job_result_ttl_s="60", job_record_ttl_s="60") as fleet:
         answers: Counter[str] = Counter()
         readings: list[list[float]] = []
         async with httpx.AsyncClient(base_url=fleet.url, timeout=60) as client:

@@ -16,7 +16,7 @@ from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
 from training.data.dataset import load_dataset
 from training.errors import RecipeError
-from training.networks.lapgan import ResidualLevel
+from training.networks.lapgan import ResidualLevel, SubpixelResidual
 from training.recipes.resolve import resolve
 from training.recipes.tables import DataTable, SgdTable
 
@@ -131,7 +131,8 @@ def test_projected_levels_learn_from_disturbed_low_pictures() -> None:
 def test_each_residual_net_has_the_shape_the_recipe_gives_it() -> None:
     """The finest level, whose pixels cost most, may be the narrowest; a wrong number of widths is refused."""
     algorithm, _ = make("faces64-lapgan", "pyramid.widths=[12,6]", "pyramid.unit_counts=[2,1]")
-    nets = [level.generator.residual for level in algorithm.levels[1:] if isinstance(level.generator, ResidualLevel)]
+    levels = [level.generator for level in algorithm.levels[1:] if isinstance(level.generator, ResidualLevel)]
+    nets = [level.residual for level in levels if isinstance(level.residual, SubpixelResidual)]
     assert [net.input.weight.shape[0] for net in nets] == [12, 6]
     assert [len(net.units) for net in nets] == [2, 1]
     with pytest.raises(RecipeError, match="one number a residual level"):
@@ -143,6 +144,7 @@ def test_mixing_in_generated_low_pictures() -> None:
     algorithm, batch = make("lapgan-modern", "run.steps=10")
     pictures = algorithm.pyramid.pictures(batch.pictures)
     early = algorithm._level_batch(1, pictures, None, StepRandom(0, 5))
+    assert early.previous is not None
     assert torch.equal(early.previous, pictures[0])
     mixed = algorithm._level_batch(1, pictures, None, StepRandom(0, 6))
     assert mixed.previous is not None
@@ -158,13 +160,15 @@ def test_the_exported_levels_make_the_sampled_pictures() -> None:
     step(algorithm, batch, 0)
     latents = torch.from_numpy(np.random.RandomState(7).standard_normal((2, algorithm.latent_size)).astype(np.float32))
     assert batch.labels is not None
-    labels, picture, start = batch.labels[:2], None, 0
+    picture: torch.Tensor | None = None
+    labels, start = batch.labels[:2], 0
     for level in algorithm.export_levels():
         count = int(torch.Size(level.noise_shape).numel())
         noise = latents[:, start : start + count].reshape(2, *level.noise_shape)
         inputs = (noise, labels) if picture is None else (picture, noise, labels)
         picture, start = level.module(*inputs), start + count
     assert start == algorithm.latent_size == 100 + 16 * 16 + 32 * 32
+    assert picture is not None
     assert torch.allclose(picture, algorithm.sample(latents, labels), atol=1e-5)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from training import algorithms
 from training.algorithms.base import Algorithm, Setting
+from training.algorithms.two_player import TwoPlayer
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch, DataSpec
 from training.data.dataset import Dataset, balanced_subset
@@ -205,6 +206,7 @@ def test_a_semi_supervised_recipe_needs_kept_labels() -> None:
 def test_a_semi_supervised_pair_matches_features_and_norms_weights(case: str) -> None:
     """Every layer of the classifier has it, and without feature matching there is no pair."""
     algorithm, _ = make(case)
+    assert isinstance(algorithm, TwoPlayer)
     layers = [layer for layer in algorithm.discriminator.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
     assert layers
     assert layers == normalised_layers(algorithm.discriminator)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.bundle import Bundle, read_bundle
-from models.mathematics.directions import read_directions
+from models.mathematics.directions import by_regression, read_directions
 from models.mathematics.latents import draw, normalise
 from models.runtimes.projection import Graph
 from training.classifiers import directions as module
@@ -71,7 +71,7 @@ def test_directions_are_learned_measured_and_shipped(
         ahead, behind = (lens.logits(found.latents[:50] + step * direction.vector)[:, column] for step in (1, -1))
         assert (ahead > behind).mean() > 0.65
         assert (ahead - behind).mean() > 0
-        other, _ = module.by_regression(found.latents, found.logits[:, 1 - column])
+        other, _ = by_regression(found.latents, found.logits[:, 1 - column])
         assert abs(float(direction.vector @ other)) < 1e-3
     measured = measure(lens, made, classifier.names, lambda line: None)
     assert 0 <= measured[0].measured["flips_others_stay"] <= measured[0].measured["flips"] <= 1

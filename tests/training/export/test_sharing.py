@@ -31,7 +31,7 @@ class NormedGenerator(TinyGenerator):
     def __init__(self) -> None:
         super().__init__()
         norm = nn.BatchNorm1d(256)
-        nn.init.uniform_(norm.running_mean)
+        nn.init.uniform_(norm.get_buffer("running_mean"))
         self.project = nn.Sequential(self.project, norm)
 
 
@@ -91,7 +91,7 @@ def test_each_weight_is_there_once_and_the_pictures_stay(olds: Path, copy: Copy,
     assert done.bytes_after < 0.55 * done.bytes_before
     assert manifest.format_version == 2
     assert {file for file in manifest.files if file.endswith(".ts")} == set()
-    inside = [x.name for files in manifest.graphs for x in own_tensors(done.bundle.path(files.onnx))]
+    inside = [x.name for files in manifest.graphs for x in own_tensors(done.bundle.path(files.onnx_file))]
     assert inside == []
     assert (manifest.scores, manifest.provenance) == (old.manifest.scores, old.manifest.provenance)
     assert done.bundle.read("README.md") == old.read("README.md")
@@ -112,7 +112,8 @@ def test_every_runtime_reads_the_same_file(copy: Copy, kind: str) -> None:
 def test_projection_needs_no_torchscript(copy: Copy) -> None:
     """A picture of a compact bundle is found again, by gradients through its ONNX graph."""
     bundle = compact(copy("plain")).bundle
-    picture = open_runtime(bundle).run_level(0, None, np.float32([[0.3, -1, 0.2, 0.9, -0.4, 1, 0, 0.5]]), None)[0]
+    latent = np.array([[0.3, -1, 0.2, 0.9, -0.4, 1, 0, 0.5]], np.float32)
+    picture = open_runtime(bundle).run_level(0, None, latent, None)[0]
     assert project(bundle, picture, Search(restarts=3, steps=60, candidates=64, polish=20)).psnr_db >= 30
 
 

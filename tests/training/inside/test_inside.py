@@ -6,7 +6,7 @@ import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bundle import Bundle
 from tests.training.algorithms.test_two_player import make, move
@@ -18,6 +18,7 @@ from training.export.provenance import Trained
 from training.inside import forget, guided, representation
 from training.inside.shipped import networks
 from training.networks.dcgan import DcganDiscriminator, DcganGenerator
+from training.networks.layers import Block
 from training.recipes.tables import DiscriminatorTable, GeneratorTable
 
 
@@ -51,17 +52,19 @@ def test_guided_gradients_pass_where_input_and_gradient_are_positive() -> None:
     """One layer, by hand: the weights of the map, at the place of its largest response, if that response is positive."""
     torch.manual_seed(0)
     net = DcganDiscriminator(DiscriminatorTable(width=3, norm="none"), 8, 1).eval()
-    assert len(net.blocks) == 1
+    (block,) = net.blocks
+    assert isinstance(block, Block)
+    assert isinstance(block.layer, nn.Conv2d)
     picture = torch.randn(1, 1, 8, 8)
-    before = net.blocks[0].activation
+    before = block.activation
     found = guided.guided(net, picture, 1)
-    response = net.blocks[0].layer(picture)[0, 1]
+    response = block.layer(picture)[0, 1]
     row, column = divmod(int(response.argmax()), 4)
     expected = torch.zeros(1, 1, 10, 10)
-    expected[0, 0, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] = net.blocks[0].layer.weight[1, 0]
+    expected[0, 0, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] = block.layer.weight[1, 0]
     assert response.max() > 0
     assert torch.allclose(found, expected[..., 1:-1, 1:-1], atol=1e-6)
-    assert net.blocks[0].activation is before
+    assert block.activation is before
 
 
 def test_the_sheet_pairs_pictures_with_gradients(shipped: Bundle) -> None:
@@ -115,9 +118,10 @@ def test_the_map_that_draws_something_is_found_and_dropped() -> None:
     torch.manual_seed(0)
     net = DcganGenerator(GeneratorTable(width=8, norm="none"), 16, 1, 6).eval().requires_grad_(False)
     last = net.output.layer
+    assert isinstance(last, nn.ConvTranspose2d)
     last.weight.zero_()
     last.weight[2] = 1.0
-    last.bias.fill_(-0.1)
+    last.get_parameter("bias").fill_(-0.1)
     learn, test = torch.randn(400, 6), torch.randn(200, 6)
     _, pictures = forget.activations(net, learn)
     threshold = pictures.mean((1, 2, 3)).median()

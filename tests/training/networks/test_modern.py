@@ -1,5 +1,7 @@
 """The stronger generator: its switches, a fold that changes nothing, gates that begin open."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,9 @@ from training.networks.layers import fold_batch_norms
 from training.networks.modern import Gate, Mapping, ModernGenerator
 from training.recipes.tables import GeneratorTable
 
-SWITCHES = ({}, {"mapping": 2}, {"gates": True}, {"residual": True, "refine": True}, {"upsample": "resize"})
+SWITCHES: tuple[dict[str, Any], ...] = (
+    {}, {"mapping": 2}, {"gates": True}, {"residual": True, "refine": True}, {"upsample": "resize"}
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("switches", SWITCHES)
@@ -36,7 +40,7 @@ def test_gates_join_maps_eight_times_as_fine() -> None:
     assert list(ModernGenerator(table, 32, 3, 8).gates) == []
     gate = Gate(6, 4)
     torch.nn.init.zeros_(gate.decide.weight)
-    torch.nn.init.zeros_(gate.decide.bias)
+    torch.nn.init.zeros_(gate.decide.get_parameter("bias"))
     fine = torch.randn(2, 4, 16, 16)
     assert torch.equal(gate(fine, torch.randn(2, 6, 8, 8)), fine)
 

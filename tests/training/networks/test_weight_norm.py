@@ -8,7 +8,8 @@ from training.networks.weight_norm import normalise, normalise_all, normalised_l
 
 def test_weights_have_length_g() -> None:
     """Each output channel's weight vector points along v and is g long."""
-    layer = normalise(nn.Conv2d(3, 4, 3))
+    layer = nn.Conv2d(3, 4, 3)
+    normalise(layer)
     gain = layer.get_parameter("parametrizations.weight.original0")
     direction = layer.get_parameter("parametrizations.weight.original1")
     lengths = direction.flatten(1).norm(dim=1).view(4, 1, 1, 1)
@@ -18,7 +19,8 @@ def test_weights_have_length_g() -> None:
 def test_after_the_start_every_layer_is_white_on_that_batch() -> None:
     """Mean 0 and variance 1 in every output channel of every layer, convolutional or linear."""
     torch.manual_seed(0)
-    network = normalise_all(nn.Sequential(nn.Conv2d(1, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(144, 5)))
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(144, 5))
+    normalise_all(network)
     pictures = torch.randn(64, 1, 8, 8) * 3 + 2
 
     class WithLabel(nn.Module):

@@ -69,7 +69,7 @@ def test_a_collapsed_generator_is_called_so(trainer: TrainerFactory, monkeypatch
     monkeypatch.setattr(samples, "COLLAPSE_AFTER_PICTURES", 0)
     run = trainer(run__steps=1)
     run.algorithm.sample = lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16)  # type: ignore[method-assign]
-    run.progress.warn = warnings.append  # type: ignore[method-assign]
+    monkeypatch.setattr(run.progress, "warn", warnings.append)
     run.run()
     assert len(warnings) == 1
     assert "collapsed" in warnings[0]
@@ -83,7 +83,7 @@ def test_a_run_that_should_stop_when_it_collapses_does(
     monkeypatch.setattr(samples, "COLLAPSE_AFTER_PICTURES", 0)
     run = trainer(run__steps=6, run__snapshot_every=2, run__on_collapse="stop")
     run.algorithm.sample = lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16)  # type: ignore[method-assign]
-    run.progress.warn = warnings.append  # type: ignore[method-assign]
+    monkeypatch.setattr(run.progress, "warn", warnings.append)
     assert run.run().step == run.folder.latest_step() == 2
     assert "run.on_collapse='warn'" in warnings[0]
 
