@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from hypothesis import Phase, settings
 
 from models.bundle import Bundle
@@ -75,7 +76,13 @@ def tiny(bundle_folder: Path) -> Bundle:
     return read_bundle(bundle_folder / "tiny")
 
 
-ClientFactory = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+class AppClient(httpx.AsyncClient):
+    """A client of an application in this process."""
+
+    app: FastAPI
+
+
+ClientFactory = Callable[..., AbstractAsyncContextManager[AppClient]]
 
 
 @pytest.fixture
@@ -83,21 +90,21 @@ def client_with(bundle_folder: Path, tmp_path: Path) -> ClientFactory:
     """`async with client_with(max_pictures=10) as client`: the whole application in this process, real runtime."""
 
     @asynccontextmanager
-    async def open_client(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async def open_client(**options: Any) -> AsyncIterator[AppClient]:
         defaults = {"bundles": (bundle_folder,), "data_dir": tmp_path / "data", "threads": 1, "default_model": "tiny"}
         app = build_app(Settings(**{**defaults, **options}))
         async with app.router.lifespan_context(app):
             await app.state.ganymede.complete()
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-                client.app = app  # type: ignore[attr-defined]
+            async with AppClient(transport=transport, base_url="http://localhost") as client:
+                client.app = app
                 yield client
 
     return open_client
 
 
 @pytest.fixture
-async def client(client_with: ClientFactory) -> AsyncIterator[httpx.AsyncClient]:
+async def client(client_with: ClientFactory) -> AsyncIterator[AppClient]:
     """The application with default settings over the tiny bundles."""
     async with client_with() as opened:
         yield opened

@@ -23,11 +23,11 @@ from service.operations.redo import RedoRequest
 from service.operations.sample import SampleRequest
 from service.operations.upsample import UpsampleRequest
 from service.settings import Settings
-from tests.conftest import ClientFactory
+from tests.conftest import AppClient, ClientFactory
 
 
-async def through(client: httpx.AsyncClient) -> AsyncClient:
-    return AsyncClient("http://localhost", transport=httpx.ASGITransport(app=client.app))  # type: ignore[attr-defined]
+async def through(client: AppClient) -> AsyncClient:
+    return AsyncClient("http://localhost", transport=httpx.ASGITransport(app=client.app))
 
 
 async def test_pictures_are_at_hand(client_with: ClientFactory) -> None:

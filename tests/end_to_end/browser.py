@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -32,9 +32,9 @@ def guarded(browser: Browser, address: str, expected: str = "", **options: Any) 
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
     home, wrongs = urlsplit(address).netloc, []
 
-    def hear(text: str) -> None:
-        if not (expected and expected in text):
-            wrongs.append(f"console: {text}")
+    def hear(said: ConsoleMessage) -> None:
+        if said.type == "error" and not (expected and expected in said.text):
+            wrongs.append(f"console: {said.text}")
 
     def check(route: Route) -> None:
         asked = urlsplit(route.request.url)
@@ -48,7 +48,7 @@ def guarded(browser: Browser, address: str, expected: str = "", **options: Any) 
     page = context.new_page()
     page.set_default_timeout(20_000)
     page.on("pageerror", lambda error: wrongs.append(f"error: {error}"))
-    page.on("console", lambda said: said.type == "error" and hear(said.text))
+    page.on("console", hear)
     try:
         yield page
         assert not wrongs, "\n".join(wrongs)

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -78,6 +79,7 @@ def test_openai_package(address: str) -> None:
     assert httpx.get(linked.data[0].url or "").status_code == 200  # type: ignore[index]
     httpx.post(f"{address}/latents", json={"name": "one", "model": "tiny", "from": {"seed": 1}}).raise_for_status()
     assert client.images.generate(model="tiny", prompt="one + 0.5 * seed(2)").data
-    for wrong in ({"size": "1000x1000"}, {"style": "vivid"}, {"quality": "hd"}):
+    refused: tuple[dict[str, Any], ...] = ({"size": "1000x1000"}, {"style": "vivid"}, {"quality": "hd"})
+    for wrong in refused:
         with pytest.raises(openai.BadRequestError):
-            client.images.generate(model="tiny", prompt="seed:7", **wrong)  # type: ignore[arg-type]
+            client.images.generate(model="tiny", prompt="seed:7", **wrong)

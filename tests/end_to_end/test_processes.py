@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,7 @@ def servers_of(supervisor: int) -> list[int]:
     return [pid for pid, name in names.items() if b"serve" in name]
 
 
-def wait_until(holds, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it never came true"

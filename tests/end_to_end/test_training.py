@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -24,9 +25,9 @@ def training(tmp_path: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(line, cwd=tmp_path, env=settings, stdout=subprocess.DEVNULL)
 
 
-def wait_for(condition: object, seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
 

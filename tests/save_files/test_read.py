@@ -17,7 +17,7 @@ from tests.service.operations.upsample.conftest import noisy
 RECIPE = {"model": "tiny@0123456789abcdef", "seed": 7, "label": "café “7”"}
 LARGE = {"model": "tiny@0123456789abcdef", "latent": "QUJD" * 60_000}
 PIXELS = noisy(20, 16)
-FILES = {kind: encode(PIXELS, kind, RECIPE) for kind in ("png", "webp", "jpeg")}  # type: ignore[arg-type]
+FILES = {kind: encode(PIXELS, kind, RECIPE) for kind in ("png", "webp", "jpeg")}
 FILES |= {
     f"moving {kind}": animate([PIXELS, PIXELS[::-1]], f"image/{kind}", 9, True, RECIPE) for kind in ("webp", "gif")
 }

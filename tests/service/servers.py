@@ -3,8 +3,10 @@
 import socket
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 
 class Server:
@@ -53,3 +55,8 @@ class Server:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
+
+
+def texts(replies: Iterable[Any]) -> list[str]:
+    """What a server answered, which is bytes, whatever redis-py's types allow for."""
+    return [reply.decode() for reply in replies]

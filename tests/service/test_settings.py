@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from models.errors import RuntimeUnavailableError
 from service.operations import state
 from service.settings import Settings, limits
 
@@ -61,5 +62,5 @@ def test_limits_follow_the_settings() -> None:
 def test_two_onnx_runtimes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cpu and gpu extras exclude each other; the sentence says how to mend it."""
     monkeypatch.setattr(state, "distribution", lambda name: name)  # every distribution is there
-    with pytest.raises(state.RuntimeUnavailableError, match="both installed"):
+    with pytest.raises(RuntimeUnavailableError, match="both installed"):
         state.resolve_device(Settings())

@@ -21,9 +21,10 @@ class Wire(asyncio.Transport):
 
     def __init__(self, app: Any, *, fast: bool = True) -> None:
         super().__init__()
+        protocol: Any = partial(Connection, handler_of=lambda: handler_of(app) if fast else None)
         config = uvicorn.Config(
             app,
-            http=partial(Connection, handler_of=lambda: handler_of(app) if fast else None),
+            http=protocol,
             ws="none",
             access_log=False,
             log_config=None,

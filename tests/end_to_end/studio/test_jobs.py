@@ -26,7 +26,7 @@ def test_a_job_ends_with_pictures(studio: Open) -> None:
 
 def test_a_waiting_job_is_canceled(studio: Open, address: str) -> None:
     """The last of a long queue says its place and can be canceled before it has begun."""
-    many = {"json": {"model": "tiny-lapgan", "n": 1024}, "headers": {"Prefer": "respond-async"}}
+    many: dict[str, Any] = {"json": {"model": "tiny-lapgan", "n": 1024}, "headers": {"Prefer": "respond-async"}}
     with httpx.Client(base_url=address) as client:
         waiting = [client.post("/sample", **many).json()["id"] for _ in range(40)]
         try:

@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Page
 
 from save_files import read_recipe
 from tests.end_to_end.studio.page import Open, drop, photograph, visit
@@ -24,7 +25,7 @@ FETCHED = """async (address) =>
   btoa(String.fromCharCode(...new Uint8Array(await (await fetch(address)).arrayBuffer())))"""
 
 
-def redone(page) -> bytes:  # type: ignore[no-untyped-def]
+def redone(page: Page) -> bytes:
     """What the page shows, as a PNG of the same pixels: its rules let no script fetch a blob."""
     address = page.locator("#redone img").get_attribute("src")
     return base64.b64decode(page.evaluate(CANVAS, [address, "image/png"]))
@@ -47,7 +48,7 @@ def test_a_dropped_save_file_is_made_again(studio: Open, address: str, media: st
 def test_a_sharpened_one_asks_for_its_source(studio: Open, address: str) -> None:
     """The wrong picture is refused with both digests, the right one gives the same file."""
     photo = photograph()
-    query = {"model": "tiny-lapgan", "seed": 3}
+    query: dict[str, str | int] = {"model": "tiny-lapgan", "seed": 3}
     made = httpx.post(f"{address}/upsample", params=query, content=photo, headers={"Accept": "image/png"}).content
     with studio(expected="422") as page:
         visit(page)

@@ -4,6 +4,7 @@ Written from the projects' public descriptions: names of modules and shapes of w
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,9 +106,9 @@ class MlpGenerator(nn.Module):
         return self.model(rows).view(-1, 1, 14, 14)
 
 
-def example(**wishes: object) -> ExampleGenerator:
+def example(**wishes: Any) -> ExampleGenerator:
     torch.manual_seed(0)
-    made = ExampleGenerator(**wishes)  # type: ignore[arg-type]
+    made = ExampleGenerator(**wishes)
     trained(made, lambda z: made(z[:, :, None, None]))
     return made
 
@@ -135,6 +136,7 @@ class StyleGenerator(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.mapping = nn.Sequential(nn.Linear(NZ, 16), nn.LeakyReLU(0.2), nn.Linear(16, 16), nn.LeakyReLU(0.2))
+        self.w_avg: Tensor
         self.register_buffer("w_avg", torch.randn(16) * 0.1)
         self.const = nn.Parameter(torch.randn(channels, 4, 4))
         self.affine = nn.ModuleList(nn.Linear(16, channels) for _ in range(3))
@@ -146,13 +148,15 @@ class StyleGenerator(nn.Module):
     def forward(self, z: Tensor, truncation_psi: Tensor) -> Tensor:
         z = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         w = self.w_avg.lerp(self.mapping(z), truncation_psi)
-        x, picture = self.const[None].repeat(z.shape[0], 1, 1, 1), None
+        picture: Tensor | None = None
+        x = self.const[None].repeat(z.shape[0], 1, 1, 1)
         for k, (affine, weight, to_rgb) in enumerate(zip(self.affine, self.weight, self.to_rgb, strict=True)):
             if picture is not None:
                 x, picture = (nn.functional.interpolate(one, scale_factor=2.0, mode="bilinear") for one in (x, picture))
             x = self._modulated(x, weight, affine(w) + 1) + 0.1 * getattr(self, f"noise_const{k}")
             x = nn.functional.leaky_relu(x, 0.2)
             picture = to_rgb(x) if picture is None else picture + to_rgb(x)
+        assert picture is not None
         return picture
 
     def _modulated(self, x: Tensor, weight: Tensor, style: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import OrderedDict, defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +45,11 @@ def test_views_share_what_is_stored(tmp_path: Path, zipped: bool) -> None:
 def test_parameters_and_what_training_keeps_beside_them(tmp_path: Path) -> None:
     """Optimisers, counters and settings are passed over; weights are found wherever they are nested."""
     network = example()
+    by_class: defaultdict[str, Any] = defaultdict(list, {"a": torch.ones(2)})
     content = {
         "net": OrderedDict((name, torch.nn.Parameter(one)) for name, one in network.named_parameters()),
         "optimizer": torch.optim.Adam(network.parameters()).state_dict(),
-        "by class": defaultdict(list, {"a": torch.ones(2)}),
+        "by class": by_class,
         "epoch": 3,
         "losses": [0.1, np.float64(0.2), None],
         "shape": torch.Size([3, 4]),

@@ -60,7 +60,7 @@ def test_averaged_weights_are_preferred(tmp_path: Path, imported: Import) -> Non
     """A checkpoint with `g` and `g_ema` serves the averaged generator."""
     newest, averaged = example(), example()
     with torch.no_grad():
-        averaged.main[0].weight.mul_(0.5)
+        averaged.get_parameter("main.0.weight").mul_(0.5)
     torch.save({"g": newest.state_dict(), "g_ema": averaged.state_dict()}, tmp_path / "g.pt")
     bundle, facts = imported(tmp_path / "g.pt")
     assert facts["weights"] == "g_ema (file)"

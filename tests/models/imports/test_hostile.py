@@ -246,7 +246,7 @@ def test_a_fresh_process_answers_at_once(tmp_path: Path, refused: Refused, harm:
     torch.save(content, file, _use_new_zipfile_serialization=not old)
     if harm == "nan script":
         network = example()
-        network.main[3].weight.data[0] = float("nan")
+        network.get_parameter("main.3.weight").data[0] = float("nan")
         torch.jit.script(network).save(str(file))
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 64 if harm == "bit" else 0

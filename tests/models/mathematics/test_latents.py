@@ -1,6 +1,7 @@
 """Seeds and latents: frozen streams, cuts, combinations, walks."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.errors import LatentError
-from models.manifest import Cut, Latent
+from models.manifest import Cut, Distribution, Latent
 from models.mathematics.latents import (
     PlaneStream,
     check,
@@ -109,7 +110,7 @@ def test_ends_of_a_walk_are_its_stops(a: np.ndarray, b: np.ndarray) -> None:
 
 def test_slerp_turns_and_grows_evenly() -> None:
     """A third of the way is a third of the angle and of the lengths' difference; the line would cut through the middle."""
-    a, b = np.float32([1, 0]), np.float32([0, 4])
+    a, b = np.array([[1, 0], [0, 4]], np.float32)
     for t in np.linspace(0, 1, 9):
         length, angle = 1 + 3 * t, t * np.pi / 2
         assert np.allclose(slerp(a, b, t), [length * np.cos(angle), length * np.sin(angle)], atol=1e-6)
@@ -158,10 +159,10 @@ def test_untrusted_values(values: list[float]) -> None:
 
 def test_planes_of_a_stream_are_one_stream() -> None:
     """An any-size bundle's noise: the seed's numbers in order, however large the pieces they are drawn in."""
-    for distribution, draw_all in (("standard_normal", "standard_normal"), ("uniform", None)):
+    for distribution in get_args(Distribution):
         state = np.random.RandomState(12)
         count = 700 * 801 + 3 * 5
-        whole = state.standard_normal(count) if draw_all else state.uniform(-1, 1, count)
+        whole = state.standard_normal(count) if distribution == "standard_normal" else state.uniform(-1, 1, count)
         stream = PlaneStream(distribution, 12)
         first, second = stream.plane(700, 801), stream.plane(3, 5)
         assert np.array_equal(np.concatenate([first.ravel(), second.ravel()]), whole.astype(np.float32))

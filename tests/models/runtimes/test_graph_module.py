@@ -35,9 +35,9 @@ def test_torch_draws_what_onnx_runtime_draws(name: str) -> None:
         shape = (4, manifest.image.channels, manifest.image.height, manifest.image.width)
         pictures = np.random.RandomState(0).uniform(-1, 1, shape).astype(np.float32)
         logits, features = graph_module(bundle.path(manifest.discriminator.files.onnx_file))(torch.from_numpy(pictures))
-        wanted = runtime.discriminate(pictures)
-        assert np.allclose(logits, wanted.logits, atol=1e-4, rtol=1e-4)
-        assert np.allclose(features, wanted.features, atol=1e-4, rtol=1e-4)
+        judged = runtime.discriminate(pictures)
+        assert np.allclose(logits, judged.logits, atol=1e-4, rtol=1e-4)
+        assert np.allclose(features, judged.features, atol=1e-4, rtol=1e-4)
 
 
 ENLARGED = (

@@ -29,7 +29,7 @@ def test_own_samples_are_found_again(bundle_folder: Path, name: str) -> None:
     """Of every kind of bundle: the found latent's picture is at least 30 dB near the one that was asked for."""
     bundle = read_bundle(bundle_folder / name)
     label = 1 if bundle.manifest.labels else None
-    row = None if label is None else np.float32([[0, 1, 0]])
+    row = None if label is None else np.array([[0, 1, 0]], np.float32)
     for seed in (100_001, 100_002):
         found = project(bundle, picture_of(bundle, seed, row), QUICK, label=label)
         assert found.psnr_db >= 30

@@ -1,5 +1,7 @@
 """Progress in a pipe: a line after a second, honest about pace and time left."""
 
+import time
+
 import pytest
 
 from service.cli import bars
@@ -10,7 +12,7 @@ def test_what_was_done_before_does_not_count(
 ) -> None:
     """A set that is gone on with: 100 pictures in two seconds are 50 a second, however many there were."""
     now = [0.0]
-    monkeypatch.setattr(bars.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.delenv("GANYMEDE_QUIET", raising=False)
     with bars.bar("sample", 1000, "pictures", done=800) as shown:
         now[0] = 0.5

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from models.bundle import Bundle
-from service.engine.model import Model
+from service.engine.model import Model, open_model
 from service.http.app import build_app
 from service.operations import state
 from service.settings import Settings
@@ -19,11 +19,11 @@ from tests.conftest import ClientFactory
 from tests.service.wires import Wire
 
 
-async def names(client) -> list[str]:  # type: ignore[no-untyped-def]
+async def names(client: httpx.AsyncClient) -> list[str]:
     return [model["name"] for model in (await client.get("/models")).json()["data"]]
 
 
-async def until(client, wanted: list[str]) -> None:  # type: ignore[no-untyped-def]
+async def until(client: httpx.AsyncClient, wanted: list[str]) -> None:
     async with asyncio.timeout(20):
         while await names(client) != wanted:
             await asyncio.sleep(0.05)
@@ -96,7 +96,7 @@ async def test_the_default_bundle_is_served_while_others_open(
     bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ready with it alone; a request for another one waits and is answered, and so do lists and what names no bundle."""
-    go_on, open_as_ever = threading.Event(), state.open_model
+    go_on, open_as_ever = threading.Event(), open_model
 
     def open_slowly(bundle: Bundle, *options: Any) -> Model:
         assert bundle.name == "tiny" or go_on.wait(60)

@@ -40,9 +40,10 @@ async def clockwork() -> AsyncIterator[tuple[Clockwork, Ask]]:
     def ask(count: int = 1, key: str = "key") -> "asyncio.Future[Any]":
         loop = asyncio.get_running_loop()
         noise = np.arange(count, dtype=np.float32)[:, None]
-        work = LevelWork(model, 0, None, noise, None, loop.create_future(), loop, count)
+        future: asyncio.Future[Any] = loop.create_future()
+        work = LevelWork(model, 0, None, noise, None, future, loop, count)
         worker.submit(Ticket(key, count, "caller", work, time.monotonic()))
-        return work.future
+        return future
 
     yield runtime, ask
     await asyncio.to_thread(worker.stop)
@@ -110,9 +111,10 @@ async def test_every_call_of_a_fixed_size_is_full() -> None:
     model: Any = SimpleNamespace(runtime=runtime, buckets=(4,), bundle=SimpleNamespace(name="fixed"))
     loop = asyncio.get_running_loop()
     noise, label = np.arange(12, dtype=np.float32).reshape(6, 2), np.full((6, 2), 100, np.float32)
-    work = LevelWork(model, 0, None, noise, label, loop.create_future(), loop, 6)
+    future: asyncio.Future[Any] = loop.create_future()
+    work = LevelWork(model, 0, None, noise, label, future, loop, 6)
     worker.submit(Ticket("key", 6, "caller", work, time.monotonic()))
-    pictures = await work.future
+    pictures = await future
     await asyncio.to_thread(worker.stop)
     assert np.array_equal(pictures, noise + 100)
     assert runtime.calls == [noise[:4].tolist(), noise[[4, 5, 4, 4]].tolist()]

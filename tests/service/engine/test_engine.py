@@ -37,7 +37,7 @@ async def test_floats_pixels_and_levels_are_the_same_pictures(engine: Engine, mo
     """Float32 about -1..1 as training sees them, rounded where pixels are asked for; each level is told of once."""
     vectors, heard = draw(model.manifest.latent, [1, 2, 3]), []
     floats = await engine.generate(model, vectors, [None] * 3)
-    assert (floats.dtype, floats.shape) == (np.float32, (3, 3, 16, 16))
+    assert (floats.dtype, floats.shape) == (np.dtype(np.float32), (3, 3, 16, 16))
 
     async def hears(level: int, pixels: np.ndarray) -> None:
         heard.append((level, pixels))

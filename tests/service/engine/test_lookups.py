@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def test_why_a_folder_is_refused_is_kept_until_it_is_mended(folder: Path) -> Non
 def test_an_unloaded_version_stays_for_what_was_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a minute, and for accepted work alone; longer if it is opened again; then it is loaded anew."""
     clock = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     catalogue = catalogue_of(folder)
     catalogue.refresh()
     model = catalogue.get("tiny")

@@ -64,7 +64,7 @@ async def test_wishes_in_headers_are_heard_on_the_short_way(client: httpx.AsyncC
 async def test_a_deadline_ends_a_single_picture(client_with: ClientFactory) -> None:
     """A picture that the device does not finish in the server's own limit is 504, not an endless wait."""
     async with client_with(timeout_s=0.3) as client:
-        engine = client.app.state.ganymede.engine  # type: ignore[attr-defined]
+        engine = client.app.state.ganymede.engine
 
         async def never(*_: object, **__: object) -> None:
             """Takes the request and does not come back in time."""

@@ -1,14 +1,18 @@
 """Schemathesis over the OpenAPI document: no 5xx, no answer that the document does not describe."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.testclient import TestClient
 
@@ -39,30 +43,35 @@ def ndjson(context: object, value: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def schema(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     """The schema of a running application over the tiny bundles, small limits so that no case is slow."""
     data = tmp_path_factory.mktemp("data")
-    small = {"max_pictures": 20, "max_frames": 20, "async_pictures": 8, "allowed_hosts": ("testserver",)}
+    small: dict[str, Any] = {
+        "max_pictures": 20,
+        "max_frames": 20,
+        "async_pictures": 8,
+        "allowed_hosts": ("testserver",),
+    }
     app = build_app(Settings(bundles=(bundle_folder,), data_dir=data, threads=1, default_model="tiny", **small))
     with TestClient(app):
         yield schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
-def is_described(case, response) -> None:  # type: ignore[no-untyped-def]
+def is_described(case: Case[Any], response: Response) -> None:
     """What the document allows may still be refused: a label the model does not have, names that are not saved.
 
     504 is right where a deadline was asked for, in the body or in the query; and where a field stands in both, the
     form's is taken, whatever the query says.
     """
     late = [not_a_server_error] if response.status_code == 504 else []
-    assert not late or "timeout_ms" in f"{case.query} {case.body}"
+    assert not late or "timeout_ms" in f"{case.query!r} {case.body!r}"
     twice = set(case.query).intersection(case.body if isinstance(case.body, dict) else ())
     hidden = [negative_data_rejection] if twice else []
     case.validate_response(response, excluded_checks=[positive_data_acceptance, *late, *hidden])
 
 
 @pytest.mark.parametrize(("path", "method"), ENDPOINTS)
-def test_every_answer_is_described(schema, path: str, method: str) -> None:  # type: ignore[no-untyped-def]
+def test_every_answer_is_described(schema: BaseSchema, path: str, method: str) -> None:
     """Any request the document allows, and many it does not, gets an answer that the document describes."""
 
     operation = schema[path][method.upper()]
@@ -72,13 +81,13 @@ def test_every_answer_is_described(schema, path: str, method: str) -> None:  # t
 
     @given(case=cases)
     @settings(OFTEN, max_examples=8 * TIMES)
-    def check(case) -> None:  # type: ignore[no-untyped-def]
+    def check(case: Case[Any]) -> None:
         is_described(case, case.call())
 
     check()
 
 
-STARTS = {
+STARTS: dict[str, Any] = {
     "POST /sample": {"n": 12},
     "POST /interpolate": {"stops": [1, 2], "frames": 12},
     "POST /latents": {"name": "walked", "from": {"seed": 1}, "replace": True},
@@ -87,7 +96,7 @@ STARTS = {
 """Requests that leave something to walk on with: two jobs, a latent, a direction. Of bodies by chance few are taken."""
 
 
-def test_what_one_answer_names_the_next_request_finds(schema) -> None:  # type: ignore[no-untyped-def]
+def test_what_one_answer_names_the_next_request_finds(schema: BaseSchema) -> None:
     """Saved, listed, read, renamed, removed, queued, fetched, cancelled, in orders that nobody thought of: along the links.
 
     Without searches, whose events come for seconds, and without unloading: 503 is right when nothing is loaded any more.
@@ -98,15 +107,15 @@ def test_what_one_answer_names_the_next_request_finds(schema) -> None:  # type: 
         def setup(self) -> None:
             self.starts = dict(STARTS)
 
-        def before_call(self, case) -> None:  # type: ignore[no-untyped-def]
-            if case.operation.label in self.starts and case.meta.generation.mode.is_positive:
+        def before_call(self, case: Case[Any]) -> None:
+            if case.operation.label in self.starts and case.meta and case.meta.generation.mode.is_positive:
                 case.body = self.starts.pop(case.operation.label)
 
-        def step(self, input):  # type: ignore[no-untyped-def]
+        def step(self, input: Any) -> Any:
             followed.add(input.transition and input.transition.id)
             return super().step(input)
 
-        def validate_response(self, response, case, additional_checks=(), **options) -> None:  # type: ignore[no-untyped-def]
+        def validate_response(self, response: Response, case: Case[Any], *_: Any, **options: Any) -> None:
             is_described(case, response)
 
     # Hypothesis compares the walks of a run and wants them alike where they begin alike; but what was saved by one

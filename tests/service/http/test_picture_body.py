@@ -29,7 +29,13 @@ async def read(**sent: Any) -> tuple[Fields, bytes]:
     """What is read of a request as httpx sends it."""
     made = httpx.Request("POST", "http://localhost/", **sent)
     headers = [(name.lower(), value) for name, value in made.headers.raw]
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": made.url.query}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": headers,
+        "query_string": made.url.query,
+    }
     scope["app"] = None  # Starlette says what is wrong with a form in another way where there is an application
 
     async def receive() -> dict[str, Any]:

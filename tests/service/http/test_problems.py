@@ -1,10 +1,12 @@
 """What a client reads when its request was wrong: which fields, and what was meant."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 
-async def problem(client: httpx.AsyncClient, body: object, path: str = "/sample") -> dict:
+async def problem(client: httpx.AsyncClient, body: object, path: str = "/sample") -> dict[str, Any]:
     answer = await client.post(path, json=body)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["instance"] == path

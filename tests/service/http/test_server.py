@@ -133,8 +133,13 @@ def test_a_kept_connection_may_rest_half_a_minute(
             made.extend([self.config, sockets, self._ganymede, self._ready, self._share])
 
     built: list[Any] = []
+
+    def builds(*given: Any) -> Any:
+        built.append(given)
+        return build_app(*given)
+
     monkeypatch.setattr(module, "Server", Quiet)
-    monkeypatch.setattr(module, "build_app", lambda *given: built.append(given) or build_app(*given))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(module, "build_app", builds)
     listener, ready, share = socket.socket(), lambda: None, Share()
     run(settings(drain_s=7.5, max_connections=11), listener, ready, share)  # type: ignore[arg-type]
     config, (chosen, opening, ends) = made[0], built[0]
@@ -180,9 +185,13 @@ def test_a_group_shares_one_port(settings: Callable[..., Settings], monkeypatch:
     ran: list[Any] = []
     fails = [False]
 
+    def listens(*given: Any) -> None:
+        ran.append(given)
+        given[1].listen()
+
     class Group:
         def __init__(self, children: Any, drain_s: float, ready: Any) -> None:
-            self.own, self.serve_one, self.drain_s, self.ready = *children, drain_s, ready
+            (self.own, self.serve_one), self.ready = children, ready
 
         def run(self) -> None:
             if fails[0]:
@@ -194,7 +203,7 @@ def test_a_group_shares_one_port(settings: Callable[..., Settings], monkeypatch:
 
     monkeypatch.setattr(module, "children_of", lambda own, serve_one: [own, serve_one])
     monkeypatch.setattr(module, "Supervisor", Group)
-    monkeypatch.setattr(module, "run", lambda *given: ran.append(given) or given[1].listen())  # type: ignore[func-returns-value]
+    monkeypatch.setattr(module, "run", listens)
     opening = lambda done, total: None  # noqa: E731
     module.serve_group(settings(processes=2), heard.append, opening)
     ports = {given[1].getsockname()[1] for given in ran} | {given[0].port for given in ran}
@@ -239,7 +248,7 @@ async def answering(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"yes"})
 
 
-def server_of(share: Share | None, said: list[str]) -> Server:
+def server_of(share: Any, said: list[str]) -> Server:
     protocol: Any = WatchedProtocol(partial(Connection, handler_of=lambda: None, share=share), PATIENCE)
     config = uvicorn.Config(answering, http=protocol, ws="none", lifespan="off", log_config=None)
     config.load()

@@ -24,7 +24,7 @@ def test_numbers_of_every_type_are_read() -> None:
     """Flat or nested, as the protocol allows; the type is the one that was named."""
     for kind, dtype in DATATYPES.items():
         found = inputs({**ROW, "datatype": kind, "shape": [2, 1, 1, 1]})["seed"]
-        assert (found.dtype, found.shape, found.reshape(-1).tolist()) == (dtype, (2, 1, 1, 1), [1, 2])
+        assert (found.dtype, found.shape, found.reshape(-1).tolist()) == (np.dtype(dtype), (2, 1, 1, 1), [1, 2])
     assert inputs({**ROW, "shape": [1, 2], "data": [[1, 2]], "parameters": {}})["seed"].tolist() == [[1, 2]]
     assert inputs({**ROW, "shape": [0], "data": [], "parameters": None})["seed"].tolist() == []
 

@@ -81,7 +81,7 @@ def payload(n: object, **more: object) -> bytes:
 
 
 def queue_on(redis: Redis, keys: RedisKeys, **settings: object) -> JobQueue:
-    return JobQueue(redis, keys, QueueSettings(**{**SETTINGS.__dict__, **settings}))  # type: ignore[arg-type]
+    return JobQueue(redis, keys, QueueSettings(**{**SETTINGS.__dict__, **settings}))
 
 
 async def work(url: str, tag: str, marks: str, slots: int, stall_s: float) -> None:

@@ -17,7 +17,7 @@ from service.redis.connect import connect
 from service.redis.keys import TABLE, RedisKeys
 from tests.service.jobs.conftest import until
 from tests.service.jobs.executor import Executor, payload, queue_on
-from tests.service.servers import Server
+from tests.service.servers import Server, texts
 
 Start = Callable[..., JobRunner]
 
@@ -260,11 +260,11 @@ async def test_every_key_is_in_the_table(queue: JobQueue, runner_of: Start) -> N
     await queue.enqueue("sample", payload(5, seconds=60))
     rows = {row: re.sub(r"\\{\w+\\}", ".+", re.escape(spec.template)) for row, spec in TABLE.items()}
     kinds: Counter[str] = Counter()
-    for key in await queue.redis.keys(queue.keys.tag + "*"):
-        name = key.decode().removeprefix(queue.keys.tag + ":")
+    for key in texts(await queue.redis.keys(queue.keys.tag + "*")):
+        name = key.removeprefix(queue.keys.tag + ":")
         matches = [row for row, pattern in rows.items() if re.fullmatch(pattern, name)]
         assert matches, f"{name} is not in keys.TABLE"
-        assert (await queue.redis.type(key)).decode() == TABLE[matches[0]].kind
+        assert await queue.redis.type(key) == TABLE[matches[0]].kind.encode()
         kinds[matches[0]] += 1
     assert {"job", "input", "result", "events", "running", "rate", "workers", "webhooks", "dead"} <= set(kinds)
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,5 +105,5 @@ async def test_a_damaged_file_is_refused_before_anything_is_saved(store: LatentS
             read(damaged, "latent")
 
 
-def _file(lines: list) -> bytes:
+def _file(lines: list[Any]) -> bytes:
     return b"\n".join(json.dumps(line).encode() for line in lines)

@@ -4,7 +4,9 @@ import asyncio
 import random
 import time
 import uuid
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,10 @@ from service.errors import ConflictError, InvalidValueError, NotFoundError, Stor
 from service.latents import Draft, LatentStore, Parent, Saved
 from service.redis.connect import connect
 from service.redis.keys import RedisKeys
-from tests.service.servers import Server
+from tests.service.servers import Server, texts
 
 
-def draft(name: str, **changes: object) -> Draft:
+def draft(name: str, **changes: Any) -> Draft:
     vector = np.random.RandomState(abs(hash(name)) % 1000).standard_normal(8).astype(np.float32)
     return replace(Draft(name, "faces64", "0123456789abcdef", vector, "values"), **changes)
 
@@ -29,8 +31,9 @@ def store(redis: Redis, keys: RedisKeys) -> LatentStore:
     return LatentStore(redis, keys, quota_per_model=50)
 
 
-async def names(store: LatentStore, limit: int = 3, **filters: object) -> list[str]:
-    found, cursor = [], None
+async def names(store: LatentStore, limit: int = 3, **filters: Any) -> list[str]:
+    found: list[str] = []
+    cursor: str | None = None
     while True:
         page = await store.page(cursor=cursor, limit=limit, **filters)
         found += [item.name for item in page.items]
@@ -41,15 +44,16 @@ async def names(store: LatentStore, limit: int = 3, **filters: object) -> list[s
 async def consistent(store: LatentStore, redis: Redis) -> None:
     """Names, records and every index tell the same story."""
     prefix = store._prefix
-    by_name = {k.decode(): v.decode() for k, v in (await redis.hgetall(f"{prefix}:names")).items()}
-    records = {k.decode().rsplit(":", 1)[1] for k in await redis.keys(f"{prefix}:record:*")}
+    kept = await redis.hgetall(f"{prefix}:names")
+    by_name = dict(zip(texts(kept.keys()), texts(kept.values()), strict=True))
+    records = {key.rsplit(":", 1)[1] for key in texts(await redis.keys(f"{prefix}:record:*"))}
     assert sorted(by_name.values()) == sorted(records)
     for name, id in by_name.items():
         assert await redis.hget(f"{prefix}:record:{id}", "name") == name.encode()
-    assert {n.decode() for n in await redis.zrange(f"{prefix}:lex", 0, -1)} == set(by_name)
-    assert {i.decode() for i in await redis.zrange(f"{prefix}:order:", 0, -1)} == records
+    assert set(texts(await redis.zrange(f"{prefix}:lex", 0, -1))) == set(by_name)
+    assert set(texts(await redis.zrange(f"{prefix}:order:", 0, -1))) == records
     for key in await redis.keys(f"{prefix}:order:*"):
-        assert {i.decode() for i in await redis.zrange(key, 0, -1)} <= records
+        assert set(texts(await redis.zrange(key, 0, -1))) <= records
 
 
 async def test_everything_comes_back(store: LatentStore) -> None:
@@ -68,8 +72,9 @@ async def test_everything_comes_back(store: LatentStore) -> None:
     assert read.vector.tobytes() == wished.vector.tobytes()
     assert (read.label, read.seed, read.expression, read.tags) == ("coat", 7, "a - b", ("a", "b"))
     assert (read.parents, read.notes, read.reference) == (wished.parents, {"psnr": 31.5}, "faces64@0123456789abcdef")
-    assert replace(read, vector=None) == replace(saved, vector=None)
+    assert vars(read) | {"vector": None} == vars(saved) | {"vector": None}
     assert saved.vector.tobytes() == wished.vector.tobytes()
+    assert read.created is not None
     assert time.time() - 60 < read.created <= time.time()
     assert (await store.by_id(saved.id)).name == "man_1"
 
@@ -118,7 +123,8 @@ async def test_filters_combine(store: LatentStore) -> None:
     assert await names(store, prefix="a") == ["a10", "a8", "a6", "a4", "a2", "a0"]
     assert await names(store, prefix="b", model="x", tag="t") == ["b5", "b1"]
     assert await names(store, prefix="zz") == []
-    for wish in ({"model": "y"}, {"tag": "t"}, {"prefix": "a"}, {}):
+    wishes: list[dict[str, Any]] = [{"model": "y"}, {"tag": "t"}, {"prefix": "a"}, {}]
+    for wish in wishes:
         walked = [item async for item in store.walk(**wish)]
         assert [item.name for item in walked] == await names(store, **wish)
         assert all(np.array_equal(item.vector, draft(item.name).vector) for item in walked)
@@ -189,7 +195,9 @@ async def test_quota_and_bad_values(store: LatentStore) -> None:
     await store.save(draft("another-model", model="other"))
     bad_names = ["-x", "", "a b", "a\n", "ä", "n" * 65, "export", "import", "learn"]
     bad_cursors = ["1; DROP", "", "²", "1" * 16]
-    bad: list = [store.save(draft(name)) for name in bad_names] + [store.page(cursor=each) for each in bad_cursors]
+    bad: list[Coroutine[Any, Any, Any]] = [store.save(draft(name)) for name in bad_names] + [
+        store.page(cursor=each) for each in bad_cursors
+    ]
     bad += [
         store.change("n0", new_name="learn"),
         store.change("n0", tags=["a b"]),
@@ -243,18 +251,21 @@ async def test_a_server_that_is_away_is_unavailable(keys: RedisKeys) -> None:
     await client.aclose()
 
 
+Steps = list[tuple[str, str, str]]
 VERBS = st.sampled_from(["save", "overwrite", "rename", "retag", "delete"])
 STEPS = st.lists(st.tuples(VERBS, st.sampled_from("abc"), st.sampled_from("abc")), min_size=4, max_size=14)
 
 
 @settings(max_examples=40, deadline=None)
 @given(workers=st.lists(STEPS, min_size=2, max_size=4), seed=st.integers(0, 99))
-def test_concurrent_changes_of_one_name_neither_lose_nor_duplicate(workers: list, seed: int, server: Server) -> None:
+def test_concurrent_changes_of_one_name_neither_lose_nor_duplicate(
+    workers: list[Steps], seed: int, server: Server
+) -> None:
     """Whoever saves, renames, retags and deletes at once: each name has one record, no save is lost."""
     asyncio.run(_race(server.url, workers, seed))
 
 
-async def _race(url: str, workers: list, seed: int) -> None:
+async def _race(url: str, workers: list[Steps], seed: int) -> None:
     clients = [connect(url) for _ in workers]
     keys = RedisKeys("{t" + uuid.uuid4().hex + "}")
     stores = [LatentStore(client, keys, quota_per_model=50) for client in clients]
@@ -269,7 +280,7 @@ async def _race(url: str, workers: list, seed: int) -> None:
         await client.aclose()
 
 
-async def _work(store: LatentStore, steps: list, chance: random.Random) -> tuple[int, int]:
+async def _work(store: LatentStore, steps: Steps, chance: random.Random) -> tuple[int, int]:
     saved = removed = 0
     for step, name, other in steps:
         await asyncio.sleep(chance.random() / 1000)

@@ -6,8 +6,10 @@ import re
 import httpx
 import pytest
 
+from models.runtimes.base import Array, Pixels
 from service.engine import device_worker
 from service.engine.batcher import Batch
+from service.engine.level_work import run_batch
 from tests.conftest import ClientFactory
 from tests.service.servers import Server
 
@@ -41,12 +43,12 @@ async def test_the_waiting_gauge_falls_when_a_caller_goes(
     client_with: ClientFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is what waits now, not what waited when the last batch was formed."""
-    real, gate = device_worker.run_batch, asyncio.Event()
+    gate = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def held(batch: Batch):  # type: ignore[no-untyped-def]
+    def held(batch: Batch) -> Array | Pixels:
         asyncio.run_coroutine_threadsafe(gate.wait(), loop).result()
-        return real(batch)
+        return run_batch(batch)
 
     monkeypatch.setattr(device_worker, "run_batch", held)
     async with client_with() as client:

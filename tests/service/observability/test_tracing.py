@@ -6,17 +6,17 @@ import sys
 import time
 from collections.abc import Callable
 
-import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from models.runtimes.base import Array
+from models.runtimes.base import Array, Pixels
 from service.engine import device_worker
 from service.engine.batcher import Batch
+from service.engine.level_work import run_batch
 from service.observability import open_telemetry
 from service.operations.state import State
-from tests.conftest import ClientFactory
+from tests.conftest import AppClient, ClientFactory
 from tests.service.operations.test_jobs import ended
 from tests.service.servers import Server
 
@@ -32,9 +32,9 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Spans:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(open_telemetry, "exporter", lambda: memory)
 
-    def sent(name: str, *clients: httpx.AsyncClient) -> list[ReadableSpan]:
+    def sent(name: str, *clients: AppClient) -> list[ReadableSpan]:
         for client in clients:
-            state: State = client.app.state.ganymede  # type: ignore[attr-defined]
+            state: State = client.app.state.ganymede
             state.tracing._provider.force_flush()  # type: ignore[attr-defined]
         return [span for span in memory.get_finished_spans() if span.name == name]
 
@@ -63,11 +63,10 @@ async def test_a_batch_links_to_its_requests(
     client_with: ClientFactory, spans: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch belongs to no single request: a span of its own trace, linked to every one whose pictures it holds."""
-    real = device_worker.run_batch
 
-    def slow(batch: Batch) -> Array:
+    def slow(batch: Batch) -> Array | Pixels:
         time.sleep(0.3)  # meanwhile the other requests queue up
-        return real(batch)
+        return run_batch(batch)
 
     monkeypatch.setattr(device_worker, "run_batch", slow)
     async with client_with() as client:

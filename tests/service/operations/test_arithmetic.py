@@ -3,12 +3,14 @@
 import base64
 import io
 import json
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.bundle import Bundle
 from models.mathematics.latents import draw, normalise
 
 JSON = {"accept": "application/json"}
@@ -25,13 +27,13 @@ async def saved(client: httpx.AsyncClient) -> httpx.AsyncClient:
     return client
 
 
-async def stack(client: httpx.AsyncClient, body: dict) -> np.ndarray:
+async def stack(client: httpx.AsyncClient, body: dict[str, Any]) -> np.ndarray:
     answer = await client.post("/arithmetic", json=body, headers=NPY)
     assert answer.status_code == 200, answer.text
     return np.load(io.BytesIO(answer.content))
 
 
-async def test_the_result_is_the_sum_and_is_kept(saved: httpx.AsyncClient, tiny) -> None:
+async def test_the_result_is_the_sum_and_is_kept(saved: httpx.AsyncClient, tiny: Bundle) -> None:
     """Means of three are added and subtracted, brought back to the shell, shown, and kept with all seven parents."""
     body = {"expression": FORMULA, "save_as": "y"}
     answer = (await saved.post("/arithmetic", json=body, headers=JSON)).json()
@@ -61,7 +63,7 @@ async def test_terms_say_the_same(saved: httpx.AsyncClient) -> None:
     )
 
 
-async def test_without_normalize_the_numbers_stay(saved: httpx.AsyncClient, tiny) -> None:
+async def test_without_normalize_the_numbers_stay(saved: httpx.AsyncClient, tiny: Bundle) -> None:
     """normalize: false keeps the plain sum."""
     body = {"expression": "a1 + b1", "normalize": False, "save_as": "sum"}
     assert (await saved.post("/arithmetic", json=body)).status_code == 200

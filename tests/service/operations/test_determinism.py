@@ -41,8 +41,8 @@ async def test_a_thousand_seeds(client_with: ClientFactory, model: str) -> None:
 async def test_a_client_that_hangs_up_frees_its_place(client_with: ClientFactory) -> None:
     """Cancelled work leaves the queue; the next caller is served and nothing stays counted."""
     async with client_with(queue_pictures=4000) as client:
-        engine = client.app.state.ganymede.engine  # type: ignore[attr-defined]
-        model = client.app.state.ganymede.catalogue.get("tiny")  # type: ignore[attr-defined]
+        engine = client.app.state.ganymede.engine
+        model = client.app.state.ganymede.catalogue.get("tiny")
         vectors = np.random.RandomState(0).standard_normal((4000, 8)).astype(np.float32)
         task = asyncio.create_task(engine.generate(model, vectors, [None] * 4000))
         await asyncio.sleep(0.005)

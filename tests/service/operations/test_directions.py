@@ -4,12 +4,13 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from models.bundle import write_manifest
+from models.bundle import Bundle, write_manifest
 from models.mathematics.directions import FILE, Direction, directions_to_bytes
 from models.mathematics.latents import draw
 from tests.conftest import ClientFactory
@@ -18,7 +19,7 @@ JSON = {"accept": "application/json"}
 NPY = {"accept": "application/x-npy"}
 
 
-async def find(client: httpx.AsyncClient, name: str, source: dict, **fields: object) -> httpx.Response:
+async def find(client: httpx.AsyncClient, name: str, source: dict[str, Any], **fields: object) -> httpx.Response:
     return await client.post("/directions", json={"name": name, "model": "tiny", "from": source, **fields})
 
 
@@ -29,7 +30,7 @@ async def saved(client: httpx.AsyncClient) -> httpx.AsyncClient:
     return client
 
 
-async def test_a_difference_is_a_turn_vector(saved: httpx.AsyncClient, tiny) -> None:
+async def test_a_difference_is_a_turn_vector(saved: httpx.AsyncClient, tiny: Bundle) -> None:
     """The mean of some minus the mean of others, kept with its parents, and usable as dir(name)."""
     source = {"difference": {"positive": ["l1", "l2"], "negative": ["r1", "r2"]}}
     answer = (await find(saved, "turn", source)).json()
@@ -82,7 +83,7 @@ async def test_directions_are_listed_and_removed(saved: httpx.AsyncClient) -> No
 
 async def test_bad_sources(saved: httpx.AsyncClient) -> None:
     """What cannot give a direction is refused with where and why."""
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "exactly one"),
         ({"classifier": {"class": "smile"}}, "no classifier"),
         ({"difference": {"positive": ["l1"], "negative": []}}, "/from/difference/negative"),

@@ -1,6 +1,7 @@
 """POST /classify and POST /features: a picture goes in, what the discriminator says comes out."""
 
 import io
+from typing import Any
 
 import httpx
 import numpy as np
@@ -40,11 +41,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("judges")
     stage = staging_folder(folder / "tiny-ssl")
     files = export_graph(TinyGenerator(), {"noise": torch.randn(2, 8)}, ["picture"], stage / "level-0")
-    discriminator = export_graph(
+    graph = export_graph(
         TinyClassifier(), {"image": torch.randn(2, 3, 16, 16)}, ["logits", "features"], stage / "discriminator"
     )
     level = {"previous": None, "output": [16, 16], "files": files}
-    discriminator = {"kind": "classes", "feature_size": 8, "classes": LABELS, "files": discriminator}
+    discriminator = {"kind": "classes", "feature_size": 8, "classes": LABELS, "files": graph}
     write_manifest(stage, fields("tiny-ssl", 16, [{"name": "z", "shape": [8]}], [level], discriminator=discriminator))
     make_tiny_pyramid(folder)
     return publish(stage, folder / "tiny-ssl")
@@ -111,16 +112,16 @@ async def test_photographs_of_any_shape_are_taken(client: httpx.AsyncClient) -> 
 
 async def test_what_cannot_be_judged_is_refused(client: httpx.AsyncClient) -> None:
     """No picture, not a picture, a label where none is taken, a bundle without a discriminator: one sentence each."""
-    cases = [
-        ({}, {"data": {"fit": "crop"}, "files": {"other": ("a", b"x")}}, 422),
-        ({}, {"files": {"image": ("a.png", b"not a picture", "image/png")}}, 415),
-        ({}, {"files": png(picture(0)), "data": {"label": "red"}}, 422),
-        ({}, {"files": png(picture(0)), "data": {"model": "tiny-lapgan"}}, 422),
-        ({}, {"files": png(picture(0)), "data": {"model": "nobody"}}, 404),
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"data": {"fit": "crop"}, "files": {"other": ("a", b"x")}}, 422),
+        ({"files": {"image": ("a.png", b"not a picture", "image/png")}}, 415),
+        ({"files": png(picture(0)), "data": {"label": "red"}}, 422),
+        ({"files": png(picture(0)), "data": {"model": "tiny-lapgan"}}, 422),
+        ({"files": png(picture(0)), "data": {"model": "nobody"}}, 404),
     ]
-    for headers, request, status in cases:
+    for request, status in cases:
         for path in ("/classify", "/features"):
-            answer = await client.post(path, headers={**JSON, **headers}, **request)
+            answer = await client.post(path, headers=JSON, **request)
             assert answer.status_code == status, answer.text
             assert answer.headers["content-type"] == "application/problem+json"
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.jobs.queue import JobQueue
 from service.operations import sets
-from tests.conftest import ClientFactory
+from tests.conftest import AppClient, ClientFactory
 from tests.service.images.uploads.pictures import photo, saved
 
 ASYNC = {"prefer": "respond-async", "content-type": "application/octet-stream"}
@@ -23,9 +23,9 @@ def large_picture() -> bytes:
     return saved(photo(200, 200), "BMP")
 
 
-async def longest_value(client: httpx.AsyncClient) -> int:
+async def longest_value(client: AppClient) -> int:
     """Bytes of the longest field of all job inputs in Redis."""
-    redis = client.app.state.ganymede.redis  # type: ignore[attr-defined]
+    redis = client.app.state.ganymede.redis
     sizes = [0]
     for key in await redis.keys("*input:*"):
         sizes += [len(value) for value in (await redis.hgetall(key)).values()]
@@ -78,7 +78,7 @@ async def test_what_is_refused_or_repeated_leaves_no_upload(client_with: ClientF
         assert jobs[0] == jobs[1]
         assert (await client.post(URL, content=large_picture(), headers=ASYNC)).status_code == 429
         assert [file.parent.name for file in results.rglob("input-*")] == jobs[:1]
-        state = client.app.state.ganymede  # type: ignore[attr-defined]
+        state = client.app.state.ganymede
         await sets.sweep(state)
         assert [file.parent.name for file in results.rglob("input-*")] == jobs[:1]
         await client.post(f"/jobs/{jobs[0]}/cancel")
@@ -103,4 +103,4 @@ async def test_a_picture_survives_the_way_through_the_store(client_with: ClientF
             assert await ended(client, job) == "succeeded"
             got = await client.get(f"/jobs/{job['id']}/result", headers={"accept": "application/x-npy"})
             stacks.append(np.frombuffer(got.content, np.uint8))
-    np.testing.assert_array_equal(*stacks)
+    np.testing.assert_array_equal(stacks[0], stacks[1])

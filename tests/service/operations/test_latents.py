@@ -2,12 +2,15 @@
 
 import base64
 import io
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.bundle import Bundle
 from models.mathematics.latents import draw, normalise
 from tests.conftest import ClientFactory
 
@@ -15,7 +18,7 @@ NPY = {"accept": "application/x-npy"}
 PNG = {"accept": "image/png"}
 
 
-async def save(client: httpx.AsyncClient, name: str, source: dict, **fields: object) -> dict:
+async def save(client: httpx.AsyncClient, name: str, source: dict[str, Any], **fields: object) -> dict[str, Any]:
     answer = await client.post("/latents", json={"name": name, "model": "tiny", "from": source, **fields})
     assert answer.status_code == 201, answer.text
     assert answer.headers["location"] == f"/latents/{name}"
@@ -31,7 +34,7 @@ def pixels(response: httpx.Response) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(response.content)))
 
 
-async def test_a_seed_is_kept_and_shown(client: httpx.AsyncClient, tiny) -> None:
+async def test_a_seed_is_kept_and_shown(client: httpx.AsyncClient, tiny: Bundle) -> None:
     """A saved seed has the numbers of that seed, and its picture is the one POST /sample makes."""
     saved = await save(client, "one", {"seed": 7}, tags=["b", "a"])
     assert (saved["seed"], saved["tags"], saved["origin"]) == (7, ["a", "b"], "seed")
@@ -104,7 +107,7 @@ async def test_a_png_without_an_honest_recipe_is_refused(client: httpx.AsyncClie
     assert (await client.get("/latents")).json()["data"] == []
 
 
-async def test_expressions_keep_their_lineage(client: httpx.AsyncClient, tiny) -> None:
+async def test_expressions_keep_their_lineage(client: httpx.AsyncClient, tiny: Bundle) -> None:
     """A latent made from others remembers them and the expression; the family tree survives a parent's removal."""
     a, b = await save(client, "a", {"seed": 1}), await save(client, "b", {"seed": 2})
     child = await save(client, "child", {"expression": "a-b  + 2*a"})
@@ -185,7 +188,7 @@ async def test_conditional_latents_remember_their_class(client: httpx.AsyncClien
     assert not np.array_equal(pixels(await client.post("/sample", json=blue, headers=PNG)), green)
 
 
-async def test_export_wipe_import_gives_the_same_pictures(client_with: ClientFactory, tmp_path) -> None:
+async def test_export_wipe_import_gives_the_same_pictures(client_with: ClientFactory, tmp_path: Path) -> None:
     """The file of one server makes the same pictures on another one that never saw them."""
     async with client_with(data_dir=tmp_path / "one") as client:
         await save(client, "a", {"seed": 1}, tags=["t"])
@@ -202,7 +205,7 @@ async def test_export_wipe_import_gives_the_same_pictures(client_with: ClientFac
     np.testing.assert_array_equal(before, after)
 
 
-async def test_saved_work_survives_a_restart(client_with: ClientFactory, tmp_path) -> None:
+async def test_saved_work_survives_a_restart(client_with: ClientFactory, tmp_path: Path) -> None:
     """What was saved is there after the server was stopped and started again on the same folder."""
     async with client_with(data_dir=tmp_path / "kept") as client:
         await save(client, "a", {"seed": 1})

@@ -34,7 +34,7 @@ async def test_parts_give_the_bytes_of_the_whole(client_with: ClientFactory, nam
     async with client_with(job_chunk_pictures=5) as client:
         accepted = await client.post(path, **sent, headers=ASYNC)
         job = await ended(client, accepted.headers["location"])
-        jobs = client.app.state.ganymede.jobs  # type: ignore[attr-defined]
+        jobs = client.app.state.ganymede.jobs
         assert (await jobs.get(job["id"])).chunks == parts
         assert (job["state"], job["progress"]["done"]) == ("succeeded", job["progress"]["total"])
         for accept in ("application/x-npy", "application/zip", "image/png"):

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+from typing import Any
 
 import httpx
 import numpy as np
@@ -24,7 +25,7 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-async def sample(client: httpx.AsyncClient, body: dict) -> np.ndarray:
+async def sample(client: httpx.AsyncClient, body: dict[str, Any]) -> np.ndarray:
     return np.load(io.BytesIO((await client.post("/sample", json=body, headers=NPY)).content))[0]
 
 

@@ -75,7 +75,7 @@ async def test_a_set_is_what_single_answers_are(client_with: ClientFactory, tmp_
         record = (await client.get(f"/jobs/{job['id']}")).json()
         assert record["progress"] == {"done": 50, "total": 50, "unit": "picture"}
         assert len(list((tmp_path / "data" / "results" / job["id"]).iterdir())) == 7
-        kept = await client.app.state.ganymede.jobs.result(job["id"])  # type: ignore[attr-defined]
+        kept = await client.app.state.ganymede.jobs.result(job["id"])
         assert len(kept) < 3000
         url = f"/jobs/{job['id']}/result"
         sheet = await client.get(f"{url}?count=4", headers={"accept": "image/png"})
@@ -98,7 +98,7 @@ async def test_an_object_store(client_with: ClientFactory, s3: Any) -> None:
 async def test_what_ends_leaves_nothing(client_with: ClientFactory, tmp_path: Path) -> None:
     """Canceled, or expired: the sweep removes the parts, and the quota is free again."""
     async with client_with(**SMALL, job_result_ttl_s=1) as client:
-        state = client.app.state.ganymede  # type: ignore[attr-defined]
+        state = client.app.state.ganymede
         canceled, finished = await ordered(client, n=5000), await ordered(client)
         await client.post(f"/jobs/{canceled['id']}/cancel")
         assert (await ended(client, canceled))["state"] == "canceled"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from models.bundle import read_bundle
 from models.mathematics.latents import draw
@@ -59,7 +59,7 @@ def opened_image(answer: httpx.Response) -> Image.Image:
     return Image.open(io.BytesIO(answer.content))
 
 
-async def array(client: httpx.AsyncClient, path: str, body: dict) -> np.ndarray:
+async def array(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> np.ndarray:
     answer = await client.post(path, json=body, headers=NPY)
     assert answer.status_code == 200, answer.text
     return np.load(io.BytesIO(answer.content))
@@ -130,7 +130,7 @@ async def test_latents_arithmetic_and_walks(client: httpx.AsyncClient, name: str
     walk = {"model": name, "stops": ["kept", 2], "frames": 4}
     assert (await array(client, "/interpolate", walk)).shape == (4, height, width, channels)
     moving = opened_image(await client.post("/interpolate", json=walk, headers={"accept": "image/webp"}))
-    assert (moving.size, moving.n_frames) == ((width, height), 4)
+    assert (moving.size, len(ImageSequence.all_frames(moving))) == ((width, height), 4)
 
 
 @pytest.mark.parametrize("name", SMALL)

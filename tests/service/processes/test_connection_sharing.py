@@ -15,7 +15,8 @@ Group = tuple[ConnectionTable, list[ConnectionShare], list[list[socket.socket]]]
 async def pair() -> AsyncIterator[Group]:
     """Two shares that are taken, and what each adopted."""
     table = ConnectionTable(2)
-    shares, adopted = [ConnectionShare(table, k) for k in range(2)], [[], []]  # type: ignore[var-annotated]
+    adopted: list[list[socket.socket]] = [[], []]
+    shares = [ConnectionShare(table, k) for k in range(2)]
     for share, mine in zip(shares, adopted, strict=True):
         share.take(mine.append)
     yield table, shares, adopted

@@ -31,5 +31,5 @@ def test_a_server_elsewhere_gets_a_password_over_tls() -> None:
     assert pool.connection_class is SSLConnection
     known = {name: pool.connection_kwargs[name] for name in ("host", "port", "username", "password")}
     assert known == {"host": "redis.example", "port": 6380, "username": "me", "password": "secret"}
-    context = pool.make_connection().ssl_context  # type: ignore[attr-defined]
+    context = pool.make_connection().ssl_context
     assert (context.cert_reqs, context.check_hostname) == (ssl.CERT_REQUIRED, True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.images.encode import magnify
 from tests.service.wires import Open, Wire, answered_fast
 
 LONG = "Content-Type: application/json; charset=utf-8"
@@ -60,7 +61,7 @@ async def test_a_picture_that_cannot_be_written_takes_no_other_with_it(
     """Its own request gets 500; those of its batch and those after it their pictures."""
     from service.http.fast import handler
 
-    app, magnify = await opened(), handler.magnify
+    app = await opened()
 
     def breaks(pixels: Any, scale: int) -> Any:
         if scale == 3:

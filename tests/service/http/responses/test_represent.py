@@ -21,7 +21,7 @@ from service.operations.results import Document, Picture, Pictures
 
 WEBP, JPEG = "image/webp", "image/jpeg"
 PLAIN, MUTE = Delivery(), Delivery(metadata="none")
-FAST = {"precision": "fast", "difference": {"max": 3, "mean": 0.5}}
+FAST: dict[str, Any] = {"precision": "fast", "difference": {"max": 3, "mean": 0.5}}
 
 
 def picture(seed: int | None, height: int = 4, **recipe: Any) -> Picture:
@@ -196,7 +196,7 @@ def test_a_grid_is_one_picture_in_the_envelope() -> None:
 
 def test_only_what_a_seed_alone_makes_has_an_address() -> None:
     """With whatever else its bytes depend on."""
-    wish = {"label": "a b", "truncation": 0.5, "scale": 2, "precision": "fast", "other": 1}
+    wish: dict[str, Any] = {"label": "a b", "truncation": 0.5, "scale": 2, "precision": "fast", "other": 1}
     assert image_url(picture(7), "m@1", "png") == "/images/m@1/7.png"
     assert (
         image_url(picture(7, **wish), "m", "webp") == "/images/m/7.webp?label=a+b&truncation=0.5&scale=2&precision=fast"

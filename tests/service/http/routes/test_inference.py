@@ -56,7 +56,7 @@ async def test_rows_become_pictures_in_their_order(client: httpx.AsyncClient) ->
     np.testing.assert_array_equal(pixels(plain), await sampled(client, seeds=[3, 9, 4]))
 
 
-BINARY = [
+BINARY: list[tuple[dict[str, Any], bool]] = [
     ({}, False),
     ({"parameters": {"binary_data_output": True}}, True),
     ({"outputs": [{"name": "pictures"}]}, False),

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -15,15 +16,19 @@ from models.mathematics import latents, pyramid
 from models.runtimes import open_runtime
 from models.runtimes.base import from_pixels, to_pixels
 from service.operations import upsample as operation
+from service.operations.tiles import tiles
 from tests.conftest import ClientFactory
 from tests.service.images.uploads.pictures import hollow_png, photo, saved
 from tests.service.operations.upsample.conftest import noisy
 
-X2, FIXED = {"model": "tiny-x2"}, {"model": "tiny-lapgan"}
+X2: dict[str, Any] = {"model": "tiny-x2"}
+FIXED: dict[str, Any] = {"model": "tiny-lapgan"}
 NPY, SSE, JSON = ({"accept": media} for media in ("application/x-npy", "text/event-stream", "application/json"))
 
 
-async def send(client: httpx.AsyncClient, data: bytes, headers: dict | None = None, **fields: object) -> httpx.Response:
+async def send(
+    client: httpx.AsyncClient, data: bytes, headers: dict[str, str] | None = None, **fields: object
+) -> httpx.Response:
     """The picture as multipart form data."""
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
     return await client.post("/upsample", files={"image": ("p", data)}, data=texts, headers=headers)
@@ -34,7 +39,7 @@ def stack(response: httpx.Response) -> np.ndarray:
     return np.load(io.BytesIO(response.content))
 
 
-def events(response: httpx.Response) -> list[tuple[str, dict]]:
+def events(response: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
     """Name and data of every server-sent event."""
     blocks = [block for block in response.text.split("\n\n") if block.startswith("id:")]
     rows = [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
@@ -64,7 +69,7 @@ async def test_tiled_is_untiled(
     """No seam: cut into tiles, a picture of odd sides comes back as from one piece, within 1/255."""
     pixels = noisy(61, 47)
     data = saved(Image.fromarray(pixels), "PNG")
-    monkeypatch.setattr(operation, "tiles", lambda h, w, halo: original(h, w, halo, 16))
+    monkeypatch.setattr(operation, "tiles", lambda h, w, halo: tiles(h, w, halo, 16))
     tiled = stack(await send(upsampler, data, NPY, **X2, factor=4, seed=1))[0]
     bundle = read_bundle(double_folder / "tiny-x2")
     runtime, stream, image = open_runtime(bundle), latents.PlaneStream("standard_normal", 1), from_pixels(pixels[None])
@@ -73,11 +78,8 @@ async def test_tiled_is_untiled(
     assert np.abs(tiled.astype(int) - to_pixels(image)[0]).max() <= 1
 
 
-original = operation.tiles
-
-
 @pytest.mark.parametrize("fields", [{**X2, "factor": 4}, FIXED])
-async def test_faithful_gives_the_input_back(upsampler: httpx.AsyncClient, fields: dict) -> None:
+async def test_faithful_gives_the_input_back(upsampler: httpx.AsyncClient, fields: dict[str, Any]) -> None:
     """Scaled back down by the bundle's own operator, the result is the input within 1/255, however wild the detail."""
     pixels = noisy(16, 16)
     data = saved(Image.fromarray(pixels), "PNG")
@@ -93,7 +95,7 @@ async def test_faithful_gives_the_input_back(upsampler: httpx.AsyncClient, field
 
 @pytest.mark.parametrize("fields", [{**X2, "factor": 8}, FIXED])
 async def test_the_stream_shows_each_level_and_ends_with_the_answer(
-    upsampler: httpx.AsyncClient, picture: bytes, fields: dict
+    upsampler: httpx.AsyncClient, picture: bytes, fields: dict[str, Any]
 ) -> None:
     """One event a level, sizes rising; the last one is the non-streamed answer byte for byte."""
     whole = await send(upsampler, picture, **fields, seed=11)
@@ -113,7 +115,7 @@ async def test_noise_zero_is_one_picture_for_all_seeds(upsampler: httpx.AsyncCli
     """Without noise the seed does not matter; with it, each variant is the picture of its own seed."""
     for fields in (X2, FIXED):
         quiet = [stack(await send(upsampler, picture, NPY, **fields, noise=0, seed=s)) for s in (1, 2)]
-        assert np.array_equal(*quiet)
+        assert np.array_equal(quiet[0], quiet[1])
         three = stack(await send(upsampler, picture, NPY, **fields, variants=3, seed=7))
         alone = [stack(await send(upsampler, picture, NPY, **fields, seed=s))[0] for s in (7, 8, 9)]
         assert all(np.array_equal(a, b) for a, b in zip(three, alone, strict=True))
@@ -131,7 +133,7 @@ async def test_one_level_alone_can_be_rolled_again(upsampler: httpx.AsyncClient,
     ]
     assert first[0]["b64_json"] != ""
     shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(event["b64_json"])))) for event in first]
-    assert np.array_equal(*shown)
+    assert np.array_equal(shown[0], shown[1])
     other = stack(await send(upsampler, picture, NPY, **X2, factor=4, level_seeds=[6, 70]))
     assert not np.array_equal(seeded, other)
 
@@ -170,7 +172,7 @@ async def test_recipe_names_the_upload_but_copies_nothing_of_it(upsampler: httpx
     exif = Image.Exif()
     exif[0x010F] = "SecretCamera"
     answer = await send(upsampler, saved(photo(), "PNG", exif=exif), **X2, seed=2)
-    recipe = json.loads(Image.open(io.BytesIO(answer.content)).text["ganymede"])
+    recipe = json.loads(Image.open(io.BytesIO(answer.content)).info["ganymede"])
     assert recipe["op"] == "upsample"
     assert recipe["factor"] == 2
     assert b"SecretCamera" not in answer.content
@@ -197,7 +199,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("fields", "status"), REFUSED)
 async def test_wrong_fields_get_a_clear_problem(
-    upsampler: httpx.AsyncClient, picture: bytes, fields: dict, status: int
+    upsampler: httpx.AsyncClient, picture: bytes, fields: dict[str, Any], status: int
 ) -> None:
     """The problem names the field."""
     answer = await send(upsampler, picture, **fields)
