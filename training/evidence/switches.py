@@ -6,10 +6,10 @@ training uses. Every fact is measured once and kept in docs/evidence/switches.js
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import chain, product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Annotated, Any
@@ -30,6 +30,7 @@ from training.recipes.tables import DataTable
 from training.run import samples
 
 PAGE = Path("docs/evidence/switches.md")
+DATA = Path("../shared/data/faces-fairface")
 SEEDS = (0, 1, 2)
 COUNT = 1500  # samples, and as many real pictures
 EVERYTHING = {
@@ -68,56 +69,65 @@ HEAD = """# Which modern switch buys what
 Written by `python -m training.evidence.switches`, which keeps every fact in [switches.jsonl](switches.jsonl) and, run again,
 measures what is still missing. Faces of FairFace at 32x32, the recipe `fairface64` with residual rises, a painting layer and
 a mapped latent besides, width 32; then one switch off at a time. Mean over the seeds that ran (± their standard
-deviation). 1,500 samples against 1,500 of the pictures, in features of EfficientNet-lite2, which no training uses. Seconds
-are wall time beside other work.
+deviation). Samples against as many of the pictures, in features of EfficientNet-lite2, which no training uses. Seconds are
+wall time beside other work.
 """
 
 
 def main(
     minutes: Annotated[float, typer.Option(help="Wall time for new measurements; 0: until all is done.")] = 0.0,
     steps: Annotated[int, typer.Option(help="Steps of each run, of 32 pictures.")] = 500,
+    samples_drawn: Annotated[int, typer.Option("--samples", help="Samples a run is scored on.")] = COUNT,
     only: Annotated[str, typer.Option(help="Measure only facts whose key begins so.")] = "",
+    data: Annotated[Path, typer.Option(help="The pictures.")] = DATA,
+    out: Annotated[Path, typer.Option(help="The page; facts are kept beside it.")] = PAGE,
 ) -> None:
     """Measure what is missing and write the page."""
-    facts = Facts(PAGE.with_suffix(".jsonl"), minutes, only)
-    for seed, variant in itertools.product(SEEDS, VARIANTS):
-        facts.measure(f"{variant}.{seed}", partial(run, variant, seed, steps))
-        write_page(PAGE, facts)
+    facts = Facts(out.with_suffix(".jsonl"), minutes, only)
+    for seed, variant in product(SEEDS, VARIANTS):
+        facts.measure(f"{variant}.{seed}", partial(run, recipe(variant, seed, steps, data), samples_drawn))
+        write_page(out, facts)
         if facts.out_of_time:
             break
 
 
-def run(variant: str, seed: int, steps: int) -> dict[str, Any]:
-    """Trains one variant from scratch and scores it; seconds are those of training, on whatever else the machine did."""
-    chosen = recipe(variant, seed, steps)
-    data, real = faces(chosen.data)
+def run(chosen: Recipe, count: int) -> dict[str, Any]:
+    """Trains from scratch and scores `count` samples; seconds are those of training, on whatever else the machine did."""
+    data, real = faces(chosen.data, count)
     started = time.perf_counter()
     algorithm = quick.train(chosen, data)
     seconds = time.perf_counter() - started
-    latents = samples.seed_latents(range(COUNT), algorithm.latent_size, chosen.latent.distribution)
+    latents = samples.seed_latents(range(count), algorithm.latent_size, chosen.latent.distribution)
     fake = lite2.features(algorithm.sample(latents, None))
     precision, recall = distances.precision_recall(real, fake)
     return {
         "frechet": distances.frechet(real, fake),
         "precision": precision,
         "recall": recall,
-        "steps": steps,
+        "samples": count,
+        "steps": chosen.run.steps,
         "batch": chosen.run.batch,
         "seconds": round(seconds, 1),
     }
 
 
-def recipe(variant: str, seed: int, steps: int) -> Recipe:
+def recipe(variant: str, seed: int, steps: int, data: Path = DATA) -> Recipe:
     """The recipe of the free faces with everything on, but for the variant's own settings."""
-    options = {**EVERYTHING, **VARIANTS[variant], "run.seed": str(seed), "run.steps": str(steps)}
+    options = {
+        **EVERYTHING,
+        **VARIANTS[variant],
+        "run.seed": str(seed),
+        "run.steps": str(steps),
+        "data.path": str(data),
+    }
     return with_hardware(resolve("fairface64", [f"{key}={value}" for key, value in options.items()]))
 
 
 @lru_cache(maxsize=1)
-def faces(table: DataTable) -> tuple[Dataset, Tensor]:
-    """The pictures of that table, and the features [COUNT, 1280] of some of them."""
+def faces(table: DataTable, count: int) -> tuple[Dataset, Tensor]:
+    """The pictures of that table, and the features [count, 1280] of some of them."""
     data, _ = load_dataset(table)
-    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:COUNT]
+    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:count]
     return data, lite2.features(data.batch(chosen).pictures)
 
 
@@ -129,8 +139,11 @@ def write_page(path: Path, facts: Facts) -> None:
 def _page(facts: Facts) -> Iterator[str]:
     yield HEAD
     known = {name: found for name in VARIANTS if (found := _runs(facts, name))}
-    lengths = sorted({f"{fact['steps']:,} steps of {fact['batch']}" for found in known.values() for fact in found})
-    yield f"Length of every run: {', '.join(lengths)} pictures. That ranks beginnings, not ends.\n"
+    lengths = {
+        f"{fact['steps']:,} steps of {fact['batch']} pictures, {fact['samples']:,} samples"
+        for fact in chain.from_iterable(known.values())
+    }
+    yield f"Every run: {'; '.join(sorted(lengths))}. That ranks beginnings, not ends.\n"
     yield "| variant | Fréchet | precision | recall | training, s | source of the switch |\n|---|---|---|---|---|---|"
     for name, found in known.items():
         cells = [_over_seeds(found, score, form) for score, form in SHOWN.items()]
