@@ -32,7 +32,10 @@ def learn_command(
     bundle: Annotated[str, typer.Argument(help="A bundle's folder, or the name of a shipped one.")],
     attributes: Annotated[Path, typer.Option(help="csv with a `file` column and 0/1 attributes, beside its pictures.")],
     names: Annotated[
-        list[str] | None, typer.Option("--name", help="Attribute, or direction=attribute; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--name", help="Attribute, direction=attribute or direction=column:value|value; may be given again."
+        ),
     ] = None,
     classifier: Annotated[
         Path, typer.Option(help="Where the attribute classifier is kept; trained when it is not there.")

@@ -151,7 +151,7 @@ def scores(name: str, count: int) -> Mapping[str, Any]:
     """All scores of a shipped bundle, and its neighbour sheet."""
     bundle = read_bundle(BUNDLES / name)
     table = _table(bundle).model_copy(update={"labelled": 0, "labels": "class"})
-    network, file = classifier(f"{Path(table.path).name}-{table.size}", table)
+    network, file = classifier(f"{Path(table.path).name}-{table.size}", table, epochs=4.0)
     material = gather(bundle, table, Plan(samples=count, real=count, rows=min(1000, count), epochs=4.0))
     extractor = from_classifier(network, file)
     neighbour_sheet(material, SHEETS / f"{name}-neighbours.png")
@@ -191,13 +191,13 @@ def small(title: str, path: str) -> tuple[Dataset, Classifier]:
     return load_dataset(table.model_copy(update={"limit": 20000}))[0], network
 
 
-def classifier(name: str, table: DataTable) -> tuple[Classifier, Path]:
+def classifier(name: str, table: DataTable, epochs: float = 1.0) -> tuple[Classifier, Path]:
     """A LeNet of the real set, trained once and kept under runs/evidence."""
     path = KEPT / f"{name}.safetensors"
     if not path.is_file():
         train, _ = load_dataset(table.model_copy(update={"flip": False}))
         test, _ = load_dataset(table.model_copy(update={"split": "test", "flip": False}))
-        train_classifier(train, test, epochs=1.0).save(path)
+        train_classifier(train, test, epochs).save(path)
     return load_classifier(path), path
 
 

@@ -15,6 +15,7 @@ from models.runtimes.projection import Graph
 from training.classifiers import directions as module
 from training.classifiers.attributes import Classifier, Labelled, by_name, load_classifier, train_classifier
 from training.classifiers.directions import Lens, Study, learn, measure, ship, study
+from training.classifiers.labelled import shows
 from training.classifiers.tuning import Tuner, back_on_prior, tune
 from training.errors import DataError
 
@@ -48,6 +49,14 @@ def test_the_classifier_learns_and_is_kept(classifier: Classifier, labelled: Lab
     (tmp_path / "x.safetensors").write_bytes(b"no")
     with pytest.raises(DataError):
         load_classifier(tmp_path / "x.safetensors")
+
+
+def test_attributes_are_columns_of_numbers_or_values_of_text() -> None:
+    """0 and 1, CelebA's -1 and 1, or a column's text against the values that mean yes; text alone is refused with an example."""
+    known = {"male": "1", "young": "-1", "age": "3-9"}
+    assert [shows(known, name) for name in ("male", "young", "age:0-2|3-9", "age:20-29")] == [True, False, True, False]
+    with pytest.raises(DataError, match="'age' is text; say which values mean yes, for example age:3-9"):
+        shows(known, "age")
 
 
 def test_nobody_is_on_both_sides(labelled: Labelled) -> None:
