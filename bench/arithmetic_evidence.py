@@ -119,10 +119,10 @@ def write(laboratory: Laboratory, out: Path) -> str:
     sheets = Sheets(laboratory.lens, out / "arithmetic")
     first = trials(laboratory, 3)[:4]
     for k, trial in enumerate(first):
-        sheets.equation(f"equation-{k}.png", trial.seeds, result_of(laboratory, trial))
-    sheets.directions("directions.png", list(shipped.values()), range(4))
-    sheets.walk("walk.png", [0, 1, 2, 3, 4])
-    turn = sheets.turn("turn.png", found.latents[:4000])
+        sheets.equation(f"equation-{k}.webp", trial.seeds, result_of(laboratory, trial))
+    sheets.directions("directions.webp", list(shipped.values()), range(4))
+    sheets.walk("walk.webp", [0, 1, 2, 3, 4])
+    turn = sheets.turn("turn.webp", found.latents[:4000])
     base = ((found.logits[:, laboratory.glasses] > 0) & (found.logits[:, laboratory.male] < 0)).mean()
     counts = {c.name: len(laboratory.seeds(c)) for c in (MAN_GLASSES, MAN, WOMAN)}
     lines = [
@@ -151,7 +151,7 @@ def write(laboratory: Laboratory, out: Path) -> str:
         "",
         "The first four trials, good or bad; exemplars stand above their means, the result is in the middle of its 3x3:",
         "",
-        *(f"![equation {k}](arithmetic/equation-{k}.png)" for k in range(len(first))),
+        *(f"![equation {k}](arithmetic/equation-{k}.webp)" for k in range(len(first))),
         "",
         "## Directions",
         "",
@@ -165,19 +165,19 @@ def write(laboratory: Laboratory, out: Path) -> str:
         "",
         "Rows: eyeglasses, smiling, male, blond of seed 0; then of seed 1, and so on; columns -3 to 3 units.",
         "",
-        "![directions](arithmetic/directions.png)",
+        "![directions](arithmetic/directions.webp)",
         "",
         "## Walks and a turn vector",
         "",
         "Seeds 0 to 4 on great circles:",
         "",
-        "![walk](arithmetic/walk.png)",
+        "![walk](arithmetic/walk.webp)",
         "",
         "Turn vector: of 4,000 seeds the mean of the four most and of the four least along the strongest left-right "
         f"difference of the pictures ({turn:.1%} of that difference's variance; it mixes pose with light), then a walk "
         "from one mean to the other and, below, the same vector added to other seeds:",
         "",
-        "![turn](arithmetic/turn.png)",
+        "![turn](arithmetic/turn.webp)",
         "",
     ]
     text = "\n".join(lines)

@@ -74,4 +74,4 @@ class Sheets:
         return share
 
     def _write(self, name: str, pixels: Pixels) -> None:
-        (self._folder / name).write_bytes(encode(pixels, "png"))
+        (self._folder / name).write_bytes(encode(pixels, "webp"))

@@ -48,7 +48,7 @@ def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Pa
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", *_reading(results), "", SHIPPED_NOTE]
     for name in results:
-        lines += ["", f"## {name}", "", f"![Sixty samples of the {name}, seeds in order](lapgan-{slug(name)}.png)"]
+        lines += ["", f"## {name}", "", f"![Sixty samples of the {name}, seeds in order](lapgan-{slug(name)}.webp)"]
     for name in BUNDLES:
         if (EXPORTS / name).is_dir():
             lines += _levels(name, folder)
@@ -81,7 +81,7 @@ def _reading(results: dict[str, Fact]) -> list[str]:
 
 def _levels(name: str, folder: Path) -> list[str]:
     bundle = read_bundle(EXPORTS / name)
-    moved = reroll(bundle, folder / f"lapgan-levels-{name}.png")
+    moved = reroll(bundle, folder / f"lapgan-levels-{name}.webp")
     return [
         "",
         f"## What each level of {name} adds",
@@ -94,7 +94,7 @@ def _levels(name: str, folder: Path) -> list[str]:
         "|---|---|",
         *(f"| {step.size} pixels | {step.levels_of_255:.1f} |" for step in moved),
         "",
-        f"![What each level of {name} adds](lapgan-levels-{name}.png)",
+        f"![What each level of {name} adds](lapgan-levels-{name}.webp)",
     ]
 
 
@@ -130,7 +130,7 @@ def main(
     facts = Facts(out.with_suffix(".jsonl"))
     real = facts.measure("real test pictures", lambda: against_itself(load_reference()))
     for name in only or CONTESTANTS:
-        sheet = out.parent / f"lapgan-{slug(name)}.png"
+        sheet = out.parent / f"lapgan-{slug(name)}.webp"
         facts.measure(f"{name}, {minutes:g} min", lambda: contest(name, minutes, load_reference(), sheet))  # noqa: B023 - called at once
     known = {name: facts.get(f"{name}, {minutes:g} min") for name in CONTESTANTS}
     ran = {name: fact for name, fact in known.items() if fact is not None}
