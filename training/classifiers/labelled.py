@@ -21,7 +21,7 @@ def load_labelled(bundle: Bundle, attributes: Path, names: Sequence[str]) -> Lab
     """The pictures beside `attributes` (a csv with a `file` column), cropped and scaled as the bundle's recipe says.
 
     A name is a column of 0 and 1, or `column:value|value`: the column's text is one of these. Raises DataError for a csv
-    without the attributes asked for, or without pictures beside it.
+    without the attributes asked for or with the same answer everywhere, or without pictures beside it.
     """
     table, columns = _table(bundle), [name.partition(":")[0] for name in names]
     pictures = find_pictures(attributes.parent)
@@ -31,9 +31,12 @@ def load_labelled(bundle: Bundle, attributes: Path, names: Sequence[str]) -> Lab
     rows = [row for row in rows if all(column in row[0] for column in columns)]
     if not rows:
         raise DataError(f"no picture beside '{attributes.name}' has the attributes {', '.join(names)}")
+    labels = np.array([[shows(known, name) for name in names] for known, _ in rows], np.float32)
+    if alike := [name for name, share in zip(names, labels.mean(0), strict=True) if share in (0, 1)]:
+        raise DataError(f"nothing to tell apart: all pictures have the same answer for {', '.join(alike)}")
     return Labelled(
         np.stack([pixels for _, pixels in rows if pixels is not None]),
-        np.array([[shows(known, name) for name in names] for known, _ in rows], np.float32),
+        labels,
         np.array([int(known.get(PERSON) or k) for k, (known, _) in enumerate(rows)], np.int64),
         tuple(names),
     )

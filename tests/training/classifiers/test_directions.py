@@ -15,7 +15,7 @@ from models.runtimes.projection import Graph
 from training.classifiers import directions as module
 from training.classifiers.attributes import Classifier, Labelled, by_name, load_classifier, train_classifier
 from training.classifiers.directions import Lens, Study, learn, measure, ship, study
-from training.classifiers.labelled import shows
+from training.classifiers.labelled import load_labelled, shows
 from training.classifiers.tuning import Tuner, back_on_prior, tune
 from training.errors import DataError
 
@@ -57,6 +57,14 @@ def test_attributes_are_columns_of_numbers_or_values_of_text() -> None:
     assert [shows(known, name) for name in ("male", "young", "age:0-2|3-9", "age:20-29")] == [True, False, True, False]
     with pytest.raises(DataError, match="'age' is text; say which values mean yes, for example age:3-9"):
         shows(known, "age")
+
+
+def test_an_attribute_must_tell_pictures_apart(picture_folder: Path, tiny: Bundle) -> None:
+    """A value that no picture has (a wrong comma, a typo) is refused, where a classifier of nothing was trained before."""
+    found = load_labelled(tiny, picture_folder / "attributes.csv", ["class:disc"])
+    assert found.labels.mean() == 0.5
+    with pytest.raises(DataError, match="the same answer for class:disc,bar"):
+        load_labelled(tiny, picture_folder / "attributes.csv", ["class:disc,bar"])
 
 
 def test_nobody_is_on_both_sides(labelled: Labelled) -> None:
