@@ -41,7 +41,7 @@ COLUMNS = {
 
 def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Path) -> str:
     """The whole page as Markdown; the sheets of re-rolled levels are written beside it."""
-    lines = ["# LAPGAN beside its relatives, at equal compute", "", *_protocol(minutes, real), ""]
+    lines = ["# LAPGAN beside its relatives, at equal compute", "", *_protocol(results, minutes, real), ""]
     lines += ["| family | " + " | ".join(COLUMNS.values()) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name in CONTESTANTS:
         cells = [_cell(results[name].get(column)) if name in results else "not run" for column in COLUMNS]
@@ -55,18 +55,19 @@ def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Pa
     return "\n".join(lines) + "\n"
 
 
-def _protocol(minutes: float, real: Fact | None) -> list[str]:
+def _protocol(results: dict[str, Fact], minutes: float, real: Fact | None) -> list[str]:
+    learned = " or ".join(f"{count:,}" for count in sorted({fact["training"] for fact in results.values()}))
     lines = [
-        f"Made by `python -m training.evidence.lapgan --minutes {minutes:g}`: every family learns CIFAR-10 (30,000 training",
+        f"Made by `python -m training.evidence.lapgan --minutes {minutes:g}`: every family learns CIFAR-10 ({learned} training",
         f"pictures) for {minutes:g} minutes of processor time on one thread of the same machine, from scratch, at a constant",
         f"rate, and then draws seeds 0 … {SCORED - 1}, classes in turn where it has labels.",
-        "The scores are those of `ganymede evaluate`, in the space of a LeNet of our own; they are **not** IS or FID.",
+        "The scores are those of `ganymede evaluate`, in the space of a classifier of the real set; they are **not** IS or FID.",
         "cls_frechet, cls_kid: lower is better. cls_score, precision, recall: higher. nn_two_sample: 0.5 cannot be told",
         "from real pictures, 1 always can.",
     ]
     if real is not None:
         lines += [
-            f"The LeNet is right on {real['accuracy']:.1%} of the real test pictures. {SCORED // 2} of them are",
+            f"The classifier is right on {real['accuracy']:.1%} of the real test pictures. {SCORED // 2} of them are",
             f"{real['cls_frechet']:.1f} from {SCORED // 2} others and score {real['cls_score']:.2f}: the best one can hope for.",
         ]
     return lines
