@@ -8,8 +8,8 @@ from training.evidence.switches import VARIANTS, main, recipe, write_page
 
 
 def test_a_variant_differs_in_nothing_else(tmp_path: Path) -> None:
-    """Each recipe is that of everything but for the settings of its own row."""
-    whole = recipe("everything", 0, 5, tmp_path).model_dump()
+    """Each recipe is that of the first row but for the settings of its own."""
+    whole = recipe("as it is", 0, 5, tmp_path).model_dump()
     for variant, settings in VARIANTS.items():
         found = recipe(variant, 0, 5, tmp_path).model_dump()
         differing = {
@@ -26,20 +26,20 @@ def test_a_run_is_measured_once(picture_folder: Path, tmp_path: Path) -> None:
     """One variant of one seed is trained and scored; the second call finds it known."""
     page = tmp_path / "switches.md"
     for _ in range(2):
-        main(steps=1, samples_drawn=8, only="no gates.0", data=picture_folder, out=page)
+        main(steps=1, samples_drawn=8, only="no penalties.0", data=picture_folder, out=page)
     (line,) = [json.loads(line) for line in page.with_suffix(".jsonl").read_text().splitlines()]
-    assert line["key"] == "no gates.0"
+    assert line["key"] == "no penalties.0"
     assert line["frechet"] > 0
-    assert f"| no gates | {line['frechet']:.1f} (n=1) |" in page.read_text()
+    assert f"| no penalties | {line['frechet']:.1f} (n=1) |" in page.read_text()
 
 
 def test_the_page_gives_means_over_seeds(tmp_path: Path) -> None:
     """Three seeds are one row with mean and deviation; a variant that did not run has none."""
     facts = Facts(tmp_path / "facts.jsonl")
     common = {"precision": 0.5, "recall": 0.1, "seconds": 60.0, "steps": 500, "batch": 32, "samples": 1500}
-    facts.known = {f"no gates.{seed}": {**common, "frechet": 100.0 + seed} for seed in range(3)}
+    facts.known = {f"no penalties.{seed}": {**common, "frechet": 100.0 + seed} for seed in range(3)}
     write_page(tmp_path / "page.md", facts)
     text = (tmp_path / "page.md").read_text()
     assert "500 steps of 32 pictures, 1,500 samples" in text
-    assert "| no gates | 101.0 ± 1.0 (n=3) | 0.50 ± 0.00 (n=3) |" in text
-    assert "no mapping" not in text
+    assert "| no penalties | 101.0 ± 1.0 (n=3) | 0.50 ± 0.00 (n=3) |" in text
+    assert "a mapped latent" not in text
