@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from service.http.app import build_app
@@ -96,8 +97,8 @@ async def run(count: int, calls: int) -> tuple[list[Row], dict[str, float]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _run(app: object, count: int, calls: int) -> tuple[list[Row], dict[str, float]]:
-    state = state_of(app)  # type: ignore[arg-type]
+async def _run(app: FastAPI, count: int, calls: int) -> tuple[list[Row], dict[str, float]]:
+    state = state_of(app)
     store = state.latents
     rate, measure = await fill(store, count), Meter(state.redis)
     places, names = await cursors(store), [f"face-{random.randrange(count):06d}" for _ in range(calls)]
@@ -115,7 +116,7 @@ async def _run(app: object, count: int, calls: int) -> tuple[list[Row], dict[str
         await measure("save", lambda k: store.save(draft(count + k)), min(calls, 5000)),
         await measure("rename", lambda k: store.change(f"face-{count + k:06d}", new_name=f"new-{k}"), min(calls, 5000)),
     ]
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         rows.append(await measure("HTTP: GET /latents?limit=50", lambda k: client.get("/latents"), calls // 4))
         rows.append(

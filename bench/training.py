@@ -20,7 +20,7 @@ from training.algorithms.base import Setting
 from training.algorithms.projected import Projected
 from training.compute.precision import with_hardware
 from training.compute.randomness import StepRandom
-from training.data.dataset import Sampler, load_dataset
+from training.data.dataset import Dataset, Sampler, load_dataset
 from training.recipes.resolve import resolve
 
 Step = Callable[[int], object]
@@ -86,9 +86,9 @@ def block_of(step: Step, start: int, count: int, device: torch.device) -> tuple[
     return time.perf_counter() - started, time.process_time() - used
 
 
-def data_of(data: object, sampler: object) -> Callable[[int], Tensor]:
+def data_of(data: Dataset, sampler: Sampler) -> Callable[[int], Tensor]:
     """Batches of the same data for the example's loop."""
-    return lambda k: data.batch(sampler.indices(k), StepRandom(0, k)).pictures  # type: ignore[attr-defined]
+    return lambda k: data.batch(sampler.indices(k), StepRandom(0, k)).pictures
 
 
 def generator(sizes: Sequence[int], channels: int) -> nn.Sequential:

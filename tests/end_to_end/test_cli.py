@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -12,26 +13,31 @@ from PIL import Image
 from tests.end_to_end import command as cli
 from tests.end_to_end.processes import environment, running
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+@dataclass
+class Run:
+    """`run("sample", "-n", "4")` in a folder of its own, against the server at an address."""
+
+    folder: Path
+    address: str
+
+    def __call__(self, *arguments: str, url: str = "") -> "subprocess.CompletedProcess[str]":
+        surroundings = environment(self.folder, GANYMEDE_URL=url or self.address)
+        done = cli.execute(arguments, self.folder, surroundings)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.fixture(scope="module")
 def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """`run("sample", "-n", "4")` in a folder of its own, against a server over the tiny bundles."""
+    """The commands against a server over the tiny bundles."""
     folder = tmp_path_factory.mktemp("cli")
     with running(folder, bundle_folder, GANYMEDE_DEFAULT_MODEL="tiny") as (_, address):
-
-        def execute(*arguments: str, url: str = address) -> "subprocess.CompletedProcess[str]":
-            done = cli.execute(arguments, folder, environment(folder, GANYMEDE_URL=url))
-            return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
-
-        execute.folder, execute.address = folder, address  # type: ignore[attr-defined]
-        yield execute
+        yield Run(folder, address)
 
 
 def test_sample_info_and_again(run: Run) -> None:
     """A picture, what it says of itself, and the same picture made from the file."""
-    folder: Path = run.folder  # type: ignore[attr-defined]
+    folder = run.folder
     made = run("sample", "-m", "tiny", "--seed", "7", "-o", "a.png", "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["seeds"] == [7]
@@ -42,7 +48,7 @@ def test_sample_info_and_again(run: Run) -> None:
 
 def test_shelf_and_arithmetic(run: Run) -> None:
     """Save two, combine them, walk between them, list them."""
-    folder: Path = run.folder  # type: ignore[attr-defined]
+    folder = run.folder
     for name, seed in (("one", "1"), ("two", "2")):
         assert run("latents", "save", name, "--seed", seed, "-m", "tiny", "--tag", "t").returncode == 0
     assert run("arithmetic", "one - two + seed(3)", "-m", "tiny", "-o", "c.png").returncode == 0
@@ -68,13 +74,13 @@ def test_failures_are_sentences(run: Run) -> None:
 
 def test_jobs_and_bench(run: Run) -> None:
     """More pictures than are answered at once arrive all the same; a job is followed; a running server is measured."""
-    folder: Path = run.folder  # type: ignore[attr-defined]
+    folder = run.folder
     made = run("sample", "-m", "tiny", "-n", "600", "--seed", "1", "-o", "many/", "--json")
     assert made.returncode == 0, made.stderr
     assert len(list((folder / "many").glob("*.png"))) == 600
     later = {"prefer": "respond-async", "accept": "application/json"}
     body = {"model": "tiny", "n": 600, "seed": 1}
-    job = httpx.post(f"{run.address}/sample", json=body, headers=later).json()["id"]  # type: ignore[attr-defined]
+    job = httpx.post(f"{run.address}/sample", json=body, headers=later).json()["id"]
     assert job in run("jobs", "list").stdout
     followed = run("jobs", "wait", job, "-o", "again/", "--json")
     assert len(json.loads(followed.stdout)["files"]) == 600

@@ -76,7 +76,8 @@ def test_openai_package(address: str) -> None:
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(datum.b64_json or "")))), expected)
     assert client.images.generate(model="tiny-labels", prompt="blue", size="32x32").data
     linked = client.images.generate(model="tiny", prompt="seed:7", response_format="url")
-    assert httpx.get(linked.data[0].url or "").status_code == 200  # type: ignore[index]
+    assert linked.data is not None
+    assert httpx.get(linked.data[0].url or "").status_code == 200
     httpx.post(f"{address}/latents", json={"name": "one", "model": "tiny", "from": {"seed": 1}}).raise_for_status()
     assert client.images.generate(model="tiny", prompt="one + 0.5 * seed(2)").data
     refused: tuple[dict[str, Any], ...] = ({"size": "1000x1000"}, {"style": "vivid"}, {"quality": "hd"})

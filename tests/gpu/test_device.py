@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.bundle import read_bundle
-from models.runtimes import open_runtime
+from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.base import to_pixels
 from models.runtimes.graph_module import graph_module
 from models.runtimes.trial import picture_chains
@@ -21,10 +21,10 @@ NAMES = ("faces64", "fashion32", "faces64-lapgan", "photo-x2")
 
 @pytest.mark.parametrize("kind", ["onnx", "torchscript"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_device_draws_the_cpus_pictures(name: str, kind: str) -> None:
+def test_the_device_draws_the_cpus_pictures(name: str, kind: RuntimeKind) -> None:
     """Every level of 64 seeds, no pixel more than one step away (CUDAExecutionProvider, torch)."""
     bundle = read_bundle(EXPORTS / name)
-    reference, runtime = open_runtime(bundle), open_runtime(bundle, kind, DEVICE)  # type: ignore[arg-type]
+    reference, runtime = open_runtime(bundle), open_runtime(bundle, kind, DEVICE)
     chains = zip(picture_chains(reference, bundle.manifest), picture_chains(runtime, bundle.manifest), strict=True)
     for wanted, given in chains:
         for one, other in zip(wanted, given, strict=True):

@@ -11,7 +11,7 @@ from PIL import Image
 import save_files
 from save_files import DamagedRecipeError, read_recipe, read_recipes
 from service.images.animation import animate
-from service.images.encode import encode
+from service.images.encode import ImageFormat, encode
 from tests.service.operations.upsample.conftest import noisy
 
 RECIPE = {"model": "tiny@0123456789abcdef", "seed": 7, "label": "café “7”"}
@@ -31,9 +31,9 @@ def test_every_format_carries_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
-def test_however_long_it_is(kind: str) -> None:
+def test_however_long_it_is(kind: ImageFormat) -> None:
     """A latent of a pyramid is longer than a segment of a JPEG."""
-    assert read_recipe(encode(PIXELS, kind, LARGE)) == LARGE  # type: ignore[arg-type]
+    assert read_recipe(encode(PIXELS, kind, LARGE)) == LARGE
 
 
 def resaved(data: bytes, kind: str, **options: object) -> bytes:

@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -238,9 +239,9 @@ def test_a_loop_without_end(tmp_path: Path) -> None:
 def test_a_fresh_process_answers_at_once(tmp_path: Path, refused: Refused, harm: str) -> None:
     """As on the command line: nothing slow is imported before the file was looked at."""
     file, old = tmp_path / "netG.pth", "old" in harm
-    content: dict[str, object] = example().state_dict()
+    content: dict[str, Any] = example().state_dict()
     if "nan" in harm:
-        content["main.3.weight"][0, 0, 0, 0] = float("nan")  # type: ignore[index]
+        content["main.3.weight"][0, 0, 0, 0] = float("nan")
     if "code" in harm:
         content |= {"evil": Bomb(tmp_path / "ran")}
     torch.save(content, file, _use_new_zipfile_serialization=not old)

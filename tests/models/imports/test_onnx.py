@@ -1,6 +1,7 @@
 """Foreign ONNX graphs become bundles: fixed batches, other layouts, ranges, types, names, labels and constants."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,9 +32,9 @@ class Flat(nn.Module):
         return picture.permute(0, 2, 3, 1) if self.nhwc else picture
 
 
-def export(module: nn.Module, path: Path, *given: Tensor, **wishes: object) -> Path:
+def export(module: nn.Module, path: Path, *given: Tensor, **wishes: Any) -> Path:
     """Write an ONNX file as PyTorch's exporter does, with a fixed batch unless `dynamic_axes` says otherwise."""
-    torch.onnx.export(module.eval(), given, str(path), dynamo=False, **{"opset_version": 17, **wishes})  # type: ignore[arg-type]
+    torch.onnx.export(module.eval(), given, str(path), dynamo=False, **{"opset_version": 17, **wishes})
     return path
 
 

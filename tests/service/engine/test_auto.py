@@ -60,8 +60,7 @@ async def test_a_recipe_names_a_provider_that_is_not_the_reference(client_with: 
 
 
 def recipe_in(png: bytes) -> dict[str, object]:
-    recipe: dict[str, object] = json.loads(Image.open(io.BytesIO(png)).text["ganymede"])  # type: ignore[attr-defined]
-    return recipe
+    return json.loads(Image.open(io.BytesIO(png)).info["ganymede"])
 
 
 async def test_without_openvino_auto_is_onnx_runtime(

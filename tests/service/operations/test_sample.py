@@ -97,13 +97,13 @@ async def test_every_answer_says_its_seeds(client: httpx.AsyncClient) -> None:
 async def test_png_carries_its_recipe(client: httpx.AsyncClient) -> None:
     """The file says which model and seed made it, and that a machine did; metadata=none says nothing."""
     picture = await client.post("/sample", json={"seed": 5}, headers=PNG)
-    text = Image.open(io.BytesIO(picture.content)).text  # type: ignore[attr-defined]
+    text = Image.open(io.BytesIO(picture.content)).info
     recipe = json.loads(text["ganymede"])
     assert recipe["seed"] == 5
     assert recipe["model"].startswith("tiny@")
     assert "trainedAlgorithmicMedia" in text["XML:com.adobe.xmp"]
     bare = await client.post("/sample", json={"seed": 5, "metadata": "none"}, headers=PNG)
-    assert Image.open(io.BytesIO(bare.content)).text == {}  # type: ignore[attr-defined]
+    assert Image.open(io.BytesIO(bare.content)).info == {}
 
 
 async def test_labels(client: httpx.AsyncClient) -> None:

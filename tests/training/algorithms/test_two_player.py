@@ -238,9 +238,10 @@ def test_averages_move_when_the_recipe_says_and_at_the_end() -> None:
 def test_the_judge_of_a_relativistic_pair_is_undecided_about_generated_pictures() -> None:
     """Only differences of its logits were learned, so zero is set: the mean over generated pictures."""
     algorithm, pictures = make("mlp relativistic")
+    assert isinstance(algorithm, TwoPlayer)
     move(algorithm, pictures, range(3))
     with torch.no_grad():
-        algorithm.discriminator.head.bias.add_(7.0)  # type: ignore[attr-defined]
+        algorithm.discriminator.get_parameter("head.bias").add_(7.0)
     discriminator = algorithm.export_discriminator()
     assert discriminator is not None
     latents = StepRandom(1, 0).latents("any", 500, algorithm.latent_size, "uniform")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from models.bundle import Bundle, publish, read_bundle, staging_folder, write_manifest
 from models.errors import BundleError, ChecksumError
-from models.runtimes import open_runtime
+from models.runtimes import RuntimeKind, open_runtime
 from models.runtimes.projection import Search, project
 from models.runtimes.trial import level_batches
 from tests.bundles import TinyDiscriminator, TinyGenerator, export_graph, fields
@@ -99,10 +99,10 @@ def test_each_weight_is_there_once_and_the_pictures_stay(olds: Path, copy: Copy,
 
 
 @pytest.mark.parametrize("kind", ["torchscript", "openvino"])
-def test_every_runtime_reads_the_same_file(copy: Copy, kind: str) -> None:
+def test_every_runtime_reads_the_same_file(copy: Copy, kind: RuntimeKind) -> None:
     """Torch from the graph alone, OpenVINO from the same two files: within 1e-4 of ONNX Runtime."""
     bundle = compact(copy("normed"), "float16").bundle
-    reference, other = open_runtime(bundle), open_runtime(bundle, kind)  # type: ignore[arg-type]
+    reference, other = open_runtime(bundle), open_runtime(bundle, kind)
     inputs = next(level_batches(bundle.manifest, reference, 0))
     assert np.abs(reference.run_level(0, *inputs) - other.run_level(0, *inputs)).max() < 1e-4
     pictures = reference.run_level(0, *inputs)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tests.training.conftest import TrainerFactory
 from training.compute.randomness import StepRandom, stream_seed
+from training.data.batch import Batch
 from training.data.dataset import Sampler
 from training.errors import DivergenceError, RunFolderError
 from training.run import samples
@@ -41,16 +42,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(trainer: T
     assert not torch.equal(first, third)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(trainer: TrainerFactory) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
+    trainer: TrainerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Training never goes on with NaN, and never saves it."""
     run = trainer(run__steps=20, run__snapshot_every=4)
     step = run.algorithm.step
 
-    def poisoned(batch: object, random: StepRandom) -> dict[str, Tensor]:
-        stats = step(batch, random)  # type: ignore[arg-type]
+    def poisoned(batch: Batch, random: StepRandom) -> dict[str, Tensor]:
+        stats = step(batch, random)
         return stats | {"generator_loss": torch.tensor(float("nan"))} if random.step == 6 else stats
 
-    run.algorithm.step = poisoned  # type: ignore[method-assign]
+    monkeypatch.setattr(run.algorithm, "step", poisoned)
     with pytest.raises(DivergenceError, match="generator_loss"):
         run.run()
     assert run.folder.latest_step() == 4
@@ -68,7 +71,7 @@ def test_a_collapsed_generator_is_called_so(trainer: TrainerFactory, monkeypatch
     warnings: list[str] = []
     monkeypatch.setattr(samples, "COLLAPSE_AFTER_PICTURES", 0)
     run = trainer(run__steps=1)
-    run.algorithm.sample = lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16)  # type: ignore[method-assign]
+    monkeypatch.setattr(run.algorithm, "sample", lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16))
     monkeypatch.setattr(run.progress, "warn", warnings.append)
     run.run()
     assert len(warnings) == 1
@@ -82,7 +85,7 @@ def test_a_run_that_should_stop_when_it_collapses_does(
     warnings: list[str] = []
     monkeypatch.setattr(samples, "COLLAPSE_AFTER_PICTURES", 0)
     run = trainer(run__steps=6, run__snapshot_every=2, run__on_collapse="stop")
-    run.algorithm.sample = lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16)  # type: ignore[method-assign]
+    monkeypatch.setattr(run.algorithm, "sample", lambda latents, labels=None: torch.zeros(len(latents), 3, 16, 16))
     monkeypatch.setattr(run.progress, "warn", warnings.append)
     assert run.run().step == run.folder.latest_step() == 2
     assert "run.on_collapse='warn'" in warnings[0]
