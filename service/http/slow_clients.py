@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from service.errors import UnavailableError
+from service.http.coalescing import CoalescingTransport
 from service.http.problems import problem_bytes
 from service.settings import Settings
 
@@ -53,19 +54,17 @@ class ClientLimits:
         )
 
 
-class CountingTransport:
+class CountingTransport(CoalescingTransport):
     """A transport that tells its connection how many bytes were written."""
 
     def __init__(self, transport: asyncio.Transport, connection: "WatchedConnection") -> None:
-        self._transport, self._connection = transport, connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+        super().__init__(transport, lambda: len(connection.watch.open) == 1)
+        self._connection = connection
 
     def write(self, data: bytes) -> None:
         """Send; an answer has begun, so that the next request has all its time again."""
         self._connection.wrote(len(data))
-        self._transport.write(data)
+        super().write(data)
         if len(data) >= LARGE_BYTES:
             self._connection.watch.bound_memory()
 
@@ -93,7 +92,8 @@ class WatchedConnection(asyncio.Protocol):
             return
         self.is_accepted = True
         self.watch.add(self)
-        self.inner.connection_made(cast(asyncio.Transport, CountingTransport(transport, self)))
+        self.transport = cast(asyncio.Transport, CountingTransport(transport, self))
+        self.inner.connection_made(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Count, and pass on; what comes from a connection that was not let in is dropped."""

@@ -31,6 +31,13 @@ class Pipe:
         self.unsent += len(data)
         self.said += data[:12]
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self.write(piece)
+
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
@@ -67,6 +74,9 @@ class Clocked(Watch):
     def now(self) -> float:
         return self.time
 
+    def _wait(self) -> None:
+        self._due = self.time + slow_clients.EVERY_S
+
 
 @pytest.fixture
 async def watch() -> Clocked:
@@ -102,6 +112,7 @@ async def test_the_next_request_has_all_its_time_again(watch: Clocked) -> None:
     connection.data_received(bytes(5 * SLOWEST_BYTES_S))
     watch.time += 20
     connection.inner.transport.write(b"answer")
+    await asyncio.sleep(0)
     pipe.unsent = 0
     assert [is_too_slow(connection, s) for s in (30, 30.1)] == [False, True]
     watch.time += 7
@@ -134,6 +145,7 @@ async def test_seconds_of_the_server_are_not_the_clients(watch: Clocked) -> None
     connection.extend(3)
     assert [is_too_slow(connection, s) for s in (13, 13.1)] == [False, True]
     connection.inner.transport.write(b"answer")
+    await asyncio.sleep(0)
     assert pipe.unsent
     connection.extend(3)
     assert [is_too_slow(connection, s) for s in (8, 8.1)] == [False, True]
@@ -182,6 +194,7 @@ async def test_too_much_kept_ends_the_longest_idle(watch: Clocked) -> None:
     for connection, pipe in (first, second):
         watch.time += 1
         connection.inner.transport.write(b"x")
+        await asyncio.sleep(0)
         pipe.unsent = 0
     first[0].data_received(bytes(60 << 20))
     second[0].inner.transport.write(bytes(40 << 20))
