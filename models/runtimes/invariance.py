@@ -41,16 +41,22 @@ def bucket_for(runtime: Runtime, manifest: Manifest, level: int, largest: int) -
 
     Falls back to a bucket of 1, one picture a call, when even a fixed batch mixes its rows.
     """
-    sizes = [size for size in PROBE_SIZES if size <= largest]
-    inputs = probe_inputs(manifest, level, max(sizes))
-    alone = np.concatenate([_run(runtime, level, inputs, [k]) for k in range(max(sizes))])
-    if all(_same(runtime, level, inputs, alone, size) for size in sizes):
+    distinct = min(largest, PROBE_SIZES[-1])
+    inputs = probe_inputs(manifest, level, distinct)
+    alone = np.concatenate([_run(runtime, level, inputs, [k]) for k in range(distinct)])
+    if all(_same(runtime, level, inputs, alone, size) for size in probe_sizes(largest)):
         return FREE
-    return _fixed_bucket(runtime, level, inputs, max(sizes))
+    return _fixed_bucket(runtime, level, inputs, distinct)
+
+
+def probe_sizes(largest: int) -> list[int]:
+    """Batch sizes to try: of every kind up to sixteen, doubled from there on, and the largest itself."""
+    doubled = (PROBE_SIZES[-1] << k for k in range(1, largest.bit_length()))
+    return sorted({largest, *(size for size in (*PROBE_SIZES, *doubled) if size < largest)})
 
 
 def _same(runtime: Runtime, level: int, inputs: tuple[Array | None, ...], alone: Array, size: int) -> bool:
-    order = list(range(size))[::-1]
+    order = [k % len(alone) for k in range(size)][::-1]  # large batches hold the same pictures several times
     return bool(np.array_equal(_run(runtime, level, inputs, order), alone[order]))
 
 
