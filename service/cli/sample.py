@@ -22,7 +22,7 @@ def sample(
     n: Annotated[int, typer.Option("-n", min=1, help="How many pictures; any number.")] = 1,
     seed: Seed = None,
     label: Annotated[str | None, typer.Option(help="Class name or number.")] = None,
-    truncation: Annotated[float | None, typer.Option(help="Below 1: more typical pictures.")] = None,
+    truncation: Annotated[float | None, typer.Option(help="Below 1: fainter pictures, more alike.")] = None,
     scale: Annotated[int | None, typer.Option(help="Every pixel as a square of so many.")] = None,
     precision: Annotated[str | None, typer.Option(help="exact | fast: the fastest runtime of the server.")] = None,
     latent: Annotated[list[str] | None, typer.Option(help="A saved latent; may be given again.")] = None,

@@ -60,7 +60,9 @@ class Generation(Delivery):
 
     model: ModelReference | None = None
     label: Label | None = Field(None, description="Class name or number; absent: seed modulo the number of classes.")
-    truncation: float = Field(1.0, ge=0.0, le=2.0, description="Scales the latent; below 1 is more typical.")
+    truncation: float = Field(
+        1.0, ge=0.0, le=2.0, description="Scales the latent; below 1 pictures are fainter and more alike."
+    )
     scale: int = Field(1, ge=1, le=16, description="Every pixel as a scale x scale square.")
     precision: PrecisionField = None
 

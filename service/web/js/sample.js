@@ -93,7 +93,7 @@ function controls() {
       ${button("One seed down", () => step(-1), { ico: "minus", hidden: true, keys: "[" })}${button("One seed up", () => step(1), { ico: "plus", hidden: true, keys: "]" })}
       ${button("Lock the seed", lock, { ico: m.locked ? "lock" : "unlock", hidden: true, pressed: m.locked ? "true" : "false", keys: "L" })}</span>`)}
     ${field("count", "Pictures", "Seeds count upwards from the first.", choice("count", [1, 4, 9, 16, 24, 36, 64, 100].map((v) => [String(v), String(v)]), String(m.n), (v) => set({ n: Number(v), at: 0 })))}
-    ${field("truncation", "Truncation", "Below 1 more typical, above 1 more daring.", slider("truncation", { min: 0, max: 2, step: 0.05, value: m.truncation, on: (v) => set({ truncation: v }) }))}
+    ${field("truncation", "Truncation", "Below 1 fainter and more alike, above 1 more daring.", slider("truncation", { min: 0, max: 2, step: 0.05, value: m.truncation, on: (v) => set({ truncation: v }) }))}
     ${model().labels ? field("label", "Label", "Which class to draw; any takes them in turn.", choice("label", [["", "any"], ...model().labels.map((l) => [l, l])], m.label, (v) => set({ label: v }))) : nothing}
     `;
 }
