@@ -57,6 +57,7 @@ evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
 	$(BIN)/python -m training.evidence.data_sets
 	$(BIN)/python -m training.evidence.lapgan
 	$(BIN)/python -m training.evidence.improved
+	$(BIN)/python -m training.evidence.switches
 	$(BIN)/python -m training.evidence.upsampling
 
 container-test: ## Build the image, run the fleet, kill a worker, recreate everything (docs/evidence/containers.md)

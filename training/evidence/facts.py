@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from models.bundle import Bundle
 
 Fact = dict[str, Any]
+MISSING = "not run"
 
 
 class Facts:
@@ -28,6 +30,10 @@ class Facts:
     def get(self, key: str) -> Fact | None:
         """What is known of a key; None where it was never measured."""
         return self.known.get(key)
+
+    def beginning(self, prefix: str) -> list[Fact]:
+        """The facts whose keys begin so: the runs of one row, a seed each."""
+        return [fact for key, fact in self.known.items() if key.startswith(prefix)]
 
     def measure(self, key: str, take: Callable[[], Mapping[str, Any]], of: str | None = None) -> Fact | None:
         """The fact of that key, measured now if it is new and time is left; None otherwise.
@@ -53,6 +59,15 @@ class Facts:
     def out_of_time(self) -> bool:
         """Whether the minutes are used up."""
         return self._end is not None and time.monotonic() >= self._end
+
+
+def over_seeds(runs: Sequence[Fact], score: str, form: str = ".3g") -> str:
+    """Mean, standard deviation and number of a score's runs, as a page's cell."""
+    values = [run[score] for run in runs]
+    if not values:
+        return MISSING
+    spread = f" ± {stdev(values):{'.2g' if form == '.3g' else form}}" if len(values) > 1 else ""
+    return f"{mean(values):{form}}{spread} (n={len(values)})"
 
 
 def weights_of(bundle: Bundle) -> str:

@@ -8,10 +8,9 @@ from statistics import mean, stdev
 
 from training.evidence import few_labels
 from training.evidence.ablation import VARIANTS
-from training.evidence.facts import Fact, Facts
+from training.evidence.facts import MISSING, Fact, Facts, over_seeds
 from training.evidence.probes import FEATURES, REGIMES
 
-MISSING = "not run"
 PAPER_SSL = {"mnist-ssl": "93 ± 6.5 (100 labels, 300 epochs)", "fashion-ssl": "no figure"}
 PAPER_TABLE = {
     "everything": "8.09",
@@ -75,10 +74,10 @@ def _short_runs(facts: Facts) -> Iterator[str]:
     )
     yield "| recipe | labels | steps × batch | wrong of 10,000 | paper |\n|---|---|---|---|---|"
     for recipe, labels in sorted(few_labels.ROWS, key=lambda row: (row[0] != "mnist-ssl", row[1])):
-        runs = _runs(facts, few_labels.key(recipe, labels, 0).removesuffix("0"))
+        runs = facts.beginning(few_labels.key(recipe, labels, 0).removesuffix("0"))
         length = ", ".join(sorted({f"{run['steps']} × {run['batch']}" for run in runs})) or MISSING
         paper = few_labels.PAPER.get((recipe, labels), "no figure")
-        yield f"| {recipe} | {labels} | {length} | {_over_seeds(runs, 'wrong', '.0f')} | {paper} |"
+        yield f"| {recipe} | {labels} | {length} | {over_seeds(runs, 'wrong', '.0f')} | {paper} |"
     fact = facts.get("few_labels.cifar10-ssl")
     checked = MISSING
     if fact is not None:
@@ -128,25 +127,13 @@ def _ablation(facts: Facts) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for variant in VARIANTS:
         cells = [
-            _over_seeds(_runs(facts, f"ablation.{title}.{variant}."), score)
+            over_seeds(facts.beginning(f"ablation.{title}.{variant}."), score)
             for title in ("mnist", "fashion")
             for score in ("cls_score", "cls_frechet")
         ]
         yield f"| {variant} | {' | '.join(cells)} | {PAPER_TABLE[variant]} |"
     steps = sorted({fact["steps"] for key, fact in facts.known.items() if key.startswith("ablation.")})
     yield f"\nSteps of each run: {', '.join(map(str, steps)) or MISSING}. So few steps rank early progress, not the end.\n"
-
-
-def _runs(facts: Facts, prefix: str) -> list[Fact]:
-    return [fact for key, fact in facts.known.items() if key.startswith(prefix)]
-
-
-def _over_seeds(runs: list[Fact], score: str, form: str = ".3g") -> str:
-    values = [run[score] for run in runs]
-    if not values:
-        return MISSING
-    spread = f" ± {stdev(values):{'.2g' if form == '.3g' else form}}" if len(values) > 1 else ""
-    return f"{mean(values):{form}}{spread} (n={len(values)})"
 
 
 def _probes(facts: Facts) -> Iterator[str]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from itertools import chain, product
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Annotated, Any
 
 import torch
@@ -22,7 +21,7 @@ from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.evaluate import distances
 from training.evidence import quick
-from training.evidence.facts import Fact, Facts
+from training.evidence.facts import Facts, over_seeds
 from training.pretrained import lite2
 from training.recipes.recipe import Recipe
 from training.recipes.resolve import resolve
@@ -131,7 +130,7 @@ def write_page(path: Path, facts: Facts) -> None:
 
 def _page(facts: Facts) -> Iterator[str]:
     yield HEAD
-    known = {name: found for name in VARIANTS if (found := _runs(facts, name))}
+    known = {name: found for name in VARIANTS if (found := facts.beginning(f"{name}."))}
     lengths = {
         f"{fact['steps']:,} steps of {fact['batch']} pictures, {fact['samples']:,} samples"
         for fact in chain.from_iterable(known.values())
@@ -139,18 +138,8 @@ def _page(facts: Facts) -> Iterator[str]:
     yield f"Every run: {'; '.join(sorted(lengths))}. That ranks beginnings, not ends.\n"
     yield "| variant | Fréchet | precision | recall | training, s | source of the switch |\n|---|---|---|---|---|---|"
     for name, found in known.items():
-        cells = [_over_seeds(found, score, form) for score, form in SHOWN.items()]
+        cells = [over_seeds(found, score, form) for score, form in SHOWN.items()]
         yield f"| {name} | {' | '.join(cells)} | {SOURCES.get(name, '–')} |"
-
-
-def _runs(facts: Facts, name: str) -> list[Fact]:
-    return [fact for seed in SEEDS if (fact := facts.get(f"{name}.{seed}")) is not None]
-
-
-def _over_seeds(found: list[Fact], score: str, form: str) -> str:
-    values = [fact[score] for fact in found]
-    spread = f" ± {stdev(values):{form}}" if len(values) > 1 else ""
-    return f"{mean(values):{form}}{spread} (n={len(values)})"
 
 
 if __name__ == "__main__":
