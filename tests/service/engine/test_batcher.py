@@ -13,8 +13,12 @@ def ticket(count: int, caller: str = "a", key: str = "l", **options: Any) -> Tic
 
 
 def next_two(batcher: Batcher) -> list[Batch]:
-    batches = [batcher.next(0.0) for _ in range(2)]
-    return [batch for batch in batches if batch is not None]
+    found = []
+    for _ in range(2):
+        batch = batcher.next(0.0)
+        assert batch is not None
+        found.append(batch)
+    return found
 
 
 def drain(batcher: Batcher, now: float = 0.0) -> list[Batch]:
