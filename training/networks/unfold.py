@@ -16,11 +16,13 @@ Weights = Mapping[str, Tensor]
 def load_folded(network: nn.Module, weights: Weights, run: Callable[[], object]) -> None:
     """Gives `network` the exported `weights` (one level's state dict); ValueError where the two do not fit.
 
-    Folding lost each norm's mean, scale and gain. While `run` sends one batch of noise through the network, every norm gets
-    the gain and shift that make it, on that batch, pass its input on with the folded bias added: the exported layer.
+    Folding lost each norm's mean, scale and gain. While `run` sends one batch of noise through the network, every norm that
+    `weights` lacks gets the gain and shift that make it, on that batch, pass its input on with the folded bias added: the
+    exported layer.
     """
     norms = {name: block.norm for name, block in network.named_modules() if isinstance(block, Block)}
     norms = {name: norm for name, norm in norms.items() if isinstance(norm, nn.BatchNorm2d)}
+    norms = {name: norm for name, norm in norms.items() if f"{name}.norm.running_mean" not in weights}
     missing, extra = network.load_state_dict(weights, strict=False)
     biases = {name: _bias_of(name, extra) for name in norms}
     lost = [key for key in missing if key.rpartition(".norm.")[0] not in norms]
@@ -28,8 +30,9 @@ def load_folded(network: nn.Module, weights: Weights, run: Callable[[], object])
         raise ValueError(f"the weights are of another network: {(lost or sorted(extra))[0]}")
     hooks = [norm.register_forward_pre_hook(_settle(weights[biases[name]])) for name, norm in norms.items()]
     try:
-        network.train()
-        run()
+        if hooks:
+            network.train()
+            run()
     finally:
         for hook in hooks:
             hook.remove()

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.bundle import MANIFEST_NAME
 from training.algorithms.base import Algorithm
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
+from training.networks.growth import grown
 from training.networks.unfold import load_folded
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
@@ -24,8 +25,8 @@ CALIBRATION = 256  # pictures whose statistics stand in for those that folding l
 def begin_from(algorithm: Algorithm, source: Path) -> None:
     """Gives the algorithm's generators, and their averages, the weights of `source`; RecipeError where they do not fit.
 
-    The discriminator begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not to
-    the last digit.
+    The discriminator begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not
+    to the last digit; so is the norm of a painting layer that the recipe has and the source has not.
     """
     try:
         if (source / MANIFEST_NAME).is_file():
@@ -43,20 +44,29 @@ def begin_from(algorithm: Algorithm, source: Path) -> None:
 def _from_run(algorithm: Algorithm, state: dict[str, Any]) -> None:
     levels = [state] if "average" in state else list(state.values())
     averages = [level["average"] for level in levels if isinstance(level, dict)]
-    for (generator, _), weights in zip(algorithm.generators(), averages, strict=True):
-        generator.load_state_dict(weights)
+    for index, ((generator, _), weights) in enumerate(zip(algorithm.generators(), averages, strict=True)):
+        _load(algorithm, index, generator, weights)
 
 
 def _from_bundle(algorithm: Algorithm, weights: dict[str, Tensor]) -> None:
-    random, classes = StepRandom(algorithm.recipe.run.seed, 0, device=algorithm.device), len(algorithm.data.classes)
-    label = torch.eye(classes, device=algorithm.device)[torch.arange(CALIBRATION) % classes] if classes else None
-    prior = algorithm.recipe.latent
-    noise = random.latents("begin_from", CALIBRATION, prior.size, prior.distribution)
     for index, (generator, _) in enumerate(algorithm.generators()):
         part = f"level-{index}."
         own = {key.removeprefix(part): tensor for key, tensor in weights.items() if key.startswith(part)}
-        # finer levels have no norms to measure
-        load_folded(generator, own, partial(generator, noise, label) if index == 0 else _nothing)
+        _load(algorithm, index, generator, own)
+
+
+def _load(algorithm: Algorithm, index: int, generator: nn.Module, weights: dict[str, Tensor]) -> None:
+    # finer levels have no norms to measure
+    run = partial(generator, *_calibration(algorithm)) if index == 0 else _nothing
+    load_folded(generator, grown(generator, weights), run)
+
+
+def _calibration(algorithm: Algorithm) -> tuple[Tensor, Tensor | None]:
+    """Noise [CALIBRATION, Z], and labels in turn where there are any."""
+    random, classes = StepRandom(algorithm.recipe.run.seed, 0, device=algorithm.device), len(algorithm.data.classes)
+    label = torch.eye(classes, device=algorithm.device)[torch.arange(CALIBRATION) % classes] if classes else None
+    prior = algorithm.recipe.latent
+    return random.latents("begin_from", CALIBRATION, prior.size, prior.distribution), label
 
 
 def _nothing() -> None:

@@ -44,9 +44,33 @@ def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Pat
     assert new.run().complete
 
 
+@pytest.mark.parametrize("exported", [False, True])
+def test_a_generator_grows_and_paints_as_before(trainer: TrainerFactory, tmp_path: Path, exported: bool) -> None:
+    """A recipe with residual ways and a painting layer begins with a generator that has neither, and trains on."""
+    wide = {**MODERN, "generator__width": "12"}
+    old = trainer(folder="old", run__steps=3, **{**wide, "generator__residual": "false"})
+    old.run()
+    source = export_run(old.folder, tmp_path / "bundles", "old").folder if exported else old.folder.path
+    new = trainer(folder="new", run__steps=2, run__seed=9, **wide, generator__refine="true")
+    latents = torch.randn(64, old.algorithm.latent_size)
+    wanted, before = old.algorithm.sample(latents), new.algorithm.sample(latents)
+    begin_from(new.algorithm, source)
+    error = float((new.algorithm.sample(latents) - wanted).abs().mean())
+    assert float((before - wanted).abs().mean()) > 5 * error
+    assert new.run().complete
+
+
 def test_another_networks_weights_are_refused(trainer: TrainerFactory) -> None:
     """Named as the recipe's fault, not as a stack of tensors."""
     old = trainer(folder="old", run__steps=1, data__labels="none")
     old.run()
     with pytest.raises(RecipeError, match="init_from"):
         begin_from(trainer(folder="new", **MODERN).algorithm, old.folder.path)
+
+
+def test_a_painting_layer_needs_room_to_copy(trainer: TrainerFactory) -> None:
+    """Two channels a colour; a narrower one is refused with its width."""
+    old = trainer(folder="old", run__steps=1, **MODERN)
+    old.run()
+    with pytest.raises(RecipeError, match="too narrow to begin with 3 colours"):
+        begin_from(trainer(folder="new", **MODERN, generator__refine="true").algorithm, old.folder.path)
