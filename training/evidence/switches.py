@@ -32,7 +32,8 @@ PAGE = Path("docs/evidence/switches.md")
 DATA = Path("../shared/data/faces-fairface")
 SEEDS = (0, 1, 2)
 COUNT = 1500  # samples, and as many real pictures
-SMALL = {"data.size": "32", "generator.width": "32"}
+# The arithmetic is fixed: chosen by a trial before each run, it could differ between two variants.
+COMMON = {"data.size": "32", "generator.width": "32", "run.precision": "bf16"}
 # One switch each. On pixels the penalty's weight is the usual one: features are wide, and their gradients small. Gates are
 # not among them: they join maps of 4 and 32 pixels, and a generator of 32 has no such pair.
 VARIANTS: dict[str, dict[str, str]] = {
@@ -106,7 +107,7 @@ def run(chosen: Recipe, count: int) -> dict[str, Any]:
 def recipe(variant: str, seed: int, steps: int, data: Path = DATA) -> Recipe:
     """The recipe of the free faces at 32 pixels, but for the variant's own settings."""
     options = {
-        **SMALL,
+        **COMMON,
         **VARIANTS[variant],
         "run.seed": str(seed),
         "run.steps": str(steps),
