@@ -127,6 +127,10 @@ class Algorithm(ABC):
         """(moving, averaged) generator of each level, coarsest first: what a run that begins from another one takes over."""
         return []
 
+    def discriminators(self) -> list[nn.Module]:
+        """Each level's, coarsest first: it comes along from a run of the same networks and the same seed."""
+        return []
+
     def upsampling(self) -> Upsampling | None:
         """How a user's picture may enter the exported chain, for families that enlarge."""
         return None

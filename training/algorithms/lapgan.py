@@ -129,6 +129,10 @@ class Lapgan(Algorithm):
         """One pair a level."""
         return [(level.generator, level.average) for level in self.levels]
 
+    def discriminators(self) -> list[nn.Module]:
+        """One a level."""
+        return [level.discriminator for level in self.levels]
+
     def upsampling(self) -> Upsampling:
         """Any size, or one of the sides that levels take."""
         table = self.recipe.pyramid

@@ -125,6 +125,10 @@ class TwoPlayer(Algorithm):
         """The one there is."""
         return [(self.generator, self.average)]
 
+    def discriminators(self) -> list[nn.Module]:
+        """The one there is."""
+        return [self.discriminator]
+
     def critic(self, discriminator: Scorer) -> Critic:
         """The discriminator as it is shipped.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -25,14 +24,15 @@ CALIBRATION = 256  # pictures whose statistics stand in for those that folding l
 def begin_from(algorithm: Algorithm, source: Path) -> None:
     """Gives the algorithm's generators, and their averages, the weights of `source`; RecipeError where they do not fit.
 
-    The discriminator begins anew. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not
-    to the last digit; so is the norm of a painting layer that the recipe has and the source has not.
+    Of a run with the same seed the discriminators come along where they fit: a new one may never catch up with a generator that
+    is ahead of it. A bundle's norms are measured on a batch of latents, so its pictures agree in the mean, not to the last
+    digit; so is the norm of a painting layer that the recipe has and the source has not.
     """
     try:
         if (source / MANIFEST_NAME).is_file():
             _from_bundle(algorithm, load_file(source / "weights.safetensors"))
         else:
-            _from_run(algorithm, checkpoint.load(RunFolder(source).checkpoint_path()).algorithm)
+            _from_run(algorithm, RunFolder(source))
     except (ValueError, KeyError, RuntimeError) as error:
         raise RecipeError(
             f"run.init_from: '{source.name}' does not fit this recipe: {str(error).splitlines()[0]}"
@@ -41,11 +41,19 @@ def begin_from(algorithm: Algorithm, source: Path) -> None:
         average.load_state_dict(generator.state_dict())
 
 
-def _from_run(algorithm: Algorithm, state: dict[str, Any]) -> None:
-    levels = [state] if "average" in state else list(state.values())
-    averages = [level["average"] for level in levels if isinstance(level, dict)]
-    for index, ((generator, _), weights) in enumerate(zip(algorithm.generators(), averages, strict=True)):
-        _load(algorithm, index, generator, weights)
+def _from_run(algorithm: Algorithm, run: RunFolder) -> None:
+    state = checkpoint.load(run.checkpoint_path()).algorithm
+    levels = [state] if "average" in state else [level for level in state.values() if isinstance(level, dict)]
+    for index, ((generator, _), level) in enumerate(zip(algorithm.generators(), levels, strict=True)):
+        _load(algorithm, index, generator, level["average"])
+    if run.recipe().run.seed == algorithm.recipe.run.seed:  # it also draws the mixing of pretrained features
+        for discriminator, level in zip(algorithm.discriminators(), levels, strict=False):
+            if _shapes(discriminator.state_dict()) == _shapes(level["discriminator"]):
+                discriminator.load_state_dict(level["discriminator"])
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def _from_bundle(algorithm: Algorithm, weights: dict[str, Tensor]) -> None:

@@ -28,6 +28,22 @@ def test_a_run_folder_gives_its_average(trainer: TrainerFactory) -> None:
     assert torch.equal(new.algorithm.sample(latents), old.algorithm.sample(latents))
 
 
+@pytest.mark.parametrize(("seed", "comes_along"), [("0", True), ("9", False)])
+def test_the_discriminator_of_the_same_seed_comes_along(trainer: TrainerFactory, seed: str, comes_along: bool) -> None:
+    """What judged the old generator judges the new run's from its first step."""
+    old = trainer(folder="old", run__steps=3, **MODERN)
+    old.run()
+    new = trainer(folder="new", run__steps=3, run__seed=seed, **MODERN)
+    begin_from(new.algorithm, old.folder.path)
+    pairs = zip(new.algorithm.discriminators(), old.algorithm.discriminators(), strict=True)
+    same = [
+        torch.equal(a, b)
+        for new_one, old_one in pairs
+        for a, b in zip(new_one.parameters(), old_one.parameters(), strict=True)
+    ]
+    assert all(same) == comes_along
+
+
 def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Path) -> None:
     """Folded and unfolded again, the generator paints nearly the same, in training mode too, and trains on."""
     old = trainer(folder="old", run__steps=3, **MODERN)
