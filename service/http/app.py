@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.catalogue import Opening
 from service.http import problems
@@ -66,28 +65,6 @@ ROUTERS = (
 VERSION = "0.1.0"
 
 
-class Application(FastAPI):
-    """FastAPI behind our gate: what comes first in every request runs outside the framework's own layers, too."""
-
-    gate: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP goes through the gate, which ends in `inside`; the rest is the framework's."""
-        if self.gate is None or scope["type"] != "http":
-            await super().__call__(scope, receive, send)
-        else:
-            await self.gate(scope, receive, send)
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Without the framework's answer to what nobody foresaw, which is text: the gate has a problem for it."""
-        stack = super().build_middleware_stack()
-        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
-
-    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The framework's routes."""
-        await super().__call__(scope, receive, send)
-
-
 def build_app(settings: Settings, opening: Opening | None = None, release: Callable[[], bool] | None = None) -> FastAPI:
     """The application of one process; its state is built when the server starts and closed when it stops.
 
@@ -110,7 +87,7 @@ def build_app(settings: Settings, opening: Opening | None = None, release: Calla
                 await state.runner.stop(settings.drain_s)
             await close_state(state)
 
-    app = Application(
+    app = FastAPI(
         title="Ganymede",
         version=VERSION,
         summary="A model server for generative adversarial networks",
@@ -125,8 +102,13 @@ def build_app(settings: Settings, opening: Opening | None = None, release: Calla
         app.include_router(router)
     if settings.role != "worker":
         docs.mount_assets(app)
+    inside = app.build_middleware_stack()
+    if isinstance(
+        inside, ServerErrorMiddleware
+    ):  # it answers in text what nobody foresaw; the gate has a problem for it
+        inside = inside.app
     larger = {"/latents/import": settings.max_import_bytes}
-    app.gate = Gate(app.inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
+    app.middleware_stack = Gate(inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
     return app
 
 
