@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from service.engine.catalogue import Opening
 from service.http.app import build_app, handler_of
 from service.http.fast.connection import Connection
-from service.http.slow_clients import ClientLimits, WatchedProtocol
+from service.http.slow_clients import WatchedProtocol
 from service.http.state import state_of
 from service.operations.state import resolve_device
 from service.processes.connection_sharing import ConnectionShare
@@ -144,7 +144,7 @@ def run(
     connections = partial(Connection, handler_of=lambda: handler_of(app), share=share)
     config = uvicorn.Config(
         app,
-        http=cast(type[asyncio.Protocol], WatchedProtocol(connections, ClientLimits.of(settings))),
+        http=cast(type[asyncio.Protocol], WatchedProtocol(connections, settings)),
         ws="none",
         access_log=False,
         log_config=None,

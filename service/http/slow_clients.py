@@ -7,8 +7,7 @@ timer is started per request, so that a request costs two additions more.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from service.errors import UnavailableError
 from service.http.coalescing import CoalescingTransport
@@ -24,34 +23,6 @@ PROGRESS_BYTES = 32 << 10
 """A client that takes fewer bytes of its answer in `unread_timeout_s` does not read it."""
 LARGE_BYTES = 1 << 20
 """After an answer of so many bytes the total is looked at straight away."""
-
-
-class Served(Protocol):
-    """What is wrapped: an asyncio protocol that knows whose turn it is."""
-
-    @property
-    def awaits_client(self) -> bool:
-        """Whether the next thing to happen is up to the client: a request has not begun, or not arrived whole."""
-
-
-@dataclass(frozen=True)
-class ClientLimits:
-    """The limits of one process; seconds and bytes."""
-
-    request_s: float
-    unread_s: float
-    held_bytes: int
-    connections: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> "ClientLimits":
-        """Those of the settings."""
-        return cls(
-            settings.request_timeout_s,
-            settings.unread_timeout_s,
-            settings.max_held_bytes,
-            settings.max_connections,
-        )
 
 
 class CountingTransport(CoalescingTransport):
@@ -149,22 +120,22 @@ class WatchedConnection(asyncio.Protocol):
         self.since += late_s
         self.taken_at += late_s
 
-    def is_too_slow(self, now: float, limits: ClientLimits) -> bool:
+    def is_too_slow(self, now: float, settings: Settings) -> bool:
         """Whether it has used up its time, with an answer to read or with a request to send."""
         unsent = self.unsent
         if unsent:
             if self.written - unsent - self.taken >= PROGRESS_BYTES:
                 self.taken, self.taken_at = self.written - unsent, now
-            return now - self.taken_at > limits.unread_s
-        allowed = limits.request_s + self.received / SLOWEST_BYTES_S
+            return now - self.taken_at > settings.unread_timeout_s
+        allowed = settings.request_timeout_s + self.received / SLOWEST_BYTES_S
         return bool(self.inner.awaits_client) and now - max(self.since, self.taken_at) > allowed
 
 
 class Watch:
     """All connections of one process."""
 
-    def __init__(self, limits: ClientLimits) -> None:
-        self.limits = limits
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.open: set[WatchedConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -176,7 +147,7 @@ class Watch:
     @property
     def is_full(self) -> bool:
         """Whether no more connections are taken."""
-        return len(self.open) >= self.limits.connections
+        return len(self.open) >= self.settings.max_connections
 
     def add(self, connection: WatchedConnection) -> None:
         """One more; the first starts the clock."""
@@ -195,12 +166,12 @@ class Watch:
             self._wait()
         for connection in self.open:
             connection.extend(late)
-        self._cut([one for one in self.open if one.is_too_slow(now, self.limits)], "too slow")
+        self._cut([one for one in self.open if one.is_too_slow(now, self.settings)], "too slow")
         self.bound_memory()
 
     def bound_memory(self) -> None:
         """Where all together hold too much, those go that took or sent nothing for longest."""
-        excess, going = sum(one.held for one in self.open) - self.limits.held_bytes, []
+        excess, going = sum(one.held for one in self.open) - self.settings.max_held_bytes, []
         for connection in sorted(self.open, key=lambda one: one.taken_at) if excess > 0 else []:
             if excess <= 0:
                 break
@@ -220,8 +191,8 @@ class Watch:
 class WatchedProtocol:
     """The protocol for uvicorn's configuration, with a watch over all its connections."""
 
-    def __init__(self, protocol: Callable[..., Any], limits: ClientLimits) -> None:
-        self.watch = Watch(limits)
+    def __init__(self, protocol: Callable[..., Any], settings: Settings) -> None:
+        self.watch = Watch(settings)
         self._protocol = protocol
 
     def __call__(self, **options: Any) -> WatchedConnection:

@@ -21,11 +21,11 @@ from service.http import server as module
 from service.http.app import build_app
 from service.http.fast.connection import Connection
 from service.http.server import RefusedToStartError, Server, address_of, allow_many_files, bind, check, run, serve
-from service.http.slow_clients import ClientLimits, WatchedProtocol
+from service.http.slow_clients import WatchedProtocol
 from service.processes.supervisor import ChildFailedError
 from service.settings import Settings
 
-PATIENCE = ClientLimits(request_s=30, unread_s=30, held_bytes=1 << 20, connections=10)
+PATIENCE = Settings(request_timeout_s=30, unread_timeout_s=30, max_held_bytes=1 << 20, max_connections=10)
 
 
 @pytest.fixture

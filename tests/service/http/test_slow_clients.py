@@ -17,7 +17,8 @@ from starlette.routing import Route
 from service.http.app import handler_of
 from service.http.fast.connection import Connection
 from service.http.responses.sets import with_backpressure
-from service.http.slow_clients import EVERY_S, ClientLimits, WatchedProtocol
+from service.http.slow_clients import EVERY_S, WatchedProtocol
+from service.settings import Settings
 from tests.service.wires import Open
 
 HEAD = b"POST /sample HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -26,12 +27,12 @@ BIG = b'{"seed": 1, "n": 256, "scale": 16}'
 
 @pytest.fixture
 async def served(opened: Open) -> AsyncIterator[Any]:
-    """`await served(limits)`: the port of a server, and its connections."""
+    """`await served(settings)`: the port of a server, and its connections."""
     servers: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
 
-    async def serve(limits: ClientLimits, **options: Any) -> tuple[int, Any]:
+    async def serve(settings: Settings, **options: Any) -> tuple[int, Any]:
         app = await opened(**options)
-        made = WatchedProtocol(partial(Connection, handler_of=lambda: handler_of(app)), limits)
+        made = WatchedProtocol(partial(Connection, handler_of=lambda: handler_of(app)), settings)
         watch = made.watch
         config = uvicorn.Config(app, http=made, ws="none", lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
         listener = socket.create_server(("127.0.0.1", 0))
@@ -72,7 +73,9 @@ STARTS = [b"", b"GET /", HEAD + b"X-A: ", HEAD + b"Content-Length: 4000\r\n\r\n{
 
 async def test_fifty_slow_clients_go_and_the_others_notice_nothing(served: Any) -> None:
     """Dripping heads and bodies, answers nobody reads, connections that say nothing; meanwhile every request is answered."""
-    port, watch = await served(ClientLimits(request_s=3, unread_s=3, held_bytes=512 << 20, connections=1000))
+    port, watch = await served(
+        Settings(request_timeout_s=3, unread_timeout_s=3, max_held_bytes=512 << 20, max_connections=1000)
+    )
     drips = [asyncio.create_task(drip(port, STARTS[number % len(STARTS)])) for number in range(30)]
     silent = [await connect(port) for _ in range(16)]
     ask = HEAD + b"Accept: application/x-npy\r\nContent-Length: %d\r\n\r\n" % len(BIG) + BIG
@@ -94,7 +97,9 @@ async def test_fifty_slow_clients_go_and_the_others_notice_nothing(served: Any) 
 
 async def test_an_answer_that_is_read_slowly_arrives_whole(served: Any) -> None:
     """Slow is not dead: who takes something in time gets everything."""
-    port, _ = await served(ClientLimits(request_s=30, unread_s=1, held_bytes=512 << 20, connections=10))
+    port, _ = await served(
+        Settings(request_timeout_s=30, unread_timeout_s=1, max_held_bytes=512 << 20, max_connections=10)
+    )
     ask = HEAD + b"Accept: application/x-npy\r\nContent-Length: 28\r\n\r\n" + b'{"seed":1,"n":8, "scale":16}'
     reader, writer = await connect(port, ask)
     head = await reader.readuntil(b"\r\n\r\n")
@@ -109,7 +114,9 @@ async def test_an_answer_that_is_read_slowly_arrives_whole(served: Any) -> None:
 
 async def test_a_long_computation_is_no_slow_client(served: Any) -> None:
     """While the server works the client's time stands still."""
-    port, _ = await served(ClientLimits(request_s=0.5, unread_s=0.5, held_bytes=512 << 20, connections=10), role="api")
+    port, _ = await served(
+        Settings(request_timeout_s=0.5, unread_timeout_s=0.5, max_held_bytes=512 << 20, max_connections=10), role="api"
+    )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         answer = await client.post("/sample", json={"seed": 1, "timeout_ms": 3000})
         assert answer.status_code == 504
@@ -117,7 +124,9 @@ async def test_a_long_computation_is_no_slow_client(served: Any) -> None:
 
 async def test_what_is_held_for_slow_clients_is_bounded(served: Any) -> None:
     """Long before their time is up: the answers of those that read nothing do not add up."""
-    port, watch = await served(ClientLimits(request_s=60, unread_s=60, held_bytes=100 << 20, connections=100))
+    port, watch = await served(
+        Settings(request_timeout_s=60, unread_timeout_s=60, max_held_bytes=100 << 20, max_connections=100)
+    )
     ask = HEAD + b"Accept: application/x-npy\r\nContent-Length: %d\r\n\r\n" % len(BIG) + BIG
     for _ in range(6):
         await connect(port, ask)
@@ -156,7 +165,9 @@ async def test_of_a_set_nothing_is_read_ahead_for_who_does_not_read() -> None:
 
 async def test_one_connection_too_many_is_told(served: Any) -> None:
     """503 with Retry-After as problem+json; a place that becomes free is given."""
-    port, watch = await served(ClientLimits(request_s=30, unread_s=30, held_bytes=512 << 20, connections=2))
+    port, watch = await served(
+        Settings(request_timeout_s=30, unread_timeout_s=30, max_held_bytes=512 << 20, max_connections=2)
+    )
     first, second = await connect(port), await connect(port)
     reader, _ = await connect(port)
     answer = await reader.read()

@@ -1,7 +1,6 @@
 """How long a connection may take, and what is kept for it: by a clock and a client of our own."""
 
 import asyncio
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +11,13 @@ from service.http.slow_clients import (
     LARGE_BYTES,
     PROGRESS_BYTES,
     SLOWEST_BYTES_S,
-    ClientLimits,
     Watch,
     WatchedConnection,
     WatchedProtocol,
 )
+from service.settings import Settings
 
-LIMITS = ClientLimits(request_s=10, unread_s=5, held_bytes=100 << 20, connections=3)
+LIMITS = Settings(request_timeout_s=10, unread_timeout_s=5, max_held_bytes=100 << 20, max_connections=3)
 
 
 class Pipe:
@@ -167,7 +166,7 @@ async def test_the_clock_goes_round_once_a_second(watch: Clocked, caplog: pytest
 async def test_nobody_has_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first connection starts the clock, by the loop's own time."""
     monkeypatch.setattr(slow_clients, "EVERY_S", 0.01)
-    _, pipe = opened(Watch(replace(LIMITS, request_s=0.0)))
+    _, pipe = opened(Watch(LIMITS.model_copy(update={"request_timeout_s": 0.0})))
     async with asyncio.timeout(10):
         while not pipe.ended:
             await asyncio.sleep(0.01)
@@ -211,7 +210,7 @@ async def test_no_more_go_than_must(caplog: pytest.LogCaptureFixture) -> None:
     """The longest idle first, until what is left is not too much: exactly so much may be kept."""
     caplog.set_level("INFO", "ganymede.connections")
     for sizes, going in (((5, 6, 4), 1), ((5, 5, 6), 2), ((4, 3, 3), 0)):
-        watch = Clocked(replace(LIMITS, held_bytes=10))
+        watch = Clocked(LIMITS.model_copy(update={"max_held_bytes": 10}))
         kept = []
         for size in sizes:
             watch.time += 1
@@ -256,10 +255,4 @@ async def test_all_connections_of_a_process_have_one_watch() -> None:
     protocol = WatchedProtocol(lambda **options: SimpleNamespace(**options), LIMITS)
     first, second = protocol(config=1), protocol(config=2)
     assert first.watch is second.watch is protocol.watch
-    assert (first.inner.config, second.inner.config, protocol.watch.limits) == (1, 2, LIMITS)
-
-
-def test_the_limits_are_those_of_the_settings() -> None:
-    """Each by its name."""
-    settings: Any = SimpleNamespace(request_timeout_s=1, unread_timeout_s=2, max_held_bytes=3, max_connections=4)
-    assert ClientLimits.of(settings) == ClientLimits(request_s=1, unread_s=2, held_bytes=3, connections=4)
+    assert (first.inner.config, second.inner.config, protocol.watch.settings) == (1, 2, LIMITS)
