@@ -24,7 +24,7 @@ from service.jobs.events import Event
 from service.operations.base import Attachments, Context, perform
 from service.operations.jobs import run_elsewhere
 from service.operations.requests import Delivery, delivery_of
-from service.operations.results import Document, Result
+from service.operations.results import Document, Pictures, Result
 from service.operations.state import State
 from service.operations.table import OPERATIONS
 
@@ -41,7 +41,7 @@ async def answer(
     """Run one operation for an HTTP request and answer in the representation that Accept asks for."""
     media = choose(request.headers.get("accept"), offered)
     delivery = delivery_of(body)
-    context = context_of(request, delivery)
+    context = context_of(request, delivery.timeout_ms)
     check_keeping(request, body)
     preference = job_preference(request, operation, body, delivery, streams=media == SSE)
     if preference is not None:
@@ -53,11 +53,20 @@ async def answer(
     return await respond(request, result, media, delivery)
 
 
-def context_of(request: Request, delivery: Delivery) -> Context:
-    """Who asks, and until when: timeout_ms, else X-Deadline-Ms, else the server's own limit."""
+async def pictures_of(request: Request, operation: str, body: Delivery) -> Pictures:
+    """Run one operation for an endpoint that has a representation of its own for its pictures."""
+    context = context_of(request, body.timeout_ms)
+    result = await cancel_on_disconnect(request, run(context, operation, body, {}))
+    if not isinstance(result, Pictures):
+        raise ServiceError(f"{operation} gave no pictures")
+    return result
+
+
+def context_of(request: Request, timeout_ms: int | None = None) -> Context:
+    """Who asks, and until when: `timeout_ms`, else X-Deadline-Ms, else the server's own limit."""
     state = state_of(request.app)
-    timeout_s = state.settings.timeout_s if delivery.timeout_ms is None else delivery.timeout_ms / 1e3
-    if delivery.timeout_ms is None and (header := request.headers.get("x-deadline-ms")):
+    timeout_s = state.settings.timeout_s if timeout_ms is None else timeout_ms / 1e3
+    if timeout_ms is None and (header := request.headers.get("x-deadline-ms")):
         timeout_s = _milliseconds(header) / 1e3
     return Context(
         state=state,

@@ -38,7 +38,7 @@ Model = Annotated[str | None, Query(pattern=REFERENCE_PATTERN)]
 )
 async def post_direction(request: Request, body: DirectionRequest) -> Response:
     """From two sets of latents, an expression, a class of the bundle's classifier, or a principal component."""
-    await precheck(context_of(request, Delivery()), body)
+    await precheck(context_of(request), body)
     return await answer(request, "direction", body, offered=DOCUMENT_TYPES)
 
 
@@ -77,7 +77,7 @@ def _shipped(state: State, model: str | None, prefix: str) -> list[dict[str, Any
 async def get_direction(request: Request, name: Name, model: Model = None) -> Response:
     """JSON, or the vector as `application/x-npy`; `model` says whose, where several bundles ship the same name."""
     media = choose(request.headers.get("accept"), (JSON, NPY))
-    context = context_of(request, Delivery())
+    context = context_of(request)
     saved = (await context.state.directions.find([name])).get(name)
     reference = saved.reference if saved and model is None else model
     served = context.state.catalogue.get(reference)

@@ -11,8 +11,8 @@ from service.engine.model import Precision
 from service.errors import InvalidValueError, NotFoundError
 from service.http.openapi import FILE
 from service.http.parameters import Reference
-from service.http.responses.answers import context_of, run
-from service.http.responses.respond import cancel_on_disconnect, respond
+from service.http.responses.answers import pictures_of
+from service.http.responses.respond import respond
 from service.http.state import state_of
 from service.http.validators import is_held
 from service.images.encode import MEDIA_TYPES
@@ -61,9 +61,8 @@ async def get_image(
     headers = caching_headers(served.reference, served.provider, str(request.url.query), file, for_ever)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    context = context_of(request, body)
     started = time.perf_counter()
-    result = await cancel_on_disconnect(request, run(context, "sample", body, {}))
+    result = await pictures_of(request, "sample", body)
     response = await respond(request, result, MEDIA_TYPES[extension], body)
     response.headers.update(headers)
     state.metrics.observe("request_seconds", time.perf_counter() - started, route="image")

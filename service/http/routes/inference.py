@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
 from service.engine.model import Model, Precision
-from service.errors import InvalidValueError, MalformedError, ServiceError
+from service.errors import InvalidValueError, MalformedError
 from service.http.openapi import PROBLEMS
 from service.http.parameters import Name, Reference
-from service.http.responses.answers import context_of, run
+from service.http.responses.answers import pictures_of
 from service.http.responses.represent import precision_headers
-from service.http.responses.respond import cancel_on_disconnect
 from service.http.state import state_of
 from service.http.tensors import read_inputs, split, write_output
-from service.operations.requests import Delivery, LatentValues
+from service.operations.requests import LatentValues
 from service.operations.results import Pictures
 from service.operations.sample import SampleRequest
 
@@ -165,8 +164,8 @@ async def _pictures(
     parts: list[tuple[list[int], Pictures]] = []
     for label in dict.fromkeys(labels):
         where = [k for k, other in enumerate(labels) if other == label]
-        wish = _request_of(model, rows[where], label, "latent" in tensors)
-        parts.append((where, await _run(request, wish.model_copy(update={"precision": precision}))))
+        wish = _request_of(model, rows[where], label, precision, latent="latent" in tensors)
+        parts.append((where, await pictures_of(request, "sample", wish)))
     stack = np.concatenate([part.array() for _, part in parts])
     order = np.argsort(np.concatenate([where for where, _ in parts]))
     return stack[order], parts[0][1]
@@ -180,15 +179,10 @@ def _labels(tensor: NDArray[Any] | None, count: int) -> list[int | None]:
     return [int(label) for label in tensor]
 
 
-def _request_of(model: Model, rows: NDArray[Any], label: int | None, latent: bool) -> SampleRequest:
+def _request_of(
+    model: Model, rows: NDArray[Any], label: int | None, precision: Precision | None, *, latent: bool
+) -> SampleRequest:
     if latent:
         values: list[str | LatentValues] = [LatentValues(values=row) for row in rows.astype(np.float64).tolist()]
-        return SampleRequest(model=model.reference, latents=values, label=label)
-    return SampleRequest(model=model.reference, seeds=[int(seed) for seed in rows], label=label)
-
-
-async def _run(request: Request, body: SampleRequest) -> Pictures:
-    result = await cancel_on_disconnect(request, run(context_of(request, Delivery()), "sample", body, {}))
-    if not isinstance(result, Pictures):
-        raise ServiceError("sampling gave no pictures")
-    return result
+        return SampleRequest(model=model.reference, latents=values, label=label, precision=precision)
+    return SampleRequest(model=model.reference, seeds=[int(seed) for seed in rows], label=label, precision=precision)

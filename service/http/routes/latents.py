@@ -36,7 +36,7 @@ EXPORTED: dict[int | str, dict[str, Any]] = {
 @router.post("/latents", status_code=201, responses=document("Latent", status=201), summary="Save a latent")
 async def post_latent(request: Request, body: SaveRequest) -> Response:
     """From a seed, numbers, an expression, or a picture of ours (base64 or a data: URL), whose recipe is read back."""
-    saved = await save(context_of(request, Delivery()), body)
+    saved = await save(context_of(request), body)
     return JSONResponse(describe(saved), 201, {"Location": f"/latents/{saved.name}"})
 
 

@@ -11,15 +11,13 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine.model import Model
-from service.errors import MalformedError, ServiceError
+from service.errors import MalformedError
 from service.http.openapi import PROBLEMS
-from service.http.responses.answers import context_of, run
+from service.http.responses.answers import pictures_of
 from service.http.responses.represent import image_url
-from service.http.responses.respond import cancel_on_disconnect
 from service.http.state import state_of
 from service.images.encode import encode
 from service.operations.arithmetic import ArithmeticRequest
-from service.operations.requests import Delivery
 from service.operations.results import Pictures
 from service.operations.sample import SampleRequest
 
@@ -64,9 +62,7 @@ async def generate_openai_images(request: Request, body: ImagesRequest) -> dict[
     _refuse_unsupported(body)
     model = state_of(request.app).catalogue.get(body.model)
     operation, wish = _operation(model, body)
-    result = await cancel_on_disconnect(request, run(context_of(request, Delivery()), operation, wish, {}))
-    if not isinstance(result, Pictures):
-        raise ServiceError("the operation gave no pictures")
+    result = await pictures_of(request, operation, wish)
     return {
         "created": int(time.time()),
         "data": [_datum(picture, result, body, request) for picture in result.pictures],

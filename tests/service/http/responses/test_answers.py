@@ -64,7 +64,7 @@ def context(state: Any, left_s: float = 60.0) -> Context:
 )
 def test_a_request_has_its_time(state: Any, headers: dict[str, str], timeout_ms: int | None, seconds: float) -> None:
     """The body's word, else the header's, else the server's."""
-    deadline = context_of(asked(state, headers), Delivery(timeout_ms=timeout_ms)).deadline
+    deadline = context_of(asked(state, headers), timeout_ms).deadline
     assert deadline is not None
     assert seconds - 5 < deadline - time.monotonic() <= seconds
 
@@ -73,18 +73,18 @@ def test_a_request_has_its_time(state: Any, headers: dict[str, str], timeout_ms:
 def test_a_deadline_is_whole_milliseconds(state: Any, header: str) -> None:
     """Of an hour at most."""
     with pytest.raises(MalformedError, match="X-Deadline-Ms must be a whole number of milliseconds, 1 to 3600000"):
-        context_of(asked(state, {"x-deadline-ms": header}), PLAIN)
+        context_of(asked(state, {"x-deadline-ms": header}))
 
 
 def test_who_asks_is_known_by_key_or_by_address(state: Any) -> None:
     """And by the id of the request, which its log lines carry; whoever has neither is nobody."""
-    found = context_of(asked(state, caller="ann", request_id="r1"), PLAIN)
+    found = context_of(asked(state, caller="ann", request_id="r1"))
     assert (found.caller, found.request_id, found.state) == ("ann", "r1", state)
-    found = context_of(asked(state), PLAIN)
+    found = context_of(asked(state))
     assert (found.caller, found.request_id) == ("10.0.0.1", "")
     request = asked(state, caller="")
     request.scope["client"] = None
-    assert context_of(request, PLAIN).caller == ""
+    assert context_of(request).caller == ""
 
 
 def doing(monkeypatch: pytest.MonkeyPatch, work: Operation) -> None:
