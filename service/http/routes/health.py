@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from service.errors import UnavailableError
 from service.http.openapi import PROBLEMS
+from service.http.problems import problem_response
 from service.http.state import state_of
 from service.operations.state import State
 from service.redis.failures import AWAY
@@ -25,12 +26,9 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """200 when bundles are loaded, it is not draining and a worker's store answers; 503 with a Retry-After otherwise."""
     state = state_of(request.app)
-    checks: dict[str, Any] = {"models": len(state.catalogue.all()), "draining": state.draining}
     if (lacking := why_not_ready(state)) is not None:
-        problem = {"type": "urn:ganymede:problem:unavailable", "title": "Unavailable", "status": 503}
-        body = {**problem, "detail": lacking, "instance": "/readyz"}
-        return JSONResponse(body, 503, {"Retry-After": "2"}, media_type="application/problem+json")
-    return JSONResponse({"status": "ready", **checks})
+        return problem_response(UnavailableError(lacking, headers={"Retry-After": "2"}), "/readyz")
+    return JSONResponse({"status": "ready", "models": len(state.catalogue.all()), "draining": False})
 
 
 def why_not_ready(state: State) -> str | None:

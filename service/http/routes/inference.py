@@ -14,6 +14,7 @@ from service.http.openapi import PROBLEMS
 from service.http.parameters import Name, Reference
 from service.http.responses.answers import pictures_of
 from service.http.responses.represent import precision_headers
+from service.http.routes.health import why_not_ready
 from service.http.state import state_of
 from service.http.tensors import read_inputs, split, write_output
 from service.operations.requests import LatentValues
@@ -42,7 +43,7 @@ async def v2_live() -> dict[str, bool]:
 async def v2_ready(request: Request) -> Response:
     """200 when a bundle is loaded and the server is not draining."""
     state = state_of(request.app)
-    fine = bool(state.catalogue.all()) and not state.draining
+    fine = why_not_ready(state) is None
     return JSONResponse({"ready": fine}, 200 if fine else 503)
 
 
