@@ -5,14 +5,15 @@
 
 import base64
 import time
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.engine.model import Model
 from service.errors import MalformedError
 from service.http.openapi import PROBLEMS
+from service.http.parameters import Reference
 from service.http.responses.answers import pictures_of
 from service.http.responses.represent import image_url
 from service.http.state import state_of
@@ -47,9 +48,7 @@ async def list_openai_models(request: Request) -> dict[str, Any]:
 
 
 @router.get("/models/{name}", responses=PROBLEMS, summary="One bundle")
-async def get_openai_model(
-    request: Request, name: Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,90}$")]
-) -> dict[str, Any]:
+async def get_openai_model(request: Request, name: Reference) -> dict[str, Any]:
     """404 for a bundle that is not served."""
     return _entry(state_of(request.app).catalogue.get(name))
 
