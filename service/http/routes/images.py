@@ -1,7 +1,6 @@
 """GET /images/{model}/{seed}.{format}: a picture as a pure function of its address."""
 
 import hashlib
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -61,11 +60,9 @@ async def get_image(
     headers = caching_headers(served.reference, served.provider, str(request.url.query), file, for_ever)
     if is_held(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    started = time.perf_counter()
     result = await pictures_of(request, "sample", body)
     response = await respond(request, result, MEDIA_TYPES[extension], body)
     response.headers.update(headers)
-    state.metrics.observe("request_seconds", time.perf_counter() - started, route="image")
     return response
 
 

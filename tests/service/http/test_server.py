@@ -147,7 +147,7 @@ def test_a_kept_connection_may_rest_half_a_minute(
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown, config.backlog) == (30, 7, 2048)
     assert (config.ws, config.access_log, config.log_config, config.server_header) == ("none", False, None, False)
     assert made[1:] == [[listener], config.app, ready, share]
-    assert config.http.watch.limits.connections == 11
+    assert config.http.watch.settings.max_connections == 11
     state = uvicorn.server.ServerState()
     connection = config.http(config=config, server_state=state, app_state={}).inner
     assert (type(connection), connection._share, connection._handler) == (Connection, share, None)

@@ -32,6 +32,16 @@ async def test_refusals_are_counted_by_their_reason(client_with: ClientFactory) 
         assert await value(client, 'rejected_total{reason="unavailable"}') == 0
 
 
+async def test_every_answer_is_timed_once(client_with: ClientFactory) -> None:
+    """A picture at its address, too: whoever adds up all routes counts it as one request."""
+    async with client_with() as client:
+        assert (await client.get("/images/tiny/7.png")).status_code == 200
+        counts = re.findall(
+            r"^ganymede_request_seconds_count\S* (\S+)$", (await client.get("/metrics")).text, re.MULTILINE
+        )
+        assert [float(count) for count in counts] == [1]
+
+
 async def test_a_missed_deadline_is_counted(client_with: ClientFactory) -> None:
     """Without a worker nothing is computed in time."""
     async with client_with(role="api") as client:
