@@ -43,11 +43,11 @@ async def answer(
     delivery = delivery_of(body)
     context = context_of(request, delivery.timeout_ms)
     check_keeping(request, body)
-    preference = job_preference(request, operation, body, delivery, streams=media == SSE)
+    preference = job_preference(request, operation, body, streams=media == SSE)
     if preference is not None:
-        return await answer_as_job(request, context, operation, body, attachments or {}, media, delivery, preference)
+        return await answer_as_job(request, context, operation, body, attachments or {}, media, preference)
     if media == SSE:
-        events = _events(context, operation, body, attachments or {}, delivery)
+        events = _events(context, operation, body, attachments or {})
         return StreamingResponse(server_sent(events), media_type=SSE)
     result = await cancel_on_disconnect(request, run(context, operation, body, attachments or {}))
     return await respond(request, result, media, delivery)
@@ -94,7 +94,7 @@ async def run(context: Context, operation: str, body: BaseModel, attachments: At
 
 
 async def _events(
-    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
+    context: Context, operation: str, body: BaseModel, attachments: Attachments
 ) -> AsyncGenerator[Event, None]:
     """What the operation reports as it happens, numbered from one, then `result` or `error`."""
     told: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -102,7 +102,7 @@ async def _events(
     async def emit(event: str, data: dict[str, Any]) -> None:
         told.put_nowait((event, data))
 
-    task = asyncio.ensure_future(_finish(replace(context, emit=emit), operation, body, attachments, delivery))
+    task = asyncio.ensure_future(_finish(replace(context, emit=emit), operation, body, attachments))
     try:
         for number in count(1):
             event, data = await told.get()
@@ -113,13 +113,11 @@ async def _events(
         task.cancel()
 
 
-async def _finish(
-    context: Context, operation: str, body: BaseModel, attachments: Attachments, delivery: Delivery
-) -> None:
+async def _finish(context: Context, operation: str, body: BaseModel, attachments: Attachments) -> None:
     asked = f"urn:ganymede:request:{context.request_id}"
     try:
         result = await run(context, operation, body, attachments)
-        await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery))
+        await context.emit("result", await asyncio.to_thread(result_event, context.state, result, delivery_of(body)))
     except ServiceError as error:
         context.state.metrics.refused(error)
         await context.emit("error", error.problem(asked))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from service.observability.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.job_inputs import enqueue
 from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
-from service.operations.requests import Delivery
+from service.operations.requests import Delivery, delivery_of
 from service.operations.sets import StoredSet, check_quota, is_set, note_set
 from service.operations.table import OPERATIONS
 
@@ -37,9 +37,7 @@ class JobPreference:
     asked: bool = False
 
 
-def job_preference(
-    request: Request, operation: str, body: BaseModel, delivery: Delivery, *, streams: bool
-) -> JobPreference | None:
+def job_preference(request: Request, operation: str, body: BaseModel, *, streams: bool) -> JobPreference | None:
     """The preference to be a job, from Prefer, Idempotency-Key, webhook and the size of the request; None for a plain one."""
     state = state_of(request.app)
     wanted = [part.strip().lower() for part in ",".join(request.headers.getlist("prefer")).split(",")]
@@ -47,7 +45,7 @@ def job_preference(
     key = _key(request.headers.get("idempotency-key"))
     if "respond-async" in wanted:
         return JobPreference(True, wait_s, key, asked=True)
-    if delivery.webhook is not None:
+    if delivery_of(body).webhook is not None:
         return JobPreference(True, wait_s, key, reason="a request with a webhook is a job")
     pictures = OPERATIONS[operation].cost(body)
     if pictures > state.settings.async_pictures and not streams:
@@ -69,21 +67,20 @@ async def answer_as_job(
     body: BaseModel,
     attachments: Attachments,
     media: str,
-    delivery: Delivery,
     preference: JobPreference,
 ) -> Response:
     """Put a request into the queue; answer its result if it ends while the client waits, else 202."""
     state = context.state
-    job = await _accept(request, context, operation, body, attachments, delivery, preference)
-    if is_set(body, state):
-        preference = replace(preference, asynchronous=True, wait_s=None)  # nobody waits for a set
+    job = await _accept(request, context, operation, body, attachments, preference)
     wait_s = preference.wait_s if preference.asynchronous else context.left_s()
+    if is_set(body, state):
+        wait_s = None  # nobody waits for a set
     if wait_s is not None and not job.ended:
         job = await cancel_on_disconnect(request, state.jobs.wait(job.id, wait_s))
-    if job.ended and (wait_s is not None or not preference.asynchronous):
+    if wait_s is not None and job.ended:
         result = await result_of(state, job)
         if not isinstance(result, StoredSet):
-            return await respond(request, result, media, delivery)
+            return await respond(request, result, media, delivery_of(body))
     headers = {"Preference-Applied": "respond-async"} if preference.asked else {}
     return record_response(request, job, 202, {"reason": preference.reason} if preference.reason else {}, headers)
 
@@ -94,10 +91,9 @@ async def _accept(
     operation: str,
     body: BaseModel,
     attachments: Attachments,
-    delivery: Delivery,
     preference: JobPreference,
 ) -> Job:
-    state = context.state
+    state, delivery = context.state, delivery_of(body)
     if delivery.webhook is not None:
         check_url(delivery.webhook, state.settings.webhook_hosts)
     fixed = pinned(state, operation, body)

@@ -126,7 +126,7 @@ async def test_where_no_engine_is_the_work_is_done_elsewhere(state: Any, monkeyp
 async def streamed(asking: Context) -> list[tuple[str, str, Any]]:
     """Number, name and data of each event; "" for what only keeps the connection."""
     found = []
-    async for piece in server_sent(module._events(asking, "sample", BODY, {}, PLAIN)):
+    async for piece in server_sent(module._events(asking, "sample", BODY, {})):
         if piece.startswith(b":"):
             assert piece == b": keep-alive\n\n"
             found.append(("", "", None))
@@ -210,7 +210,7 @@ async def test_who_leaves_a_stream_ends_its_work(state: Any, monkeypatch: pytest
             ended.set()
 
     doing(monkeypatch, work)
-    stream: Any = server_sent(module._events(context(state), "sample", BODY, {}, PLAIN))
+    stream: Any = server_sent(module._events(context(state), "sample", BODY, {}))
     await anext(stream)
     await stream.aclose()
     async with asyncio.timeout(10):

@@ -10,11 +10,10 @@ from starlette.requests import Request
 from service.errors import MalformedError
 from service.http.responses.job_answers import JobPreference, job_preference, record_of, record_response
 from service.jobs.job import Job, JobState
-from service.operations.requests import Delivery
 from service.operations.sample import SampleRequest
 
 FEW, MANY = SampleRequest(seed=1, n=8), SampleRequest(seed=1, n=9)
-HOOKED = Delivery(webhook="https://hook.example")
+HOOKED = SampleRequest(seed=1, webhook="https://hook.example")
 TOO_MANY = "9 pictures are too many to wait for (up to 8 are)"
 JOB = Job("j1", "sample", JobState.QUEUED, "ann")
 
@@ -28,8 +27,8 @@ def asked(*headers: tuple[str, str], public_url: str | None = None) -> Request:
     return Request({"type": "http", "headers": raw, "app": app})
 
 
-def wish(*headers: tuple[str, str], body: SampleRequest = FEW, delivery: Any = None, streams: bool = False) -> Any:
-    return job_preference(asked(*headers), "sample", body, delivery or Delivery(), streams=streams)
+def wish(*headers: tuple[str, str], body: SampleRequest = FEW, streams: bool = False) -> Any:
+    return job_preference(asked(*headers), "sample", body, streams=streams)
 
 
 PREFERRED = [
@@ -59,7 +58,7 @@ def test_what_takes_long_is_a_job_unasked() -> None:
     assert wish(("prefer", "wait=3"), keyed, body=MANY) == JobPreference(True, 3.0, "k", reason=TOO_MANY)
     assert wish(body=MANY, streams=True) is None
     for streams in (True, False):
-        found = wish(("prefer", "wait=3"), keyed, delivery=HOOKED, streams=streams)
+        found = wish(("prefer", "wait=3"), keyed, body=HOOKED, streams=streams)
         assert found == JobPreference(True, 3.0, "k", reason="a request with a webhook is a job")
 
 
