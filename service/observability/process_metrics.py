@@ -53,22 +53,13 @@ class ProcessMetrics:
 
 def merge(texts: dict[str, str]) -> str:
     """Expositions of several processes as one: a family's samples stand together, each with its `process` label."""
-    heads: dict[str, list[str]] = {}
-    samples: dict[str, list[str]] = {}
+    families: dict[str, list[str]] = {}
     for process, text in texts.items():
-        family = ""
-        for line in text.splitlines():
-            if line.startswith("# HELP "):
-                family = line.split(" ", 3)[2]
-                if family not in heads:
-                    heads[family] = []
-                    samples[family] = []
-                    heads[family].append(line)
-            elif line.startswith("# TYPE "):
-                heads[family] += [line] if len(heads[family]) == 1 else []
-            elif line:
-                samples[family].append(labelled(line, process))
-    return "".join("\n".join([*heads[family], *samples[family]]) + "\n" for family in heads)
+        for family in f"\n{text}".split("\n# HELP ")[1:]:
+            about, kind, *samples = family.splitlines()
+            known = families.setdefault(f"# HELP {about}\n{kind}", [])
+            known += [labelled(sample, process) for sample in samples]
+    return "".join("\n".join([head, *samples]) + "\n" for head, samples in families.items())
 
 
 def labelled(sample: str, process: str) -> str:
