@@ -57,7 +57,7 @@ async def states(fleet: Fleet, addresses: dict[int, str]) -> Counter[str]:
     try:
         pipe = redis.pipeline(transaction=False)
         for address in addresses.values():
-            pipe.hget(RedisKeys("{gmd}").job(address.rsplit("/", 1)[1]), "state")
+            pipe.hget(RedisKeys("{gmd}").name("job", id=address.rsplit("/", 1)[1]), "state")
         return Counter((state or b"lost").decode() for state in await pipe.execute())
     except STORE_AWAY:
         return Counter({"?": len(addresses)})
@@ -97,7 +97,7 @@ async def taken_over(fleet: Fleet, addresses: dict[int, str], killed: float) -> 
     """When the killed worker's own jobs were taken over and when the last of them ended, from the jobs' events."""
     redis, again, done = connect(f"unix://{fleet.socket}"), [], []
     for address in addresses.values():
-        rows: Any = await redis.xrange(RedisKeys("{gmd}").events(address.rsplit("/", 1)[1]))
+        rows: Any = await redis.xrange(RedisKeys("{gmd}").name("events", id=address.rsplit("/", 1)[1]))
         times = {row[b"e"]: int(row_id.split(b"-")[0]) / 1000 - killed for row_id, row in rows}
         if b"reclaimed" in times:
             again.append(times[b"reclaimed"])

@@ -60,7 +60,7 @@ class EventHub:
 
     async def _after(self, job_id: str, last_id: str) -> list[Event]:
         try:
-            rows: Any = await self._redis.xrange(self._keys.events(job_id), min=f"({last_id}", count=100)
+            rows: Any = await self._redis.xrange(self._keys.name("events", id=job_id), min=f"({last_id}", count=100)
         except AWAY:
             await asyncio.sleep(0.2)
             return []
@@ -69,7 +69,7 @@ class EventHub:
     async def _is_over(self, job_id: str) -> bool:
         """Whether no further event can come: the job is gone, or it ended and the reader has seen that already."""
         try:
-            state: Any = await self._redis.hget(self._keys.job(job_id), "state")
+            state: Any = await self._redis.hget(self._keys.name("job", id=job_id), "state")
             return state is None or state.decode() in ENDED
         except AWAY:
             return False

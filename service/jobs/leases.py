@@ -86,7 +86,7 @@ class Leases:
         entries = list(self._holder.running.values())
         pipe = self._holder.queue.redis.pipeline(transaction=False)
         for entry in entries:
-            pipe.hmget(self._holder.queue.keys.job(entry.id), "cancel", "state")
+            pipe.hmget(self._holder.queue.keys.name("job", id=entry.id), "cancel", "state")
         for entry, (flag, state) in zip(entries, await pipe.execute(), strict=True):
             if flag is not None or state in (b"canceled", b"expired"):
                 entry.cancel("user")

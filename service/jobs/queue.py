@@ -133,7 +133,7 @@ class JobQueue:
     async def get(self, job_id: str) -> Job:
         """The record of a job, with its place in the queue. Raises NotFoundError when there is none (any more)."""
         with as_service_errors():
-            record: Any = await self.redis.hgetall(self.keys.job(job_id))
+            record: Any = await self.redis.hgetall(self.keys.name("job", id=job_id))
             if not record:
                 raise NotFoundError(f"no job {job_id[:64]!r}")
             position = await self._position(job_id, record) if record[b"state"] == b"queued" else None
@@ -171,7 +171,7 @@ class JobQueue:
     async def _many(self, ids: Sequence[bytes]) -> Sequence[Job]:
         pipe = self.redis.pipeline(transaction=False)
         for job_id in ids:
-            pipe.hgetall(self.keys.job(job_id.decode()))
+            pipe.hgetall(self.keys.name("job", id=job_id.decode()))
         records = await pipe.execute()
         return [job_from_hash(i.decode(), record) for i, record in zip(ids, records, strict=True) if record]
 
@@ -192,14 +192,13 @@ class JobQueue:
     async def result(self, job_id: str) -> bytes | None:
         """The packed result, or None when there is none: not finished, or expired (the record's state tells which)."""
         with as_service_errors():
-            found: Any = await self.redis.get(self.keys.result(job_id))
+            found: Any = await self.redis.get(self.keys.name("result", id=job_id))
         return None if found is None else bytes(found)
 
     async def forget(self, job_id: str) -> None:
         """Remove an ended transient job: its answer has been read. With Redis away its own time to live does it."""
-        keys = self.keys
         with contextlib.suppress(*AWAY):
-            await self.redis.unlink(keys.job(job_id), keys.result(job_id), keys.events(job_id), keys.input(job_id))
+            await self.redis.unlink(*[self.keys.name(row, id=job_id) for row in ("job", "result", "events", "input")])
 
     def events(self, job_id: str, last_id: str | None = None) -> AsyncGenerator[Event, None]:
         """Events (id, name, data) after `last_id`, as they come; ends with the one named by the job's last state."""

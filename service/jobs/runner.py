@@ -186,7 +186,7 @@ class JobRunner:
 
     async def restart(self, entry: Running) -> None:
         """Run a job taken over from a lost worker. One that lost two runs alone: it may be what killed them."""
-        tries: Any = await self.queue.redis.hget(self.queue.keys.job(entry.id), "attempts")
+        tries: Any = await self.queue.redis.hget(self.queue.keys.name("job", id=entry.id), "attempts")
         if int(tries or 0) < 2:
             return await self._restart_now(entry)
         self._suspects += 1

@@ -80,12 +80,12 @@ class Webhooks:
 
     async def _try(self, client: "httpx.AsyncClient", job_id: str) -> None:
         redis, keys = self._queue.redis, self._queue.keys
-        record: Any = await redis.exists(keys.job(job_id))
+        record: Any = await redis.exists(keys.name("job", id=job_id))
         job = await self._queue.get(job_id) if record else None
         if job is None or job.webhook is None or await self._post(client, job, job.webhook):
             await redis.zrem(keys.name("webhooks"), job_id)
             return
-        tries: Any = await redis.hincrby(keys.job(job_id), "webhook_tries", 1)
+        tries: Any = await redis.hincrby(keys.name("job", id=job_id), "webhook_tries", 1)
         if tries > len(PAUSES_S):
             log.warning("the webhook of job %s is given up after %d tries", job_id, tries)
             await redis.zrem(keys.name("webhooks"), job_id)

@@ -40,7 +40,7 @@ class LatentStore:
 
     def __init__(self, redis: Redis, keys: RedisKeys, *, quota_per_model: int, what: str = "latent") -> None:
         self._redis: Any = redis  # the stubs of redis-py know text answers only; here they are bytes
-        self._prefix = keys.saved(what)
+        self._prefix = keys.name("saved", what=what)
         self._quota = quota_per_model
         self.what = what
         self._checked_at = -CHECK_EVERY_S

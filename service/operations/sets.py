@@ -214,12 +214,12 @@ async def sweep(state: State) -> int:
 
 async def _is_needed(state: State, job_id: str) -> bool:
     """While the job is being accepted or is under way, and afterwards as long as its result is kept."""
-    record: Any = await state.redis.hget(state.keys.job(job_id), "state")
+    record: Any = await state.redis.hget(state.keys.name("job", id=job_id), "state")
     if record is None:
         return time.time() - created_at(job_id) < ACCEPTING_S
     if record in (b"failed", b"canceled", b"expired"):
         return record == b"failed" and await state.redis.zscore(state.keys.name("dead"), job_id) is not None
-    return record != b"succeeded" or bool(await state.redis.exists(state.keys.result(job_id)))
+    return record != b"succeeded" or bool(await state.redis.exists(state.keys.name("result", id=job_id)))
 
 
 def _pictures(data: bytes) -> Pictures:

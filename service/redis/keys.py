@@ -62,23 +62,3 @@ class RedisKeys:
     def name(self, row: str, **parts: str) -> str:
         """The key of one row of the table, e.g. `name("job", id="1")` -> `{gmd}:job:1`."""
         return f"{self.tag}:{TABLE[row].template.format(**parts)}"
-
-    def job(self, job_id: str) -> str:
-        """Record of one job."""
-        return self.name("job", id=job_id)
-
-    def input(self, job_id: str) -> str:
-        """Request and attachments of one job."""
-        return self.name("input", id=job_id)
-
-    def result(self, job_id: str) -> str:
-        """Packed result of one job."""
-        return self.name("result", id=job_id)
-
-    def events(self, job_id: str) -> str:
-        """Event stream of one job."""
-        return self.name("events", id=job_id)
-
-    def saved(self, what: str) -> str:
-        """Prefix of the store of saved vectors, `what` being latent or direction."""
-        return self.name("saved", what=what)

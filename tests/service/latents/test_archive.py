@@ -32,7 +32,7 @@ async def file_of(store: LatentStore) -> bytes:
 async def test_round_trip_after_a_wipe(store: LatentStore, redis: Redis, keys: RedisKeys) -> None:
     """Export, wipe, import: the same names, numbers, order, tags, times and lineage."""
     data = await file_of(store)
-    await redis.delete(*await redis.keys(f"{keys.saved('latent')}:*"))
+    await redis.delete(*await redis.keys(f"{keys.name('saved', what='latent')}:*"))
     assert (await store.page()).items == []
     done = await restore(store, read(data, "latent"), "refuse")
     assert done.saved == ["a", "b"]
