@@ -26,11 +26,9 @@ WORKER_TTL_S = 60.0  # a worker that is silent for longer is no longer counted
 
 
 class Heartbeat:
-    """Beats for the worker `name`. `held()` tells what it holds; `lost(mid)` hears, in the loop, what it holds no more."""
+    """Beats for the worker `name`. `held` is what it holds now; `lost(mid)` hears, in the loop, what it holds no more."""
 
-    def __init__(
-        self, queue: JobQueue, name: str, held: Callable[[], Collection[str]], lost: Callable[[str], None]
-    ) -> None:
+    def __init__(self, queue: JobQueue, name: str, held: Collection[str], lost: Callable[[str], None]) -> None:
         self._queue, self._name, self._held, self._lost = queue, name, held, lost
         self.every_s = queue.settings.lease_s / BEATS_A_LEASE
         self._stop = threading.Event()
@@ -89,7 +87,7 @@ class Heartbeat:
 
     def _beat(self, redis: Redis, loop: asyncio.AbstractEventLoop) -> None:
         keys, now = self._queue.keys, time.time()
-        if mids := tuple(self._held()):
+        if mids := tuple(self._held):
             words = [keys.name("running"), f"{keys.tag}:", self._name, *mids]
             gone: list[bytes] = redis.eval(SCRIPTS["beat"], 1, *words)
             for mid in gone:

@@ -20,11 +20,11 @@ from service.jobs.heartbeat import Heartbeat
 from service.jobs.job import Job, new_job_id
 from service.jobs.leases import Leases
 from service.jobs.queue import JobQueue
-from service.observability.logs import about, about_job
+from service.observability.logs import about_job, learn
 from service.redis.failures import AWAY, is_full
 
 log = logging.getLogger("ganymede.jobs")
-ended = logging.getLogger("ganymede.ended")  # a line for each attempt
+log_ended = logging.getLogger("ganymede.ended")  # a line for each attempt
 
 POLL_S = 1.0  # a lost signal costs at most this
 
@@ -49,16 +49,11 @@ class Running:
             self.task.cancel()
 
 
-@dataclass(frozen=True)
-class Hooks:
-    """What metrics may want to know. Called in the event loop; must not block."""
-
-    ended: Callable[[Job, str], None] = lambda job, outcome: None
-    reclaimed: Callable[[int], None] = lambda count: None
-
-
 class JobRunner:
-    """Runs up to `slots` jobs side by side; a quarter of them is kept free of bulk work."""
+    """Runs up to `slots` jobs side by side; a quarter of them is kept free of bulk work.
+
+    `ended` hears of each attempt and its outcome, `reclaimed` how many jobs were taken over; both must not block.
+    """
 
     def __init__(
         self,
@@ -68,10 +63,11 @@ class JobRunner:
         *,
         slots: int = 16,
         retry_base_s: float = 2.0,
-        hooks: Hooks | None = None,
+        ended: Callable[[Job, str], None] = lambda job, outcome: None,
+        reclaimed: Callable[[int], None] = lambda count: None,
         name: str | None = None,
     ) -> None:
-        self.queue, self.slots, self.hooks = queue, slots, hooks or Hooks()
+        self.queue, self.slots, self._ended, self._reclaimed = queue, slots, ended, reclaimed
         self.name = name or new_job_id()[-12:]
         self.running: dict[str, Running] = {}
         self.bulk: set[str] = set()
@@ -83,8 +79,8 @@ class JobRunner:
         self._suspects = 0
         self._closed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self.leases = Leases(self)
-        self.heartbeat = Heartbeat(queue, self.name, lambda: tuple(self.running), self.leases.lost)
+        self.heartbeat = Heartbeat(queue, self.name, self.running, self._lost)
+        self.leases = Leases(queue, self.name, slots, self.running, self.heartbeat, self._adopt)
 
     def start(self) -> None:
         """Begin to take jobs; returns at once. Redis need not be there yet."""
@@ -144,7 +140,7 @@ class JobRunner:
             bulk_room = max(0, min(room, self.slots - self.slots // 4 - len(self.bulk)))
             replies = await self.queue.run("take", self.name, room, bulk_room)
             for reply in replies:
-                self.spawn(reply[0].decode(), reply[1].decode(), self._run_reply, reply)
+                self._spawn(reply[0].decode(), reply[1].decode(), self._run_reply, reply)
             if replies and self._room():
                 return
         with contextlib.suppress(TimeoutError):
@@ -154,14 +150,11 @@ class JobRunner:
     def _room(self) -> int:
         return 0 if self._suspects else max(0, self.slots - len(self.running))
 
-    def spawn(self, job_id: str, mid: str, run: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def _spawn(self, job_id: str, mid: str, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Run something under a lease as one of the running jobs."""
         entry = self.running[mid] = Running(job_id, mid)
-        entry.task = asyncio.create_task(self._occupy(entry, run, *args), name=f"job-{job_id}")
-
-    async def _occupy(self, entry: Running, run: Callable[..., Awaitable[None]], *args: Any) -> None:
-        with about_job(entry.id):
-            await self._run(entry, run, *args)
+        with about_job(job_id):  # all that the task logs is about it
+            entry.task = asyncio.create_task(self._run(entry, run, *args), name=f"job-{job_id}")
 
     async def _run(self, entry: Running, run: Callable[..., Awaitable[None]], *args: Any) -> None:
         entry.started = True
@@ -184,7 +177,21 @@ class JobRunner:
             self._work.set()
             self._left.set()
 
-    async def restart(self, entry: Running) -> None:
+    def _lost(self, mid: str) -> None:
+        """Stop a job whose lease another worker has taken."""
+        entry = self.running.get(mid)
+        if entry is None or entry.finishing or entry.stop is not None:  # it has ended, and so given its lease up
+            return
+        with about_job(entry.id):
+            log.warning("lost the lease of job %s; it ended elsewhere, or another worker has it", entry.id)
+        entry.cancel("lost")
+
+    def _adopt(self, taken: list[tuple[str, str]]) -> None:
+        for mid, job_id in taken:
+            self._spawn(job_id, mid, self._restart)
+        self._reclaimed(len(taken))
+
+    async def _restart(self, entry: Running) -> None:
         """Run a job taken over from a lost worker. One that lost two runs alone: it may be what killed them."""
         tries: Any = await self.queue.redis.hget(self.queue.keys.name("job", id=entry.id), "attempts")
         if int(tries or 0) < 2:
@@ -211,10 +218,8 @@ class JobRunner:
     async def _run_reply(self, entry: Running, reply: list[Any]) -> None:
         """One attempt: execute, then hand in what came of it."""
         job = job_of_reply(reply)
-        with about(request_id=job.request_id):
-            await self._run_job(entry, job)
-
-    async def _run_job(self, entry: Running, job: Job) -> None:
+        if job.request_id is not None:
+            learn(request_id=job.request_id)
         if job.bulk and not job.merging:
             self.bulk.add(entry.mid)
         begun = time.monotonic()
@@ -222,8 +227,8 @@ class JobRunner:
         entry.finishing = True
         await self._finish(entry, outcome, body, job.attempts)
         took_s = time.monotonic() - begun
-        ended.info("%s %s", job.op, outcome, extra={"attempt": job.attempts, "duration_ms": round(took_s * 1e3, 2)})
-        self.hooks.ended(job, outcome)
+        log_ended.info("%s %s", job.op, outcome, extra={"attempt": job.attempts, "duration_ms": round(took_s * 1e3, 2)})
+        self._ended(job, outcome)
 
     async def _attempt(self, entry: Running, job: Job) -> Outcome:
         try:

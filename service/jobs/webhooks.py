@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from service.errors import InvalidValueError
 from service.jobs.job import Job
 from service.jobs.queue import JobQueue
-from service.observability.logs import about_job
+from service.observability.logs import learn
 from service.redis.failures import AWAY
 
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ class Webhooks:
         await asyncio.gather(*[self._deliver(client, job_id.decode()) for job_id in ids])
 
     async def _deliver(self, client: "httpx.AsyncClient", job_id: str) -> None:
-        with about_job(job_id):
-            await self._try(client, job_id)
-
-    async def _try(self, client: "httpx.AsyncClient", job_id: str) -> None:
+        learn(job_id=job_id)  # each call is a task of its own
         redis, keys = self._queue.redis, self._queue.keys
         record: Any = await redis.exists(keys.name("job", id=job_id))
         job = await self._queue.get(job_id) if record else None

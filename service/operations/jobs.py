@@ -20,7 +20,7 @@ from service.errors import (
 )
 from service.jobs.attempts import Emit
 from service.jobs.job import Job, JobError, JobState
-from service.jobs.runner import Hooks, JobRunner
+from service.jobs.runner import JobRunner
 from service.observability.logs import learn
 from service.operations.base import Attachments, Context, perform
 from service.operations.job_inputs import discard, enqueue, inputs_of
@@ -60,9 +60,13 @@ def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, 
 
 def start_runner(state: State) -> None:
     """Begin to run jobs on this process's engine."""
-    hooks = Hooks(ended=partial(_count_ended, state), reclaimed=partial(_count_reclaimed, state))
     runner = JobRunner(
-        state.jobs, partial(execute, state), partial(merge, state), slots=state.settings.job_slots, hooks=hooks
+        state.jobs,
+        partial(execute, state),
+        partial(merge, state),
+        slots=state.settings.job_slots,
+        ended=partial(_count_ended, state),
+        reclaimed=partial(state.metrics.add, "jobs_reclaimed"),
     )
     runner.start()
     state.runner = runner
@@ -191,7 +195,3 @@ def _count_ended(state: State, job: Job, outcome: str) -> None:
         outcome == "succeeded" and job.parent is None and job.attachments
     ):  # another end leaves them to the sweep, or to a requeue
         asyncio.get_running_loop().run_in_executor(None, discard, state, job.attachments)
-
-
-def _count_reclaimed(state: State, count: int) -> None:
-    state.metrics.add("jobs_reclaimed", count)

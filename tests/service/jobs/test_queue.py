@@ -160,7 +160,7 @@ async def test_a_job_cancelled_in_the_moment_it_is_taken_frees_its_slot(queue: J
     runner = JobRunner(queue, Executor())
     job = await queue.enqueue("sample", payload(1))
     (reply,) = await queue.run("take", runner.name, 1, 0)
-    runner.spawn(job.id, reply[1].decode(), runner._run_reply, reply)
+    runner._spawn(job.id, reply[1].decode(), runner._run_reply, reply)
     next(iter(runner.running.values())).cancel("user")
     assert (await queue.wait(job.id, 10)).state == JobState.CANCELED
     await until(lambda: _empty(queue))
