@@ -304,7 +304,7 @@ async def cancels(count: int = 10_000) -> Row:
             await asyncio.sleep(rng.random() * 0.05)
             return b"x"
 
-        runner = JobRunner(queue, work, slots=64)
+        runner = JobRunner(queue, work, work, slots=64)  # none is split
         runner.start()
         began, done = time.monotonic(), 0
         while done < count:

@@ -34,7 +34,7 @@ PASSING = frozenset({429, 503, 507})  # refusals that another attempt may not me
 class Attempts:
     """Makes attempts. `merge` joins the parts of a job that was done in parts."""
 
-    def __init__(self, queue: JobQueue, execute: Execute, merge: Merge | None) -> None:
+    def __init__(self, queue: JobQueue, execute: Execute, merge: Merge) -> None:
         self._queue, self._execute, self._merge = queue, execute, merge
 
     async def make(self, job: Job) -> Outcome:
@@ -59,7 +59,7 @@ class Attempts:
         if not job.merging:
             return await self._execute(job, self._emitter(job))
         parts = [await self._queue.result(f"{job.id}.{index}") for index in range(job.chunks)]
-        if self._merge is None or any(part is None for part in parts):
+        if any(part is None for part in parts):
             raise JobError({**INTERNAL, "detail": "a part of the result has expired before the last one was done"})
         return await self._merge(job, [part for part in parts if part is not None])
 

@@ -9,7 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from service.jobs.job import ENDED
-from service.jobs.signals import Signals
+from service.jobs.signals import Signals, rest_until
 from service.redis.failures import AWAY
 from service.redis.keys import RedisKeys
 
@@ -46,7 +46,7 @@ class EventHub:
                     return
                 over = not events and await self._is_over(job_id)  # then look once more: it may just have ended
                 if not over:
-                    await self._sleep(news)
+                    await rest_until(news, LOOK_AGAIN_S)
         finally:
             self._waiting[job_id].discard(news)
             if not self._waiting[job_id]:
@@ -73,11 +73,3 @@ class EventHub:
             return state is None or state.decode() in ENDED
         except AWAY:
             return False
-
-    @staticmethod
-    async def _sleep(news: asyncio.Event) -> None:
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_S):
-                await news.wait()
-        except TimeoutError:
-            pass

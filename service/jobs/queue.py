@@ -45,8 +45,8 @@ class QueueSettings:
 class JobQueue:
     """All processes of a fleet hold one of these on the same Redis. Create it inside a running event loop."""
 
-    def __init__(self, redis: Redis, keys: RedisKeys, settings: QueueSettings | None = None) -> None:
-        self.redis, self.keys, self.settings = redis, keys, settings or QueueSettings()
+    def __init__(self, redis: Redis, keys: RedisKeys, settings: QueueSettings) -> None:
+        self.redis, self.keys, self.settings = redis, keys, settings
         self.signals = Signals(redis, keys)
         self._hub = EventHub(redis, keys, self.signals)
         self._scripts = {name: redis.register_script(source) for name, source in SCRIPTS.items()}
@@ -70,7 +70,7 @@ class JobQueue:
         cost: int = 1,
         deadline: float | None = None,
         idempotency_key: str | None = None,
-        fingerprint: bytes | None = None,
+        fingerprint: bytes = b"",
         webhook: str | None = None,
         model: str | None = None,
         request_id: str | None = None,
@@ -83,7 +83,7 @@ class JobQueue:
         """Accept a job; once this returns it is in Redis' log and will end, whatever is killed meanwhile.
 
         `cost` is in pictures; `deadline` in Unix seconds; `fingerprint` is what must be equal for the same
-        `idempotency_key` (default: payload and attachments); `chunks` are (cost, part) of the parts that other workers
+        `idempotency_key`; `chunks` are (cost, part) of the parts that other workers
         may take, `part` saying which one it is; `meta` is kept for whoever asks for the result; a `transient` job is not
         listed and is forgotten soon after its end; `job_id` is one of `new_job_id`, if the caller had to know it.
 
@@ -95,8 +95,7 @@ class JobQueue:
         fields = {"op": op, "model": model, "request_id": request_id, "trace": trace, "webhook": webhook, "meta": meta}
         inputs = [("payload", payload), *[(f"a:{name}", data) for name, data in (attachments or {}).items()]]
         key = _digest(caller.encode(), idempotency_key.encode()) if idempotency_key else b""
-        same = [fingerprint] if fingerprint else [part for name, data in inputs for part in (name.encode(), data)]
-        body = _digest(op.encode(), *same)
+        body = _digest(op.encode(), fingerprint)
         words: list[Any] = [
             job_id or new_job_id(),
             "bulk" if bulk else "immediate",
@@ -206,12 +205,10 @@ class JobQueue:
 
     async def wait(self, job_id: str, timeout_s: float | None = None) -> Job:
         """Wait until the job has ended or the time is over; the record then."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 async for _ in self.events(job_id):
                     pass
-        except TimeoutError:
-            pass
         return await self.get(job_id)
 
     async def note(self, job_id: str, name: str, data: Mapping[str, Any]) -> None:

@@ -117,7 +117,7 @@ class RemoteResults:
 
     def remove(self, job_id: str) -> None:
         """See `Results`."""
-        if job_id in self.jobs():
+        with contextlib.suppress(GoneError):
             self._call(lambda: self._files.rm(f"{self._root}/{job_id}", recursive=True))
 
     def _call(self, work: Any) -> Any:

@@ -20,6 +20,7 @@ from service.jobs.heartbeat import Heartbeat
 from service.jobs.job import Job, new_job_id
 from service.jobs.leases import Leases
 from service.jobs.queue import JobQueue
+from service.jobs.signals import rest_until
 from service.observability.logs import about_job, learn
 from service.redis.failures import AWAY, is_full
 
@@ -59,16 +60,15 @@ class JobRunner:
         self,
         queue: JobQueue,
         execute: Execute,
-        merge: Merge | None = None,
+        merge: Merge,
         *,
         slots: int = 16,
         retry_base_s: float = 2.0,
         ended: Callable[[Job, str], None] = lambda job, outcome: None,
         reclaimed: Callable[[int], None] = lambda count: None,
-        name: str | None = None,
     ) -> None:
         self.queue, self.slots, self._ended, self._reclaimed = queue, slots, ended, reclaimed
-        self.name = name or new_job_id()[-12:]
+        self.name = new_job_id()[-12:]
         self.running: dict[str, Running] = {}
         self.bulk: set[str] = set()
         self._attempts, self._retry_base_s = Attempts(queue, execute, merge), retry_base_s
@@ -113,24 +113,19 @@ class JobRunner:
     async def _guard(self, step: Callable[[], Awaitable[None]], pause_s: float) -> None:
         """Repeat one step until we close; nothing that happens to Redis ends it.
 
-        The flag beside the cancellation: inside a Redis call a cancellation can be swallowed by the client's timeout.
+        The flag beside the cancellation, which ends the rests, too: inside a Redis call a cancellation can be swallowed
+        by the client's timeout.
         """
         while not self._closed.is_set():
             try:
                 await step()
-                await self._rest(pause_s)
+                await rest_until(self._closed, pause_s)
             except AWAY:
-                await self._rest(0.3)
+                await rest_until(self._closed, 0.3)
             except ResponseError as error:
                 if not is_full(error):
                     log.exception("queue step failed")
-                await self._rest(1.0)
-
-    async def _rest(self, seconds: float) -> None:
-        """Sleep, but never past our closing: then nothing waits for a step whose cancellation was swallowed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
+                await rest_until(self._closed, 1.0)
 
     async def _take(self) -> None:
         """Take as many jobs as there is room for, then wait for a signal, a free slot or the next poll."""
@@ -143,9 +138,7 @@ class JobRunner:
                 self._spawn(reply[0].decode(), reply[1].decode(), self._run_reply, reply)
             if replies and self._room():
                 return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S):
-                await self._work.wait()
+        await rest_until(self._work, POLL_S)
 
     def _room(self) -> int:
         return 0 if self._suspects else max(0, self.slots - len(self.running))

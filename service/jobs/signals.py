@@ -18,6 +18,13 @@ KINDS = ("work", "events", "cancel", "versions")
 QUIET_S = 5.0  # after this long without a word the link is probed; after twice as long it is made anew
 
 
+async def rest_until(event: asyncio.Event, longest_s: float) -> None:
+    """Sleep until somebody sets the event, or so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(longest_s):
+            await event.wait()
+
+
 class Signals:
     """Listens to the queue's channels on one connection. Listeners get the id or lane; `None` means: look yourself.
 

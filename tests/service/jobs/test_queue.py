@@ -16,7 +16,7 @@ from service.jobs.runner import JobRunner
 from service.redis.connect import connect
 from service.redis.keys import TABLE, RedisKeys
 from tests.service.jobs.conftest import until
-from tests.service.jobs.executor import Executor, payload, queue_on
+from tests.service.jobs.executor import Executor, merge, payload, queue_on
 from tests.service.servers import Server, texts
 
 Start = Callable[..., JobRunner]
@@ -63,13 +63,15 @@ async def _names(queue: JobQueue, job_id: str) -> list[str]:
 async def test_the_same_idempotency_key_is_the_same_job(queue: JobQueue, runner_of: Start) -> None:
     """A client that retries gets its first job, also after it ended; another body with the key is refused."""
     runner_of(queue)
-    first = await queue.enqueue("sample", payload(1), caller="ann", idempotency_key="k")
+    first = await queue.enqueue("sample", payload(1), caller="ann", idempotency_key="k", fingerprint=b"1")
     await queue.wait(first.id, 10)
-    again = await queue.enqueue("sample", payload(1), caller="ann", idempotency_key="k")
+    again = await queue.enqueue("sample", payload(1), caller="ann", idempotency_key="k", fingerprint=b"1")
     assert again.id == first.id
-    assert (await queue.enqueue("sample", payload(1), caller="bob", idempotency_key="k")).id != first.id
+    assert (
+        await queue.enqueue("sample", payload(1), caller="bob", idempotency_key="k", fingerprint=b"1")
+    ).id != first.id
     with pytest.raises(InvalidValueError, match="Idempotency-Key"):
-        await queue.enqueue("sample", payload(2), caller="ann", idempotency_key="k")
+        await queue.enqueue("sample", payload(2), caller="ann", idempotency_key="k", fingerprint=b"2")
 
 
 async def test_of_200_at_once_exactly_the_limit_is_accepted(redis: Redis, keys: RedisKeys) -> None:
@@ -157,7 +159,7 @@ async def test_a_running_job_is_cancelled_promptly(queue: JobQueue, runner_of: S
 
 async def test_a_job_cancelled_in_the_moment_it_is_taken_frees_its_slot(queue: JobQueue) -> None:
     """Found by 10,000 random cancels: 64 of them had left a worker without a free slot for ever."""
-    runner = JobRunner(queue, Executor())
+    runner = JobRunner(queue, Executor(), merge)
     job = await queue.enqueue("sample", payload(1))
     (reply,) = await queue.run("take", runner.name, 1, 0)
     runner._spawn(job.id, reply[1].decode(), runner._run_reply, reply)
