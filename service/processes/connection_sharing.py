@@ -20,12 +20,17 @@ Adopt = Callable[[socket.socket], object]
 
 
 class ConnectionTable:
-    """The table and the sockets of a group; made before its processes are forked."""
+    """The table and the sockets of a group; made before its processes are forked.
+
+    `open[k]` are the connections of process k, or AWAY; `adopted[k]` those it ever took over: both are written by k alone.
+    `handed[k]` are those that k ever handed to each process, written by k alone, too.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        cells = count * (2 + count)
-        self._table = memoryview(mmap.mmap(-1, 4 * cells)).cast("i")
+        cells = memoryview(mmap.mmap(-1, 4 * count * (2 + count))).cast("i")
+        rows = [cells[start : start + count] for start in range(0, len(cells), count)]
+        self.open, self.adopted, self.handed = rows[0], rows[1], rows[2:]
         self.sockets = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         for pair in self.sockets:
             for end in pair:
@@ -35,36 +40,15 @@ class ConnectionTable:
 
     def mark_away(self, index: int) -> None:
         """Nobody hands anything to this process until it says that it takes connections."""
-        self._table[index] = AWAY
-
-    def open_at(self, index: int) -> int:
-        """Connections a process has, or AWAY."""
-        return self._table[index]
-
-    def set_open(self, index: int, value: int) -> None:
-        """Written by that process alone."""
-        self._table[index] = value
+        self.open[index] = AWAY
 
     def handed_to(self, index: int) -> int:
         """Connections that were ever handed to a process."""
-        start = 2 * self.count + index
-        return sum(self._table[start :: self.count])
-
-    def count_handed(self, by: int, to: int) -> None:
-        """Written by the giver alone."""
-        self._table[2 * self.count + by * self.count + to] += 1
-
-    def set_adopted(self, index: int, value: int) -> None:
-        """Written by the taker alone."""
-        self._table[self.count + index] = value
-
-    def adopted_by(self, index: int) -> int:
-        """Connections a process ever took over."""
-        return self._table[self.count + index]
+        return sum(row[index] for row in self.handed)
 
     def load(self, index: int) -> int:
         """Connections of a process, those on their way to it included."""
-        return self.open_at(index) + self.handed_to(index) - self.adopted_by(index)
+        return self.open[index] + self.handed_to(index) - self.adopted[index]
 
 
 class ConnectionShare:
@@ -81,8 +65,8 @@ class ConnectionShare:
         """From now on connections may come; `adopt` gets the socket of each."""
         self._adopt = adopt
         self._empty()  # what a predecessor that died left behind
-        self._all.set_adopted(self._index, self._all.handed_to(self._index))
-        self._all.set_open(self._index, 0)
+        self._all.adopted[self._index] = self._all.handed_to(self._index)
+        self._all.open[self._index] = 0
         asyncio.get_running_loop().add_reader(self._inbox.fileno(), self._empty)
         self._rebalance()
 
@@ -105,7 +89,7 @@ class ConnectionShare:
             socket.send_fds(self._all.sockets[target][1], [b"+"], [connection])
         except OSError:  # its inbox is full
             return False
-        self._all.count_handed(self._index, target)
+        self._all.handed[self._index][target] += 1
         return True
 
     def release(self) -> bool:
@@ -129,15 +113,14 @@ class ConnectionShare:
         self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._rebalance)
 
     def _move(self, by: int) -> None:
-        here = self._all.open_at(self._index)
-        if here != AWAY:
-            self._all.set_open(self._index, here + by)
+        if self._all.open[self._index] != AWAY:
+            self._all.open[self._index] += by
 
     def _least_loaded(self) -> int | None:
         own = self._all.load(self._index)
-        if self._all.open_at(self._index) <= 0:
+        if self._all.open[self._index] <= 0:
             return None
-        others = [k for k in range(self._all.count) if k != self._index and self._all.open_at(k) != AWAY]
+        others = [k for k in range(self._all.count) if k != self._index and self._all.open[k] != AWAY]
         target = min(others, key=self._all.load, default=None)
         # with many connections a small difference is not worth a hop
         return target if target is not None and own > self._all.load(target) * 9 // 8 else None
@@ -149,6 +132,6 @@ class ConnectionShare:
             except OSError:
                 return
             for descriptor in descriptors:
-                self._all.set_adopted(self._index, self._all.adopted_by(self._index) + 1)
+                self._all.adopted[self._index] += 1
                 if self._adopt is not None:
                     self._adopt(socket.socket(fileno=descriptor))

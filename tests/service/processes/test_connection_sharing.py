@@ -53,7 +53,7 @@ async def test_all_on_one_become_even(pair: Group) -> None:
     assert [arrive(shares[0]) for _ in range(8)].count(True) == 4
     assert [table.load(k) for k in range(2)] == [4, 4]
     await settle(shares, adopted)
-    assert [table.open_at(k) for k in range(2)] == [4, 4]
+    assert [table.open[k] for k in range(2)] == [4, 4]
     assert [table.load(k) for k in range(2)] == [4, 4]
 
 
@@ -78,7 +78,7 @@ async def test_nobody_gives_to_who_is_away(pair: Group) -> None:
     assert not arrive(shares[0])
     lost, end = socket.socketpair()
     socket.send_fds(table.sockets[1][1], [b"+"], [lost.fileno()])  # sent just before it died
-    table.count_handed(0, 1)
+    table.handed[0][1] += 1
     again = ConnectionShare(table, 1)
     again.take(adopted[1].append)
     assert len(adopted[1]) == 1
@@ -112,7 +112,7 @@ async def test_kept_connections_go_back_to_who_came_later(pair: Group) -> None:
         shares[1].opened()
     await asyncio.sleep(LOOK_S)
     assert not any(share.release() for share in shares)
-    assert [table.open_at(k) for k in range(2)] == [6, 6]
+    assert [table.open[k] for k in range(2)] == [6, 6]
 
 
 async def test_nothing_is_released_towards_nobody(pair: Group) -> None:
