@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from service.errors import ServiceError
-from service.jobs.job import Job, JobError, job_from_hash
+from service.jobs.job import Job, job_from_hash
 from service.jobs.queue import JobQueue
 from service.redis.failures import AWAY
 
@@ -27,7 +27,6 @@ Outcome = tuple[str, bytes]
 """`succeeded` and the result; `failed` or `retry` and the problem as JSON; `canceled` or `expired` and nothing."""
 
 PROGRESS_EVERY_S = 0.1
-INTERNAL = {"type": "urn:ganymede:problem:internal", "title": "Internal error", "status": 500}
 PASSING = frozenset({429, 503, 507})  # refusals that another attempt may not meet
 
 
@@ -46,21 +45,19 @@ class Attempts:
         except TimeoutError:
             if limit.expired():
                 return "expired", b""
-            return "retry", _problem({**INTERNAL, "detail": "a step of the job timed out"})
-        except JobError as error:
-            return "failed", _problem(error.problem)
+            return "retry", _problem(job, ServiceError("a step of the job timed out"))
         except ServiceError as error:
-            return "retry" if error.status in PASSING else "failed", _problem(error.problem(f"/jobs/{job.id}"))
+            return "retry" if error.status in PASSING else "failed", _problem(job, error)
         except Exception as error:
             log.exception("job %s failed", job.id)
-            return "retry", _problem({**INTERNAL, "detail": f"the job failed with {type(error).__name__}"})
+            return "retry", _problem(job, ServiceError(f"the job failed with {type(error).__name__}"))
 
     async def _compute(self, job: Job) -> bytes:
         if not job.merging:
             return await self._execute(job, self._emitter(job))
         parts = [await self._queue.result(f"{job.id}.{index}") for index in range(job.chunks)]
         if any(part is None for part in parts):
-            raise JobError({**INTERNAL, "detail": "a part of the result has expired before the last one was done"})
+            raise ServiceError("a part of the result has expired before the last one was done")
         return await self._merge(job, [part for part in parts if part is not None])
 
     def _emitter(self, job: Job) -> Emit:
@@ -82,8 +79,8 @@ class Attempts:
         return emit
 
 
-def _problem(problem: dict[str, Any]) -> bytes:
-    return json.dumps(problem).encode()
+def _problem(job: Job, error: ServiceError) -> bytes:
+    return json.dumps(error.problem(f"/jobs/{job.id}")).encode()
 
 
 def job_of_reply(reply: list[Any]) -> Job:

@@ -23,14 +23,6 @@ class JobState(StrEnum):
 ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED})
 
 
-class JobError(Exception):
-    """Raised by an executor to say how a job failed for good. `problem` is an RFC 9457 object."""
-
-    def __init__(self, problem: Mapping[str, Any]) -> None:
-        super().__init__(str(problem.get("detail", problem)))
-        self.problem = dict(problem)
-
-
 @dataclass(frozen=True)
 class Job:
     """The record of one job. Times are Unix seconds; only a worker is handed `payload`, `part` and `attachments`."""

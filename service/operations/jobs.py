@@ -19,7 +19,7 @@ from service.errors import (
     ServiceError,
 )
 from service.jobs.attempts import Emit
-from service.jobs.job import Job, JobError, JobState
+from service.jobs.job import Job, JobState
 from service.jobs.runner import JobRunner
 from service.observability.logs import learn
 from service.operations.base import Attachments, Context, perform
@@ -75,11 +75,11 @@ def start_runner(state: State) -> None:
 
 
 async def execute(state: State, job: Job, emit: Emit) -> bytes:
-    """Run the operation of a job; the packed result. Raises ServiceError or JobError."""
+    """Run the operation of a job; the packed result. Raises ServiceError."""
     await state.complete()
     row = OPERATIONS.get(job.op)
     if row is None:
-        raise JobError(NotFoundError(f"this worker does not know the operation {job.op!r}").problem(f"/jobs/{job.id}"))
+        raise NotFoundError(f"this worker does not know the operation {job.op!r}")
     left_s = None if job.deadline is None else time.monotonic() + (job.deadline - time.time())
     part = part_of(job.part)
     context = Context(state, job.caller, left_s, emit, job.bulk, job.request_id or job.id, part)

@@ -1,6 +1,5 @@
 """GET /jobs…: records, results in any representation, resumable events, cancelling, the dead-letter list."""
 
-import json
 import re
 from typing import Annotated, Any
 
@@ -82,7 +81,7 @@ async def get_result(
     if not job.ended:
         return record_response(request, job, 202)
     result = await result_of(state, job)
-    delivery = Delivery(**json.loads(job.meta or "{}"))
+    delivery = Delivery.model_validate_json(job.meta or "{}")
     if isinstance(result, StoredSet):
         return await respond_set(request, result, delivery, first, count)
     offered: tuple[str, ...] = tuple(kind for kind in PICTURE_TYPES if kind != SSE)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from service.errors import InvalidValueError
 from service.jobs.attempts import Emit
-from service.jobs.job import Job, JobError
+from service.jobs.job import Job
 from service.jobs.queue import JobQueue, QueueSettings
 from service.jobs.runner import JobRunner
 from service.redis.connect import connect
@@ -52,7 +53,7 @@ class Executor:
         if order.get("fail"):
             raise RuntimeError("the model broke")
         if order.get("refuse"):
-            raise JobError({"title": "No", "status": 422, "detail": "refused"})
+            raise InvalidValueError("refused")
         await emit("progress", {"done": 1, "total": 1, "unit": "picture"})
         await asyncio.sleep(float(str(order.get("seconds", 0))))
 
