@@ -154,11 +154,14 @@ class JobQueue:
         top = f"({cursor!r}" if cursor is not None else "+inf"
         offset = 0
         while len(found) < limit:
-            ids: Any = await self.redis.zrevrangebyscore(self.keys.name("jobs"), top, "-inf", start=offset, num=limit)
+            with as_service_errors():
+                place = self.keys.name("jobs")
+                ids: Any = await self.redis.zrevrangebyscore(place, top, "-inf", start=offset, num=limit)
+                jobs = await self._many(ids)
             if not ids:
                 break
             offset += len(ids)
-            found += [job for job in await self._many(ids) if caller is None or job.caller == caller]
+            found += [job for job in jobs if caller is None or job.caller == caller]
         return found[:limit]
 
     async def dead(self, limit: int = 100) -> Sequence[Job]:

@@ -22,6 +22,7 @@ from service.jobs.results import Results
 from service.operations.results import Pictures, Result, pack, unpack
 from service.operations.sample import SampleRequest, pixels_of, precheck, precheck_set
 from service.operations.state import State
+from service.redis.failures import as_service_errors
 
 MARK = b"GANYMEDE-STORED "
 CHUNK_PIXELS = 1 << 20
@@ -128,11 +129,13 @@ async def check_quota(state: State, caller: str, request: SampleRequest) -> int:
 async def note_set(state: State, job: Job, size: int) -> None:
     """Count a set that was accepted against its caller's quota."""
     entry = json.dumps({"caller": job.caller, "bytes": size})
-    await state.redis.hset(state.keys.name("stored"), job.id, entry)
+    with as_service_errors():
+        await state.redis.hset(state.keys.name("stored"), job.id, entry)
 
 
 async def _entries(state: State) -> dict[str, dict[str, Any]]:
-    found: Any = await state.redis.hgetall(state.keys.name("stored"))
+    with as_service_errors():
+        found: Any = await state.redis.hgetall(state.keys.name("stored"))
     return {job_id.decode(): json.loads(entry) for job_id, entry in found.items()}
 
 
