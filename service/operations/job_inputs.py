@@ -10,27 +10,47 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
+
 from service.errors import ServiceError
 from service.jobs.job import Job, new_job_id
-from service.operations.base import Attachments
+from service.observability.logs import learn
+from service.operations.base import Attachments, Context
 from service.operations.sets import Stored, need_store, read_stored
 from service.operations.state import State
+from service.operations.table import OPERATIONS
 
 STORED = "stored:"
 PAYLOAD = "payload"
 
 
-async def enqueue(state: State, operation: str, payload: bytes, attachments: Attachments, **options: Any) -> Job:
-    """`JobQueue.enqueue`, after large inputs were put away. Raises what that raises, and what the results store raises."""
-    job_id = new_job_id()
+async def enqueue(context: Context, operation: str, body: BaseModel, attachments: Attachments, **options: Any) -> Job:
+    """`JobQueue.enqueue` of a request and whoever asks, after large inputs were put away.
+
+    Raises what that raises, and what the results store raises.
+    """
+    state, job_id = context.state, new_job_id()
+    payload = body.model_dump_json(exclude_unset=True, by_alias=True).encode()
     carried = await asyncio.to_thread(_put_away, state, job_id, {PAYLOAD: payload, **attachments})
     kept = {**carried}
     job = None
     try:
-        job = await state.jobs.enqueue(operation, kept.pop(PAYLOAD, b""), kept, job_id=job_id, **options)
+        job = await state.jobs.enqueue(
+            operation,
+            kept.pop(PAYLOAD, b""),
+            kept,
+            job_id=job_id,
+            caller=context.caller,
+            cost=OPERATIONS[operation].cost(body),
+            model=getattr(body, "model", None),
+            request_id=context.request_id,
+            trace=state.tracing.traceparent(),
+            **options,
+        )
     finally:
         if job is None or job.id != job_id:  # refused, or the job that this Idempotency-Key had before
             await asyncio.to_thread(discard, state, carried)
+    learn(job_id=job.id)
     return job
 
 

@@ -21,7 +21,6 @@ from service.errors import (
 from service.jobs.attempts import Emit
 from service.jobs.job import Job, JobState
 from service.jobs.runner import JobRunner
-from service.observability.logs import learn
 from service.operations.base import Attachments, Context, perform
 from service.operations.job_inputs import discard, enqueue, inputs_of
 from service.operations.parts import cut_up, merged, part_of
@@ -43,11 +42,6 @@ def pinned(state: State, operation: str, body: BaseModel) -> BaseModel:
     if "model" in type(body).model_fields:
         body = body.model_copy(update={"model": state.catalogue.get(getattr(body, "model", None)).reference})
     return body
-
-
-def payload_of(body: BaseModel) -> bytes:
-    """The request as a job carries it."""
-    return body.model_dump_json(exclude_unset=True, by_alias=True).encode()
 
 
 def chunks_of(state: State, operation: str, body: BaseModel) -> list[tuple[int, bytes]]:
@@ -132,19 +126,8 @@ async def run_elsewhere(context: Context, operation: str, body: BaseModel, attac
     """
     jobs = context.state.jobs
     body = pinned(context.state, operation, body)
-    job = await enqueue(
-        context.state,
-        operation,
-        payload_of(body),
-        attachments,
-        caller=context.caller,
-        cost=OPERATIONS[operation].cost(body),
-        deadline=context.unix_deadline(),
-        request_id=context.request_id,
-        trace=context.state.tracing.traceparent(),
-        transient=True,
-    )
-    learn(job_id=job.id)
+    deadline = context.unix_deadline()
+    job = await enqueue(context, operation, body, attachments, deadline=deadline, transient=True)
     try:
         async for _, name, data in jobs.events(job.id):
             if name in {"progress", "level", "frame", "log"}:

@@ -14,10 +14,9 @@ from service.http.responses.respond import cancel_on_disconnect, respond
 from service.http.state import state_of
 from service.jobs.job import Job
 from service.jobs.webhooks import check_url
-from service.observability.logs import learn
 from service.operations.base import Attachments, Context
 from service.operations.job_inputs import enqueue
-from service.operations.jobs import chunks_of, fingerprint_of, payload_of, pinned, result_of
+from service.operations.jobs import chunks_of, fingerprint_of, pinned, result_of
 from service.operations.requests import Delivery, delivery_of
 from service.operations.sets import StoredSet, check_quota, is_set, note_set
 from service.operations.table import OPERATIONS
@@ -101,24 +100,18 @@ async def _accept(
     bulk = preference.asynchronous or size is not None
     timed = delivery.timeout_ms is not None or "x-deadline-ms" in request.headers or not bulk
     job = await enqueue(
-        state,
+        context,
         operation,
-        payload_of(fixed),
+        fixed,
         attachments,
-        caller=context.caller,
         bulk=bulk,
-        cost=OPERATIONS[operation].cost(fixed),
         deadline=context.unix_deadline() if timed else None,
         idempotency_key=preference.idempotency_key,
         fingerprint=fingerprint_of(operation, body, attachments),
         webhook=delivery.webhook,
-        model=getattr(fixed, "model", None),
-        request_id=context.request_id,
-        trace=state.tracing.traceparent(),
         meta=delivery.model_dump_json(include=set(Delivery.model_fields), exclude_defaults=True),
         chunks=chunks_of(state, operation, fixed) if bulk else (),
     )
-    learn(job_id=job.id)
     if size is not None:
         await note_set(state, job, size)
     return job
