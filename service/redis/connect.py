@@ -10,6 +10,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ResponseError
 
 OLDEST = (6, 2)
+CONNECTIONS = 64
 COMMAND_TIMEOUT_S = 10.0
 
 
@@ -32,18 +33,18 @@ class Client(Redis):
         return result
 
 
-def connect(url: str, *, max_connections: int = 64, timeout_s: float = COMMAND_TIMEOUT_S) -> Client:
-    """A client of `url` (`redis://`, `rediss://` or `unix://`); callers beyond `max_connections` wait for a connection.
+def connect(url: str) -> Client:
+    """A client of `url` (`redis://`, `rediss://` or `unix://`); callers beyond CONNECTIONS wait for a connection.
 
     The default pool of redis-py fails at its limit instead of waiting, and never gives up on a silent link.
     Nothing that blocks in Redis goes through this pool: each process has one reader (see `service.jobs.signals`).
     """
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=max_connections,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=min(3.0, timeout_s),
+        max_connections=CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_S,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        socket_connect_timeout=3.0,
         health_check_interval=30,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3),
     )

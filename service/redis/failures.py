@@ -4,10 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import (
-    BusyLoadingError,
     ConnectionError,
-    MaxConnectionsError,
-    OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
     TimeoutError,
@@ -15,16 +12,15 @@ from redis.exceptions import (
 
 from service.errors import StorageFullError, UnavailableError
 
-AWAY = (ConnectionError, TimeoutError, BusyLoadingError, MaxConnectionsError, ReadOnlyError, OSError)
-FULL = ("OOM ", "when used memory >", "MISCONF")
-"""How a refused write begins: memory, memory as a script sees it (the OOM is cut off there), disk."""
+AWAY = (ConnectionError, TimeoutError, ReadOnlyError, OSError)
+"""Loading its log and having no connection left are kinds of ConnectionError."""
+FULL = ("when used memory >", "MISCONF")
+"""What a refused write says: memory, disk."""
 
 
-def is_full(error: BaseException) -> bool:
+def is_full(error: ResponseError) -> bool:
     """Whether Redis refused a write because memory (`OOM`) or the disk under its log (`MISCONF`) is full."""
-    if isinstance(error, OutOfMemoryError):
-        return True
-    return isinstance(error, ResponseError) and any(word in str(error) for word in FULL)
+    return any(words in str(error) for words in FULL)
 
 
 @contextmanager
