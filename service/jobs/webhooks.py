@@ -32,6 +32,8 @@ EVERY_S = 0.5
 
 def check_url(url: str, hosts: Sequence[str]) -> None:
     """Raises InvalidValueError unless the URL is https (or http to a listed `http://host`) to a listed host."""
+    if not url.isprintable():
+        raise InvalidValueError("the address has a character that no address has", pointer="/webhook")
     try:
         parts = urlsplit(url)
         name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
@@ -99,7 +101,7 @@ class Webhooks:
             reply = await client.post(url, content=told, headers=headers, follow_redirects=False)
         except InvalidValueError:
             return True  # the operator has taken the host off the list meanwhile
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             log.info("webhook of job %s: %s", job.id, type(error).__name__)
             return False
         return reply.is_success or reply.status_code == 410

@@ -15,6 +15,7 @@ from service.jobs.runner import JobRunner
 from service.jobs.webhooks import Webhooks, check_url, sign
 from tests.service.jobs.executor import payload
 
+Start = Callable[..., JobRunner]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -30,6 +31,7 @@ def test_the_signature_is_that_of_the_standard() -> None:
     [
         "http://a.example/", "https://b.example/", "https://a.example:8443/", "https://u:p@a.example/", "ftp://a.example",
         "https://a.example.evil/", "file:///etc/passwd", "https://[::1", "//a.example", "https://a.example@evil/",
+        "https://a.example/\x01", "https://a.example/\x7f",
     ],
 )  # fmt: skip
 def test_other_addresses_are_refused(url: str) -> None:
@@ -39,9 +41,7 @@ def test_other_addresses_are_refused(url: str) -> None:
         check_url(url, ["a.example"])
 
 
-async def test_the_receiver_can_verify_the_call_and_a_failed_one_comes_again(
-    queue: JobQueue, runner_of: Callable[..., JobRunner]
-) -> None:
+async def test_the_receiver_can_verify_the_call_and_a_failed_one_comes_again(queue: JobQueue, runner_of: Start) -> None:
     """The first call fails, the second is taken; both have the same id and a valid signature; then it is over."""
     runner_of(queue)
     job = await queue.enqueue("sample", payload(1), webhook="https://a.example/hook")
@@ -69,7 +69,29 @@ async def test_the_receiver_can_verify_the_call_and_a_failed_one_comes_again(
         assert json.loads(call.content)["type"] == "job.succeeded"
 
 
-async def test_a_redirect_is_not_followed(queue: JobQueue, runner_of: Callable[..., JobRunner]) -> None:
+async def test_an_address_that_cannot_be_called_keeps_nobody_else_from_being_called(
+    queue: JobQueue, runner_of: Start
+) -> None:
+    """Accepted before such were refused: it is given up."""
+    runner_of(queue)
+    bad, good = [
+        await queue.enqueue("sample", payload(1), webhook=f"https://a.example/{path}") for path in ("\x01", "hook")
+    ]
+    for job in (bad, good):
+        await queue.wait(job.id, 10)
+    called: list[str] = []
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        called.append(request.url.path)
+        return httpx.Response(204)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as client:
+        await Webhooks(queue, SECRET, ["a.example"]).deliver_due(client)
+    assert called == ["/hook"]
+    assert await queue.redis.zcard(queue.keys.name("webhooks")) == 0
+
+
+async def test_a_redirect_is_not_followed(queue: JobQueue, runner_of: Start) -> None:
     """A listed host cannot send the call on to an inner address; that it was not taken is tried again."""
     runner_of(queue)
     job = await queue.enqueue("sample", payload(1), webhook="https://a.example/hook")
