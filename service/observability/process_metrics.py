@@ -16,14 +16,15 @@ SUFFIX = ".prom"
 
 
 class ProcessMetrics:
-    """The files of one group of processes, in a folder they share."""
+    """The files of a group of `count` processes, in a folder they share. A larger one may have left files there."""
 
-    def __init__(self, folder: Path, index: int, metrics: Metrics) -> None:
-        self._folder, self._index, self._metrics = folder, index, metrics
+    def __init__(self, folder: Path, index: int, count: int, metrics: Metrics) -> None:
+        self._files = [folder / f"{number}{SUFFIX}" for number in range(count)]
+        self._file, self._metrics = self._files[index], metrics
 
     async def publish(self) -> None:
         """Write our figures for ever."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         while True:
             self._write()
             await asyncio.sleep(EVERY_S)
@@ -32,18 +33,14 @@ class ProcessMetrics:
         """The exposition format over all processes, ours as they are now."""
         self._write()
         texts = {}
-        for file in sorted(self._folder.glob(f"*{SUFFIX}")):
-            with contextlib.suppress(OSError):  # one that just went away
+        for file in self._files:
+            with contextlib.suppress(OSError):  # one that is not there, or just went away
                 texts[file.stem] = file.read_text()
         return merge(texts).encode()
 
     def remove(self) -> None:
         """A process that ends takes its figures with it."""
         self._file.unlink(missing_ok=True)
-
-    @property
-    def _file(self) -> Path:
-        return self._folder / f"{self._index}{SUFFIX}"
 
     def _write(self) -> None:
         fresh = self._file.with_suffix(f".{os.getpid()}")

@@ -191,8 +191,9 @@ def queue_settings(settings: Settings) -> QueueSettings:
 
 
 def _share_metrics(state: State) -> None:
-    folder = state.settings.data_dir / "processes"
-    shared = state.process_metrics = ProcessMetrics(folder, state.settings.process_index, state.metrics)
+    settings = state.settings
+    shared = ProcessMetrics(settings.data_dir / "processes", settings.process_index, settings.processes, state.metrics)
+    state.process_metrics = shared
 
     async def leave() -> None:
         shared.remove()

@@ -12,7 +12,6 @@ from pathlib import Path
 import httpx
 
 from bench.processes import tree
-from service.observability.process_metrics import labelled, merge
 from tests.end_to_end.processes import command, environment, running
 
 PNG = {"accept": "image/png", "connection": "close"}
@@ -133,15 +132,3 @@ def test_a_taken_port_is_refused(tmp_path: Path, bundle_folder: Path) -> None:
         second = subprocess.run(words, env=environment(tmp_path / "b"), cwd=tmp_path, capture_output=True, timeout=60)
         assert second.returncode == 1
         assert f"cannot listen on 127.0.0.1:{port}" in second.stderr.decode()
-
-
-def test_merged_figures_keep_families_together() -> None:
-    """One HELP and TYPE a family, a process label in every sample, values untouched."""
-    texts = {
-        "0": '# HELP a x\n# TYPE a counter\na_total{k="v{ }"} 1.0\n',
-        "1": "# HELP a x\n# TYPE a counter\na_total 2.0\n",
-    }
-    assert merge(texts) == (
-        '# HELP a x\n# TYPE a counter\na_total{process="0",k="v{ }"} 1.0\na_total{process="1"} 2.0\n'
-    )
-    assert labelled("b 3", "4") == 'b{process="4"} 3'
