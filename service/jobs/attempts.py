@@ -80,7 +80,7 @@ class Attempts:
 
 
 def _problem(job: Job, error: ServiceError) -> bytes:
-    return json.dumps(error.problem(f"/jobs/{job.id}")).encode()
+    return json.dumps(error.problem(f"/jobs/{job.parent or job.id}")).encode()
 
 
 def job_of_reply(reply: list[Any]) -> Job:

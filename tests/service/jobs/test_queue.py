@@ -224,6 +224,15 @@ async def test_a_refused_job_is_not_tried_again(queue: JobQueue, runner_of: Star
     assert await queue.dead() == []
 
 
+async def test_the_problem_of_a_part_names_the_job(queue: JobQueue, runner_of: Start) -> None:
+    """Parts are nobody's business: there is no address of one."""
+    runner_of(queue)
+    chunks = [(1, payload(1)), (1, payload(2, refuse=True))]
+    job = await queue.enqueue("sample", payload("all"), bulk=True, cost=2, chunks=chunks)
+    ended = await queue.wait(job.id, 10)
+    assert (ended.state, (ended.error or {})["instance"]) == (JobState.FAILED, f"/jobs/{job.id}")
+
+
 async def test_a_result_expires_and_the_record_stays(redis: Redis, keys: RedisKeys, runner_of: Start) -> None:
     """After its time the result is gone (410), but the job is still known."""
     queue = queue_on(redis, keys, result_ttl_s=1)
