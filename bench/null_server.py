@@ -7,7 +7,7 @@ import numpy as np
 from models import runtimes
 from models.bundle import Bundle
 from models.runtimes.base import Array, DiscriminatorOutput
-from service.cli.main import app
+from service.cli.main import main
 
 
 class NullRuntime:
@@ -36,4 +36,4 @@ class NullRuntime:
 if __name__ == "__main__":
     runtimes.RUNTIMES["fake"] = NullRuntime
     sys.argv[1:1] = ["serve"]
-    app()
+    main()

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from service.auth.keys import SCOPES, ApiKey, KeyFileError, new_key, read_keys
+from service.cli.application import app
 from service.cli.jobs import group
 from service.cli.output import fail, show
 from service.cli.serve import load_settings
@@ -21,6 +22,7 @@ from service.redis.keys import RedisKeys
 
 T = TypeVar("T")
 keys = typer.Typer(no_args_is_help=True, help="API keys: make one, list them.")
+app.add_typer(keys, name="keys")
 
 
 @group.command("dead")
@@ -127,8 +129,3 @@ def _reason(job: Job) -> str:
 
 def _time(job: Job) -> str:
     return datetime.fromtimestamp(job.ended_at or 0, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the keys; the commands about jobs join the group that `jobs` adds."""
-    app.add_typer(keys, name="keys")

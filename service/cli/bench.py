@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from service.cli.application import app
 from service.cli.config import Login, login_for
 from service.cli.output import fail, note, show
 from service.cli.remote import Model, Url, client
@@ -22,6 +23,7 @@ class Tally:
     refused: dict[int, int] = field(default_factory=dict)
 
 
+@app.command()
 def bench(
     model: Model = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Pictures a request.")] = 1,
@@ -78,8 +80,3 @@ def figures(tally: Tally, n: int, seconds: float) -> dict[str, Any]:
         "p99_ms": round(p99 * 1e3, 2),
         "refused": {str(status): count for status, count in sorted(tally.refused.items())},
     }
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(bench)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Client
+from service.cli.application import app
 from service.cli.many import PICTURES, Item, conclude, find, run_many
 from service.cli.output import STANDARD, counted, fail, report, show
 from service.cli.remote import Again, Files, Jobs, Model, Recursive, Url, client
@@ -110,14 +111,12 @@ class _Sink:
                 target.write(data)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(
-        "classify",
-        help="Which class, and how real.\n\nExample: ganymede classify digits/ -m mnist-ssl -o answers.ndjson",
-    )(_command("classify", lambda ganymede, data, wish: ganymede.classify(data, **wish), _classified))
-    app.command(
-        "features",
-        help="A discriminator's features, for search and clusters.\n\n"
-        "Example: ganymede features pics/ -m faces64 -o features.ndjson",
-    )(_command("features", lambda ganymede, data, wish: ganymede.features(data, **wish), _featured))
+app.command(
+    "classify",
+    help="Which class, and how real.\n\nExample: ganymede classify digits/ -m mnist-ssl -o answers.ndjson",
+)(_command("classify", lambda ganymede, data, wish: ganymede.classify(data, **wish), _classified))
+app.command(
+    "features",
+    help="A discriminator's features, for search and clusters.\n\n"
+    "Example: ganymede features pics/ -m faces64 -o features.ndjson",
+)(_command("features", lambda ganymede, data, wish: ganymede.features(data, **wish), _featured))

@@ -11,6 +11,7 @@ import typer
 from models.bundle import read_bundle
 from models.errors import ModelsError
 from models.runtimes.onnx_runtime import available_providers
+from service.cli.application import app
 from service.cli.output import show
 from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
@@ -125,6 +126,7 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (
 )
 
 
+@app.command()
 def doctor() -> None:
     """Look at this machine: providers, Redis, port, data folder, bundles. Exit code 1 when something is wrong.
 
@@ -140,8 +142,3 @@ def doctor() -> None:
 def _line(finding: Finding) -> str:
     mend = "" if finding.fine else f"\n    {'':20} {finding.mend}"
     return f"{'ok ' if finding.fine else 'BAD'} {finding.what:20} {finding.found}{mend}"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(doctor)

@@ -13,6 +13,7 @@ from models.imports.child import ImportFailedError, bundle_name, import_cached, 
 from models.imports.options import Options
 from models.imports.report import Row
 from models.sources.remote import is_url, shown
+from service.cli.application import app
 from service.cli.bars import working
 from service.cli.import_options import with_import_options
 from service.cli.output import fail, note, show
@@ -20,6 +21,7 @@ from service.cli.output import fail, note, show
 WEIGHTS = (".onnx", ".pt", ".pth", ".ts", ".ckpt", ".tar", ".bin", ".safetensors")
 
 
+@app.command("import")
 @with_import_options
 def import_(
     file: Annotated[
@@ -121,8 +123,3 @@ def _sources(file: str) -> list[Path]:
     if not found:
         fail(f"{path} holds neither bundles nor files of weights ({', '.join(WEIGHTS)})")
     return found
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command("import")(import_)

@@ -7,12 +7,14 @@ import typer
 from typer.core import TyperGroup
 
 from save_files import DamagedRecipeError, Recipe, parameters_line, read_recipes
+from service.cli.application import app
 from service.cli.many import SAVE_FILES, Item, UnreadableError, conclude, find, run_many
 from service.cli.output import show
 from service.cli.remote import Files, Recursive, Url, client
 from service.cli.sources import NO_RECIPE
 
 
+@app.command()
 def info(files: Files, recursive: Recursive = False) -> None:
     """Print the recipes of save files (PNG, WebP, JPEG, GIF, npz, zip). Example: ganymede info faces.png
 
@@ -59,8 +61,10 @@ class ListsByDefault(TyperGroup):
 
 
 group = typer.Typer(cls=ListsByDefault, help="The bundles a server has, and how bundles are stored.")
+app.add_typer(group, name="models")
 
 
+@group.command("list")
 def models(
     name: Annotated[str | None, typer.Argument(help="One bundle in full.")] = None,
     url: Url = None,
@@ -82,10 +86,3 @@ def models(
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command()(info)
-    group.command("list")(models)
-    app.add_typer(group, name="models")

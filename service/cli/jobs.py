@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from service.cli.application import app
 from service.cli.bars import bar
 from service.cli.output import show
 from service.cli.pictures import deliver
@@ -12,6 +13,7 @@ from service.cli.remote import Out, Url, client
 
 OPEN = {"queued", "running"}
 group = typer.Typer(no_args_is_help=True, help="Jobs: list, show, wait for one, cancel.")
+app.add_typer(group, name="jobs")
 JobId = Annotated[str, typer.Argument(help="The job's id.")]
 
 
@@ -51,8 +53,3 @@ def wait(job_id: JobId, out: Out = None, url: Url = None) -> None:
                 shown.reach(int(progress["done"]), int(progress["total"]))
                 time.sleep(0.3)
         deliver(job.wait(), out, f"job-{job_id[:8]}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the group of this file."""
-    app.add_typer(group, name="jobs")

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.application import app
 from service.cli.output import fail, read, show, write
 from service.cli.remote import Model, Url, client
 
 saved = typer.Typer(no_args_is_help=True, help="Keep, list, rename, export and import saved latents.")
 directions = typer.Typer(no_args_is_help=True, help="Named directions in latent space.")
+app.add_typer(saved, name="latents")
+app.add_typer(directions, name="directions")
 LatentName = Annotated[str, typer.Argument(help="Name of the saved latent.")]
 
 
@@ -109,9 +112,3 @@ def list_directions(model: Model = None, url: Url = None) -> None:
     with client(url) as ganymede:
         found = ganymede.directions(model=model)
         show(found, "\n".join(row["name"] for row in found["data"]) or "none")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the groups of this file."""
-    app.add_typer(saved, name="latents")
-    app.add_typer(directions, name="directions")

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from ganymede_client import Client
+from service.cli.application import app
 from service.cli.config import Login, config_file, login_for, save_login
 from service.cli.output import fail, read, report, show
 from service.cli.remote import Url, client, errors_as_sentences
 
 
+@app.command()
 def login(
     address: Annotated[str, typer.Argument(help="Address of the server, http://… or https://…")],
     key_from: Annotated[
@@ -39,6 +41,7 @@ def _key(source: str | None) -> str | None:
     return typer.prompt("API key (enter for none)", default="", hide_input=True, show_default=False, err=True) or None
 
 
+@app.command()
 def logout() -> None:
     """Forget the remembered server and key. Example: ganymede logout"""
     file = config_file()
@@ -47,6 +50,7 @@ def logout() -> None:
     report({"removed": there}, f"removed {file}" if there else "nothing was remembered")
 
 
+@app.command("open")
 def open_studio(
     url: Url = None,
     only_print: Annotated[bool, typer.Option("--print", help="Print the address and open nothing.")] = False,
@@ -57,10 +61,3 @@ def open_studio(
         ganymede.alive()  # no server is a sentence, and not an empty tab
     opened = not only_print and webbrowser.open(address)
     show({"url": address, "opened": opened}, address)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command()(login)
-    app.command()(logout)
-    app.command("open")(open_studio)

@@ -10,13 +10,12 @@ from importlib.metadata import entry_points
 
 import typer
 
-from service.cli import serve
+from service.cli.application import app
 from service.cli.common_options import add_common_options
 from service.cli.output import fail
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-OTHERS = (
-    *("sample", "upsample", "pictures", "project", "redo", "info", "classify", "latents", "jobs", "login"),
+OURS = (
+    *("serve", "pictures", "sample", "upsample", "classify", "project", "redo", "info", "latents", "jobs", "login"),
     *("worker", "admin", "imports", "doctor", "runtimes", "bench"),
 )
 COMPLETING = "_GANYMEDE_COMPLETE"
@@ -25,28 +24,15 @@ SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
 TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
 
 
-@app.callback()
-def root() -> None:
-    """Ganymede: a model server for generative adversarial networks.
-
-    Start with:  ganymede serve        then:  ganymede sample --model faces64 -n 16 --seed 7 -o faces.png
-
-    Every command has --help with an example, --quiet and --json. Completion of words with Tab: ganymede --install-completion
-
-    Exit codes: 0 done, 1 refused or failed (one sentence says why), 2 wrong usage or a wrong setting, 3 no server there.
-    """
-
-
-serve.register(app)
-
-
 def main() -> None:
     """Run a command. A server starts without what only other commands need; other packages wait until they are asked.
 
     Theirs may import torch, which costs seconds and 200 MB.
     """
     words = _words()
-    if words[:1] != ["serve"]:
+    if words[:1] == ["serve"]:
+        import_module("service.cli.serve")
+    else:
         register_ours()
         if not _is_ours(words):
             register_foreign() if _needs_foreign(words) else _name_foreign()
@@ -72,9 +58,9 @@ def _name_foreign() -> None:
 
 
 def register_ours() -> None:
-    """The commands of this package besides `serve`."""
-    for name in OTHERS:
-        import_module(f"service.cli.{name}").register(app)
+    """The commands of this package: each file adds its own when it is imported."""
+    for name in OURS:
+        import_module(f"service.cli.{name}")
 
 
 def register_foreign() -> None:

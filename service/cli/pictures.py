@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Pictures, calls
+from service.cli.application import app
 from service.cli.bars import bar
 from service.cli.output import STANDARD, fail, note, report, write
 from service.cli.remote import Metadata, Model, Out, Url, client
@@ -14,6 +15,7 @@ Format = Annotated[str | None, typer.Option("--format", help="png | webp | jpeg 
 MOVING = {".gif": "image/gif", ".webp": "image/webp"}
 
 
+@app.command()
 def arithmetic(
     expression: Annotated[str, typer.Argument(help='For example: "mean(a1, a2, a3) - mean(b1, b2, b3) + c"')],
     model: Model = None,
@@ -29,6 +31,7 @@ def arithmetic(
         deliver(ganymede.arithmetic(expression, model=model, save_as=save_as, **delivery), out, "arithmetic")
 
 
+@app.command()
 def walk(
     stops: Annotated[list[str], typer.Argument(help="Saved latents or seed numbers, two or more.")],
     model: Model = None,
@@ -107,9 +110,3 @@ def suffix_of(data: bytes) -> str:
     if data[8:12] == b"WEBP":
         return ".webp"
     return ".gif" if data.startswith(b"GIF8") else ".png"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    for command in (arithmetic, walk):
-        app.command()(command)

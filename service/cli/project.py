@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client import Job, calls
+from service.cli.application import app
 from service.cli.classify import Fit
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
@@ -16,6 +17,7 @@ from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursi
 LONGEST_S = 24 * 3600.0
 
 
+@app.command()
 def project(
     files: Files,
     model: Model = None,
@@ -50,8 +52,3 @@ def project(
             }
 
         run(chosen, make, what="project", jobs=jobs, again=again)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(project)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from ganymede_client import Client, calls
 from save_files import DamagedRecipeError, Recipe, as_json, combined, expanded, read_recipe
+from service.cli.application import app
 from service.cli.folders import plan, run
 from service.cli.many import SAVE_FILES, Item, UnreadableError
 from service.cli.pictures import suffix_of
@@ -24,6 +25,7 @@ AT_ONCE = 256
 """Pictures of an array that one request brings."""
 
 
+@app.command()
 def redo(
     files: Files,
     source: Annotated[
@@ -128,8 +130,3 @@ def _same(old: bytes, new: bytes) -> bool:
             return first.size == second.size and first.convert("RGBA").tobytes() == second.convert("RGBA").tobytes()
     except (OSError, ValueError, KeyError):
         return False
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(redo)

@@ -13,6 +13,7 @@ from models.runtimes.choice import Choice
 from models.runtimes.memory import Memory
 from models.runtimes.proof import Proof, proof_of
 from models.runtimes.trial import Row
+from service.cli.application import app
 from service.cli.output import fail, note, show
 from service.cli.serve import load_settings
 from service.engine.catalogue import candidates
@@ -20,6 +21,7 @@ from service.operations.state import sources_of
 from service.settings import Settings
 
 
+@app.command()
 def runtimes(
     bundle: Annotated[str, typer.Argument(help="Name of a served bundle, or a bundle's folder.")],
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the runtime; a process a core has 1.")] = None,
@@ -75,8 +77,3 @@ def _line(row: Row, choice: Choice, max_batch: int) -> str:
     alone = "-" if row.alone_ms is None else f"{row.alone_ms:.3f}"
     rate = "-" if not row.full_ms else f"{max_batch / row.full_ms * 1e3:.0f}"
     return f"{mark} {row.level:5}  {row.candidate:14} {difference:>14}  {alone:>8}  {rate:>10}  {row.verdict}"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(runtimes)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import sample_set
+from service.cli.application import app
 from service.cli.output import fail, note
 from service.cli.pictures import Format, deliver
 from service.cli.remote import Jobs, Metadata, Model, Out, Url, client
@@ -17,6 +18,7 @@ AT_ONCE = 64
 """Pictures that one request brings; more are made in parts."""
 
 
+@app.command()
 def sample(
     model: Model = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many pictures; any number.")] = 1,
@@ -56,8 +58,3 @@ def sample(
             first = secrets.randbelow(2**32) if seed is None else seed
             note(f"one sheet of {n} pictures")
             deliver(sample_set.gathered(ganymede, request, n, first), out, "sample")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(sample)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from models.errors import ModelsError
 from models.imports.options import Options
+from service.cli.application import app
 from service.cli.import_options import with_import_options
 from service.cli.output import fail, is_quiet, note, show
 from service.engine.catalogue import Opening
@@ -19,6 +20,7 @@ from service.observability.logs import configure
 from service.settings import Settings
 
 
+@app.command()
 @with_import_options
 def serve(
     files: Annotated[
@@ -89,8 +91,3 @@ def load_settings(**options: Any) -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         fail(f"setting {name}: {first['msg']}", code=2)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command()(serve)

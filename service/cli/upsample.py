@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ganymede_client.options import Upsample
+from service.cli.application import app
 from service.cli.folders import plan, run
 from service.cli.many import PICTURES, Item
 from service.cli.output import fail, note
@@ -15,6 +16,7 @@ from service.cli.remote import Again, Files, Jobs, Metadata, Model, Out, Recursi
 from service.cli.sample import Seed
 
 
+@app.command()
 def upsample(
     files: Files,
     model: Model = None,
@@ -72,8 +74,3 @@ class _Once:
                 if sentence not in self._said:
                     self._said.add(sentence)
                     note(sentence)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(upsample)

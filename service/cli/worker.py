@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from service.cli.application import app
 from service.cli.output import fail
 from service.cli.serve import load_settings, run
 
 PORT = 8001  # beside an API on the same machine
 
 
+@app.command()
 def worker(
     host: Annotated[str | None, typer.Option(help="Address of /livez, /readyz and /metrics (127.0.0.1).")] = None,
     port: Annotated[int | None, typer.Option(help=f"Port of them ({PORT}); 0 takes a free one.")] = None,
@@ -26,8 +28,3 @@ def worker(
     if settings.redis_url is None and not (settings.data_dir / "redis.sock").exists():
         fail("a worker needs GANYMEDE_REDIS_URL, or the data folder of a running server")
     run(settings)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(worker)

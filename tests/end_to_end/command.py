@@ -1,5 +1,6 @@
 """A command of ours in this process: what it costs to start Python is not paid for each."""
 
+import functools
 import io
 import os
 import pty
@@ -19,12 +20,12 @@ from service.cli import main
 from service.cli.common_options import add_common_options
 
 
+@functools.cache
 def application() -> None:
     """All commands, those of the training package too, as the console script has them."""
-    if len(main.app.registered_commands) < 5:
-        main.register_ours()
-        main.register_foreign()
-        add_common_options(main.app)
+    main.register_ours()
+    main.register_foreign()
+    add_common_options(main.app)
 
 
 def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
