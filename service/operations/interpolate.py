@@ -2,32 +2,22 @@
 
 import asyncio
 import base64
-import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from models.errors import LatentError
-from models.mathematics.latents import truncate
 from models.mathematics.walks import default_method, positions, walk
-from models.runtimes.base import Pixels
 from service.engine.model import Model
 from service.errors import InvalidValueError
-from service.images.encode import encode, magnify
+from service.images.encode import encode
 from service.latents.record import to_base64
 from service.operations.base import Attachments, Context, silent
-from service.operations.generate import (
-    Want,
-    check_result_pixels,
-    computed,
-    describe,
-    engine_of,
-    label_index,
-    need_sampler,
-)
+from service.operations.generate import Want, check_result_pixels, computed, generate, label_index, need_sampler
 from service.operations.lookup import model_for
+from service.operations.parts import merged
 from service.operations.requests import Generation
 from service.operations.results import Pictures
 from service.operations.stops import StopLike, found_at, node_of
@@ -65,18 +55,12 @@ async def interpolate(context: Context, request: InterpolateRequest, attachments
     pairs = zip(request.stops, nodes, strict=True)
     stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
     wants = context.mine(_wants(model, request, stops))
-    pixels, compute_ms = await _frames(context, model, request, wants)
-    pixels = magnify(pixels, request.scale)
-    return Pictures(
-        model.reference,
-        model.provider,
-        describe(model, wants, pixels, request.truncation, request.scale, "interpolate"),
-        {"compute": compute_ms},
+    return replace(
+        merged([part async for part in _frames(context, model, request, wants)]),
         notes=_notes(request, stops),
         extra={"frames": request.frames, "stops": _positions(request), "method": _method(model, request)},
         recipe=_recipe(model, request, stops),
         animation={"fps": request.fps, "loop": request.loop},
-        stack=pixels,
     )
 
 
@@ -126,40 +110,25 @@ def _own_labels(model: Model, request: InterpolateRequest, stops: list[Found]) -
 
 async def _frames(
     context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want]
-) -> tuple[Pixels, float]:
-    """Pixels of all frames. Groups keep their order, so a stream shows the walk as it is made."""
-    started = time.perf_counter()
-    vectors = truncate(np.stack([want.vector for want in wants]), request.truncation)
-    made: list[Pixels] = []
+) -> AsyncIterator[Pictures]:
+    """The frames in small groups. Groups keep their order, so a stream shows the walk as it is made."""
     for start in range(0, len(wants), CHUNK):
-        group = slice(start, start + CHUNK)
-        pixels = await engine_of(context).pixels(
-            model,
-            vectors[group],
-            [want.label for want in wants[group]],
-            **context.terms(),
+        group = wants[start : start + CHUNK]
+        made = await generate(
+            context, model, group, truncation=request.truncation, scale=request.scale, op="interpolate"
         )
-        made.append(pixels)
-        await _report(context, model, request, wants, start, pixels)
-    return np.concatenate(made), (time.perf_counter() - started) * 1e3
+        await context.emit("progress", {"done": start + len(group), "total": len(wants), "unit": "frames"})
+        if context.emit is not silent:
+            await _report(context, request, context.first + start, made)
+        yield made
 
 
-async def _report(
-    context: Context, model: Model, request: InterpolateRequest, wants: Sequence[Want], start: int, pixels: Pixels
-) -> None:
-    """`progress`, and to listeners a `frame` event each: a save file like the frames of the result."""
-    await context.emit("progress", {"done": start + len(pixels), "total": len(wants), "unit": "frames"})
-    if context.emit is silent:
-        return
-    pngs = await asyncio.to_thread(_pngs, model, request, wants[start : start + len(pixels)], pixels)
-    for k, png in enumerate(pngs):
-        data = {"index": context.first + start + k, "total": request.frames}
-        await context.emit("frame", {**data, "b64_json": base64.b64encode(png).decode()})
-
-
-def _pngs(model: Model, request: InterpolateRequest, wants: Sequence[Want], pixels: Pixels) -> list[bytes]:
-    pictures = describe(model, wants, magnify(pixels, request.scale), request.truncation, request.scale, "interpolate")
-    return [encode(picture.pixels, "png", picture.recipe, request.metadata) for picture in pictures]
+async def _report(context: Context, request: InterpolateRequest, first: int, made: Pictures) -> None:
+    """To listeners, a `frame` event each: a save file like the frames of the result."""
+    for k, picture in enumerate(made.pictures):
+        png = await asyncio.to_thread(encode, picture.pixels, "png", picture.recipe, request.metadata)
+        data = {"index": first + k, "total": request.frames, "b64_json": base64.b64encode(png).decode()}
+        await context.emit("frame", data)
 
 
 def _positions(request: InterpolateRequest) -> list[int]:
