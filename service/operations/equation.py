@@ -5,13 +5,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from models.errors import LatentError
 from models.mathematics.latents import Vector, check, draw, normalise
 from service.engine.model import Model
 from service.errors import InvalidValueError
-from service.images.encode import magnify
 from service.images.equation import Column, draw_equation
 from service.images.png import Pixels
 from service.images.sheet import contact_sheet
@@ -29,7 +26,7 @@ from service.latents.expressions import (
 from service.latents.expressions.tree import Number, Product
 from service.latents.record import to_base64
 from service.operations.base import Context
-from service.operations.generate import Want, check_result_pixels, engine_of, label_index
+from service.operations.generate import Want, check_result_pixels, generate, label_index
 from service.operations.lookup import evaluation
 from service.operations.read_back import floats_of
 from service.operations.requests import Generation
@@ -127,13 +124,8 @@ async def _generate(
     label = result.pictures[result.extra["result_index"]].label
     index = None if label is None else label_index(model, label)
     wants = [Want(_vector(model, node, sources), None, index) for node in nodes]
-    pixels = await engine_of(context).pixels(
-        model,
-        np.stack([want.vector for want in wants]),
-        [want.label for want in wants],
-        **context.terms(),
-    )
-    return list(magnify(pixels, request.scale))
+    made = await generate(context, model, wants, scale=request.scale)
+    return [picture.pixels for picture in made.pictures]
 
 
 def _vector(model: Model, node: Node, sources: Evaluation) -> Any:
