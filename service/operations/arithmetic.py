@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from models.mathematics.latents import normalise
 from models.mathematics.walks import neighbours
 from service.engine.model import Model
-from service.latents.expressions import Evaluation, Node, names_of, seeds_of, terms_of
+from service.latents.expressions import Node, names_of, seeds_of, terms_of
 from service.latents.expressions.tree import Call, Name, Number, Product, Sum
 from service.operations.base import Attachments, Context
 from service.operations.equation import equation_picture
@@ -126,9 +126,8 @@ async def combined_pictures(
     request: ArithmeticRequest,
     node: Node,
     result: Found,
-    sources: Evaluation | None = None,
 ) -> Pictures:
-    """The result, its neighbours, or the equation. `sources`: what the names stand for, where the shelf is not asked."""
+    """The result, its neighbours, or the equation of what its `sources` say."""
     recipe = {"expression": result.expression, "normalize": request.normalize}
     around = request.neighbourhood
     wants = [want_of(model, dataclasses.replace(result, name=request.save_as), request.label, recipe)]
@@ -145,10 +144,10 @@ async def combined_pictures(
         columns=columns,
     )
     pictures = dataclasses.replace(pictures, extra={"result_index": (around.n if around else 0) // 2})
-    if request.layout != "equation":
+    if request.layout != "equation" or result.sources is None:
         return pictures
     neighbourhood = None if around is None else around.model_dump()
-    return await equation_picture(context, model, node, request, pictures, neighbourhood, sources)
+    return await equation_picture(context, model, node, request, pictures, neighbourhood, result.sources)
 
 
 def _surrounded(model: Model, centre: Want, around: Neighbourhood, on_prior: bool) -> list[Want]:

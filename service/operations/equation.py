@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.errors import LatentError
-from models.mathematics.latents import Vector, check, draw, normalise
+from models.mathematics.latents import Vector, check, normalise
 from service.engine.model import Model
 from service.errors import InvalidValueError
 from service.images.equation import Column, draw_equation
@@ -40,13 +40,12 @@ async def equation_picture(
     request: Generation,
     result: Pictures,
     neighbourhood: dict[str, Any] | None,
-    sources: Evaluation | None,
+    sources: Evaluation,
 ) -> Pictures:
     """`result` as one picture: operands with their exemplars, signs, and what comes out (a sheet of neighbours too).
 
     Its recipe carries the numbers of every saved operand, so that it can be drawn again where nothing is saved.
     """
-    sources = sources or await evaluation(context, model, node)
     terms = terms_of(node)
     shown = [_nodes(term) for term in terms]
     count = sum(len(nodes) for nodes in shown)
@@ -77,11 +76,11 @@ def _operands(sources: Evaluation) -> dict[str, dict[str, str]]:
 
 def operands_of(model: Model, node: Node, recipe: Mapping[str, Any]) -> Evaluation:
     """The inverse: the sources of an equation from its recipe. Raises InvalidValueError where one is missing or wrong."""
-    operands, prior = recipe.get("operands"), model.manifest.latent
+    operands = recipe.get("operands")
     groups = operands if isinstance(operands, dict) else {}
     saved = {leaf.name: _operand(model, groups.get("latents"), leaf.name) for leaf in names_of(node)}
     arrows = {leaf.name: _operand(model, groups.get("directions"), leaf.name) for leaf in directions_of(node)}
-    return Evaluation(saved, arrows, lambda seed: draw(prior, [seed])[0])
+    return evaluation(model, saved, arrows)
 
 
 def _operand(model: Model, group: Any, name: str) -> Vector:

@@ -42,28 +42,21 @@ async def from_expression(context: Context, model: Model, node: Node, *, pointer
     """
     try:
         saved = await _saved(context, model, node)
-        sources = await evaluation(context, model, node, saved)
+        directions = await _directions(context, model, node)
+        sources = evaluation(model, {name: record.vector for name, record in saved.items()}, directions)
         vector = evaluate(node, sources)
     except ExpressionError as error:
-        if pointer != "/expression":
-            error.errors = [{"pointer": pointer, "detail": error.detail}]
+        error.errors = [{"pointer": pointer, "detail": error.detail}]
         raise
     parents = tuple(Parent(record.id, record.name) for record in saved.values())
     label, notes = _label(model, node, saved)
-    return Found(vector, "expression", label, expression=render(node), parents=parents, notes=notes)
+    text = render(node)
+    return Found(vector, "expression", label, expression=text, parents=parents, notes=notes, sources=sources)
 
 
-async def evaluation(
-    context: Context, model: Model, node: Node, saved: Mapping[str, Saved] | None = None
-) -> Evaluation:
-    """The sources an expression may draw on, all its names looked up at once."""
-    saved = await _saved(context, model, node) if saved is None else saved
-    prior = model.manifest.latent
-    return Evaluation(
-        {name: record.vector for name, record in saved.items()},
-        await _directions(context, model, node),
-        lambda seed: latents.draw(prior, [seed])[0],
-    )
+def evaluation(model: Model, saved: Mapping[str, Vector], directions: Mapping[str, Vector]) -> Evaluation:
+    """What the names of an expression stand for, and the seeds of the model."""
+    return Evaluation(saved, directions, lambda seed: latents.draw(model.manifest.latent, [seed])[0])
 
 
 async def _saved(context: Context, model: Model, node: Node) -> dict[str, Saved]:

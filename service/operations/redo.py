@@ -182,12 +182,12 @@ def _walk(model: Model, recipe: Recipe) -> InterpolateRequest:
 
 async def _equation(context: Context, model: Model, recipe: Recipe) -> Pictures:
     node = parsed(str(recipe.get("expression", "")), "/recipe/expression")
-    sources = operands_of(model, node, recipe)
-    found = replace(found_of_recipe(model, recipe), expression=str(recipe.get("expression")), name=None)
+    sources, expression = operands_of(model, node, recipe), str(recipe.get("expression"))
+    found = replace(found_of_recipe(model, recipe), expression=expression, name=None, sources=sources)
     wish: dict[str, Any] = {key: recipe[key] for key in EQUATION if key in recipe} | {"precision": _precision(recipe)}
     wish |= {"save_as": recipe["name"]} if "name" in recipe else {}  # the name it was kept under; nothing is saved here
     request = _valid(ArithmeticRequest, {"model": model.reference, "layout": "equation", **wish})
-    return await combined_pictures(context, model, request, node, found, sources)
+    return await combined_pictures(context, model, request, node, found)
 
 
 async def _sharpened(context: Context, recipe: Recipe, attachments: Attachments) -> Pictures:

@@ -10,6 +10,7 @@ from models.mathematics.latents import Vector
 from service.engine.model import Model
 from service.errors import ConflictError, InvalidValueError
 from service.latents import Draft, Parent, Saved
+from service.latents.expressions import Evaluation
 from service.latents.record import Origin, sha256_of
 from service.operations.base import Context
 from service.operations.generate import Want, label_index
@@ -17,7 +18,10 @@ from service.operations.generate import Want, label_index
 
 @dataclass(frozen=True)
 class Found:
-    """A vector [size] with its lineage. `label` is a class index, None where nothing suggests one."""
+    """A vector [size] with its lineage. `label` is a class index, None where nothing suggests one.
+
+    `sources`: what the names of its expression stand for.
+    """
 
     vector: Vector
     origin: Origin
@@ -27,6 +31,7 @@ class Found:
     expression: str | None = None
     parents: tuple[Parent, ...] = ()
     notes: tuple[str, ...] = ()
+    sources: Evaluation | None = None
 
 
 def from_seed(model: Model, seed: int, label: str | int | None = None) -> Found:

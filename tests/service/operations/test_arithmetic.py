@@ -12,6 +12,7 @@ from PIL import Image
 
 from models.bundle import Bundle
 from models.mathematics.latents import draw, normalise
+from tests.conftest import AppClient
 
 JSON = {"accept": "application/json"}
 PNG = {"accept": "image/png"}
@@ -20,7 +21,7 @@ FORMULA = "mean(a1, a2, a3) - mean(b1, b2, b3) + c1"
 
 
 @pytest.fixture
-async def saved(client: httpx.AsyncClient) -> httpx.AsyncClient:
+async def saved(client: AppClient) -> AppClient:
     for k, name in enumerate(("a1", "a2", "a3", "b1", "b2", "b3", "c1")):
         body = {"name": name, "model": "tiny", "from": {"seed": 10 + k}}
         assert (await client.post("/latents", json=body)).status_code == 201
@@ -102,6 +103,23 @@ async def test_equation_shows_every_operand(saved: httpx.AsyncClient) -> None:
 def _contains(picture: np.ndarray, part: np.ndarray) -> bool:
     windows = np.lib.stride_tricks.sliding_window_view(picture, part.shape)
     return bool((windows == part).all(axis=(-3, -2, -1)).any())
+
+
+async def test_an_equation_shows_what_was_added(saved: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who removes an operand while the pictures are made changes nothing of them."""
+    body = {"expression": FORMULA, "layout": "equation"}
+    before = await saved.post("/arithmetic", json=body, headers=PNG)
+    engine = saved.app.state.ganymede.engine
+    pixels = engine.pixels
+
+    async def meanwhile(*args: Any, **options: Any) -> Any:
+        await saved.delete("/latents/c1")
+        return await pixels(*args, **options)
+
+    monkeypatch.setattr(engine, "pixels", meanwhile)
+    after = await saved.post("/arithmetic", json=body, headers=PNG)
+    assert after.status_code == 200, after.text
+    assert after.content == before.content
 
 
 async def test_mistakes_point_to_their_column(saved: httpx.AsyncClient) -> None:
