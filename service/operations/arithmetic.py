@@ -15,9 +15,8 @@ from service.latents.expressions.tree import Call, Name, Number, Product, Sum
 from service.operations.base import Attachments, Context
 from service.operations.equation import equation_picture
 from service.operations.generate import Want, computed, generate, need_sampler
-from service.operations.latents import Expression, Tags
 from service.operations.lookup import from_expression, model_for, parsed
-from service.operations.requests import Generation, Seed, Strict
+from service.operations.requests import Expression, Generation, Seed, Strict, Tags
 from service.operations.requests import Name as NameField
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, keep, want_of

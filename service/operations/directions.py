@@ -18,9 +18,9 @@ from service.latents.names import nearest_hint
 from service.latents.record import Origin as Source
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
-from service.operations.latents import Expression, Tags, describe
+from service.operations.latents import describe
 from service.operations.lookup import from_expression, model_for, parsed
-from service.operations.requests import Label, ModelReference, Name, Seed, Strict, TimeoutMs, Webhook, need_one
+from service.operations.requests import Expression, Label, ModelReference, Name, Seed, Strict, Tags, Waiting, need_one
 from service.operations.results import Document
 from service.operations.vectors import check_bundle
 
@@ -69,7 +69,7 @@ class DirectionSource(Strict):
         return self
 
 
-class DirectionRequest(Strict):
+class DirectionRequest(Waiting):
     """A direction to keep under a name, for use as `dir(name)`."""
 
     name: Name
@@ -80,8 +80,6 @@ class DirectionRequest(Strict):
     )
     tags: Tags = Field(default_factory=list)
     replace: bool = False
-    timeout_ms: TimeoutMs = None
-    webhook: Webhook = None
 
     @property
     def count(self) -> int:

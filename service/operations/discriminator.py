@@ -14,19 +14,17 @@ from service.errors import InvalidValueError
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index
 from service.operations.project import fitted
-from service.operations.requests import Fit, Label, ModelReference, Strict, TimeoutMs, Webhook
+from service.operations.requests import Fit, Label, ModelReference, Waiting
 from service.operations.results import Document
 
 
-class DiscriminatorRequest(Strict):
+class DiscriminatorRequest(Waiting):
     """How the picture sent along becomes the discriminator's."""
 
     model: ModelReference | None = None
     label: Label | None = Field(None, description="For a discriminator that is told the class; absent: the first.")
     fit: Fit = "crop"
     invert: bool = Field(False, description="Swap dark and light first: MNIST's digits are light on dark.")
-    timeout_ms: TimeoutMs = None
-    webhook: Webhook = None
 
 
 async def classify(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:

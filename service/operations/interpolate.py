@@ -20,7 +20,7 @@ from service.operations.lookup import model_for
 from service.operations.parts import merged
 from service.operations.requests import Generation
 from service.operations.results import Pictures
-from service.operations.stops import StopLike, found_at, node_of
+from service.operations.stops import StopLike, found_at, node_of, stop_of
 from service.operations.vectors import Found
 from service.settings import Settings
 
@@ -47,13 +47,14 @@ class InterpolateRequest(Generation):
 async def interpolate(context: Context, request: InterpolateRequest, attachments: Attachments) -> Pictures:
     """Resolve the stops, walk, make the frames in small groups and report each as soon as it exists."""
     check_frames(context.state.settings, request)
-    nodes = [node_of(stop, f"/stops/{k}") for k, stop in enumerate(request.stops)]
+    asked = [(f"/stops/{k}", stop_of(stop)) for k, stop in enumerate(request.stops)]
+    nodes = [node_of(stop, pointer) for pointer, stop in asked]
     model = await model_for(context, request.model, [node for node in nodes if node is not None])
     need_sampler(model)
     check_result_pixels(context.state.settings, model, request.frames, request.scale)
     model = await computed(context, model, request.precision)
-    pairs = zip(request.stops, nodes, strict=True)
-    stops = [await found_at(context, model, stop, node, k) for k, (stop, node) in enumerate(pairs)]
+    pairs = zip(asked, nodes, strict=True)
+    stops = [await found_at(context, model, stop, node, pointer) for (pointer, stop), node in pairs]
     wants = context.mine(_wants(model, request, stops))
     return replace(
         merged([part async for part in _frames(context, model, request, wants)]),

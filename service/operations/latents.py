@@ -2,34 +2,26 @@
 
 import base64
 import dataclasses
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from models.mathematics.latents import normalise
 from service.engine.model import Model
 from service.errors import InvalidValueError, UnsupportedPictureError
 from service.images.read_recipe import read_recipe
 from service.latents import Saved
-from service.latents.record import MAX_TAGS
 from service.operations.base import Context
 from service.operations.generate import label_index, need_sampler
 from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.read_back import from_recipe
-from service.operations.requests import Label, ModelReference, Name, Seed, Strict, need_one
-from service.operations.vectors import Found, Keep, from_seed, from_values, keep
-
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
+from service.operations.requests import ModelReference, Name, Source, Strict, Tags, need_one
+from service.operations.vectors import Found, Keep, from_source, keep
 
 
-class Origin(Strict):
+class Origin(Source):
     """Exactly one of seed, values, expression, image."""
 
-    seed: Seed | None = None
-    label: Label | None = Field(None, description="Class to remember with it.")
-    values: list[float] | None = Field(None, min_length=1, max_length=1_000_000)
-    expression: Expression | None = None
     normalize: bool = Field(True, description="Bring an expression's result back to the prior.")
     image: str | None = Field(None, max_length=22_000_000, description="A picture of ours, base64 or a data: URL.")
 
@@ -75,17 +67,11 @@ async def save(context: Context, request: SaveRequest) -> Saved:
             found = dataclasses.replace(found, vector=normalise(model.manifest.latent, found.vector))
     else:
         model = context.state.catalogue.get(request.model)
-        found = _plain(model, source)
+        found = from_source(model, source, "/from")
     need_sampler(model)
     if source.label is not None:
         found = dataclasses.replace(found, label=label_index(model, source.label))
     return await keep(context, model, found, Keep(request.name, request.tags, request.replace))
-
-
-def _plain(model: Model, source: Origin) -> Found:
-    if source.seed is not None:
-        return from_seed(model, source.seed, source.label)
-    return from_values(model, source.values or [], "/from/values")
 
 
 def _from_image(context: Context, reference: str | None, text: str) -> tuple[Model, Found]:

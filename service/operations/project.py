@@ -22,8 +22,7 @@ from service.images.encode import encode
 from service.images.uploads import Decoded
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, generate, label_index, need_sampler
-from service.operations.latents import Tags
-from service.operations.requests import Delivery, Fit, Label, ModelReference, Name, Seed
+from service.operations.requests import Delivery, Fit, Label, ModelReference, Name, Seed, Tags
 from service.operations.results import Pictures
 from service.operations.vectors import Found, Keep, keep
 

@@ -1,15 +1,19 @@
 """Fields that requests share, and their checks."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from save_files import Metadata
 from service.engine.model import Precision
 from service.latents.names import NAME_PATTERN, REFERENCE_PATTERN
+from service.latents.record import MAX_TAGS
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True, description="0 … 2³²−1")]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
+Values = Annotated[list[float], Field(min_length=1, max_length=1_000_000)]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 ModelReference = Annotated[
     str,
     StringConstraints(pattern=REFERENCE_PATTERN),
@@ -26,8 +30,6 @@ PrecisionField = Annotated[
 ]
 
 
-TimeoutMs = Annotated[int | None, Field(ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")]
-Webhook = Annotated[str | None, Field(max_length=2000, description="Called when the job ends (allow-listed hosts).")]
 Fit = Annotated[Literal["crop", "pad", "stretch"], Field(description="How another shape becomes the model's.")]
 _METADATA = {True: "full", "true": "full", False: "none", "false": "none"}
 """What a boolean means, also as text: forms and addresses have no booleans."""
@@ -44,15 +46,20 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
 
-class Delivery(Strict):
+class Waiting(Strict):
+    """Until when somebody waits for an answer, and who hears of it otherwise."""
+
+    timeout_ms: int | None = Field(None, ge=1, le=3_600_000, description="Deadline; X-Deadline-Ms says the same.")
+    webhook: str | None = Field(None, max_length=2000, description="Called when the job ends (allow-listed hosts).")
+
+
+class Delivery(Waiting):
     """How an answer is wanted; the same for every operation that makes pictures."""
 
     response_format: Literal["url", "b64_json"] = Field("url", description="How JSON carries each picture.")
     output_format: Literal["png", "webp", "jpeg"] = Field("png", description="Format of pictures inside JSON and zip.")
     layout: Literal["images", "grid"] = Field("images", description="grid: one contact sheet instead of pictures.")
     metadata: MetadataField = Field("full", description="Recipe and source mark inside the files; false: none.")
-    timeout_ms: TimeoutMs = None
-    webhook: Webhook = None
 
 
 class Generation(Delivery):
@@ -70,7 +77,16 @@ class Generation(Delivery):
 class LatentValues(Strict):
     """A latent given by its numbers."""
 
-    values: list[float] = Field(min_length=1, max_length=1_000_000)
+    values: Values
+
+
+class Source(Strict):
+    """A latent given by one of several fields; whoever inherits says which and checks that it is one."""
+
+    seed: Seed | None = None
+    values: Values | None = None
+    expression: Expression | None = None
+    label: Label | None = Field(None, description="Its class, by name or number.")
 
 
 def need_one(request: BaseModel, *names: str) -> None:
@@ -80,12 +96,8 @@ def need_one(request: BaseModel, *names: str) -> None:
         raise ValueError(f"give exactly one of {', '.join(names)}, not {len(given)}")
 
 
-def delivery_of(request: Any) -> Delivery:
-    """The delivery fields of any request; defaults for one that has none."""
+def delivery_of(request: BaseModel) -> Delivery:
+    """The delivery fields of any request; defaults for one that makes no pictures."""
     if isinstance(request, Delivery):
         return request
-    names = Delivery.model_fields
-    fields = {name: getattr(request, name) for name in names if hasattr(request, name)}
-    if fields.get("layout") not in ("images", "grid"):  # an equation is one picture already
-        fields["layout"] = "images"
-    return Delivery(**fields)
+    return Delivery(**request.model_dump(include=set(Waiting.model_fields)))

@@ -14,6 +14,7 @@ from service.latents.expressions import Evaluation
 from service.latents.record import Origin, sha256_of
 from service.operations.base import Context
 from service.operations.generate import Want, label_index
+from service.operations.requests import Source
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ class Found:
     sources: Evaluation | None = None
 
 
-def from_seed(model: Model, seed: int, label: str | int | None = None) -> Found:
+def from_seed(model: Model, seed: int) -> Found:
     """The latent of a seed, with the label `POST /sample` would give it."""
     vector = latents.draw(model.manifest.latent, [seed])[0]
-    return Found(vector, "seed", label_index(model, label, seed), seed)
+    return Found(vector, "seed", label_index(model, None, seed), seed)
 
 
 def from_values(model: Model, values: Sequence[float], pointer: str) -> Found:
@@ -48,15 +49,17 @@ def from_values(model: Model, values: Sequence[float], pointer: str) -> Found:
         raise InvalidValueError(str(error), pointer=pointer) from None
 
 
+def from_source(model: Model, source: Source, place: str) -> Found:
+    """The latent of a source that is a seed or numbers, where the request has it at `place`. Raises InvalidValueError."""
+    if source.values is not None:
+        return from_values(model, source.values, f"{place}/values")
+    return from_seed(model, source.seed or 0)
+
+
 async def from_name(context: Context, model: Model, name: str) -> Found:
     """A saved latent of this very bundle. Raises NotFoundError or ConflictError."""
     saved = await context.state.latents.get(name)
     check_bundle(saved, model)
-    return found_of(saved, model)
-
-
-def found_of(saved: Saved, model: Model) -> Found:
-    """A saved latent as a source."""
     label = None if saved.label is None else label_index(model, saved.label)
     parents = (Parent(saved.id, saved.name),)
     return Found(saved.vector, saved.origin, label, saved.seed, saved.name, parents=parents)
