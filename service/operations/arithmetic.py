@@ -19,7 +19,7 @@ from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.requests import Expression, Generation, Seed, Strict, Tags
 from service.operations.requests import Name as NameField
 from service.operations.results import Pictures
-from service.operations.vectors import Found, Keep, keep, want_of
+from service.operations.vectors import Found, keep, want_of
 
 EXEMPLARS = 3
 Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -81,9 +81,9 @@ async def arithmetic(context: Context, request: ArithmeticRequest, attachments: 
     extra: dict[str, Any] = {"expression": result.expression, "norm": float(np.linalg.norm(raw.vector))}
     extra["parents"] = [{"id": parent.id, "name": parent.name} for parent in result.parents]
     if request.save_as is not None:
-        wish = Keep(request.save_as, request.tags, request.replace)
-        shown = want_of(model, result, request.label)
-        extra["saved"] = (await keep(context, model, dataclasses.replace(result, label=shown.label), wish)).name
+        shown = dataclasses.replace(result, label=want_of(model, result, request.label).label)
+        await keep(context, model, shown, request.save_as, tags=request.tags, overwrite=request.replace)
+        extra["saved"] = request.save_as
     nothing = () if raw.vector.any() else ("the operands cancel out; this is the picture of the prior's centre",)
     notes = (*result.notes, *nothing, *advice(node))
     return dataclasses.replace(pictures, extra={**pictures.extra, **extra}, notes=notes)

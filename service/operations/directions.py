@@ -1,7 +1,7 @@
 """POST /directions without HTTP: a named direction from latents, from a classifier's class, or from principal components."""
 
 import asyncio
-import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,17 @@ from models.mathematics.latents import Vector, draw, seed_range
 from models.runtimes.base import Array
 from service.engine.model import Model
 from service.errors import InvalidValueError, NotFoundError
-from service.latents import Draft, Saved
+from service.latents import Saved
 from service.latents.expressions import Node
 from service.latents.names import nearest_hint
-from service.latents.record import Origin as Source
+from service.latents.record import Origin
 from service.operations.base import Attachments, Context
 from service.operations.generate import engine_of, label_index, need_sampler
 from service.operations.latents import describe
 from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.requests import Expression, Label, ModelReference, Name, Seed, Strict, Tags, Waiting, need_one
 from service.operations.results import Document
-from service.operations.vectors import check_bundle
+from service.operations.vectors import Found, check_bundle, keep
 
 CHUNK = 64
 PIXELS_SIDE = 16
@@ -91,22 +91,26 @@ class DirectionRequest(Waiting):
 async def direction(context: Context, request: DirectionRequest, attachments: Attachments) -> Document:
     """Find the direction, free it of the locked ones, keep it."""
     model, node = await precheck(context, request)
-    if node is not None:
-        found = await from_expression(context, model, node, pointer="/from/expression")
-        origin: Source = "difference" if request.source.difference else "expression"
-        draft = _draft(model, request, found.vector, origin, expression=found.expression, parents=found.parents)
-    else:
-        draft = await _sampled(context, model, request)
-    draft = await _locked(context, model, request.orthogonal_to, draft)
-    if not draft.vector.any():
+    found, notes = await (
+        _sampled(context, model, request) if node is None else _combined(context, model, node, request)
+    )
+    if request.orthogonal_to:
+        locked = [(await find_direction(context, model, name)).vector for name in request.orthogonal_to]
+        found = replace(found, vector=orthogonal(found.vector, locked))
+        notes["orthogonal_to"] = request.orthogonal_to
+    if not found.vector.any():
         raise InvalidValueError("nothing is left of this direction: it is zero, or lies within the locked ones")
-    saved = await context.state.directions.save(draft, overwrite=request.replace, token=context.request_id)
+    store, tags, overwrite = context.state.directions, request.tags, request.replace
+    saved = await keep(context, model, found, request.name, store=store, tags=tags, overwrite=overwrite, notes=notes)
     return Document(describe_direction(saved), saved.vector, model=model.reference, provider=model.provider)
 
 
-def _draft(model: Model, request: DirectionRequest, vector: Vector, origin: Source, **facts: Any) -> Draft:
-    name, digest = model.bundle.name, model.bundle.digest
-    return Draft(request.name, name, digest, vector, origin, tags=tuple(request.tags), **facts)
+async def _combined(
+    context: Context, model: Model, node: Node, request: DirectionRequest
+) -> tuple[Found, dict[str, Any]]:
+    found = await from_expression(context, model, node, pointer="/from/expression")
+    origin: Origin = "difference" if request.source.difference else "expression"
+    return replace(found, origin=origin, label=None), {}  # a direction has no class
 
 
 async def precheck(context: Context, request: DirectionRequest) -> tuple[Model, Node | None]:
@@ -131,13 +135,13 @@ def _as_expression(source: DirectionSource) -> str | None:
     return source.expression
 
 
-async def _sampled(context: Context, model: Model, request: DirectionRequest) -> Draft:
+async def _sampled(context: Context, model: Model, request: DirectionRequest) -> tuple[Found, dict[str, Any]]:
     source = request.source
     if source.classifier is not None:
         column = _class_column(model, source.classifier.target)
         vectors, features = await _observed(context, model, source.classifier, logits=True)
         scores, share = features[:, column], None
-        origin: Source = "learned"
+        origin: Origin = "learned"
     else:
         assert source.pca is not None
         vectors, features = await _observed(context, model, source.pca, logits=False)
@@ -146,7 +150,7 @@ async def _sampled(context: Context, model: Model, request: DirectionRequest) ->
     vector, explained = await asyncio.to_thread(by_regression, vectors, scores)
     notes: dict[str, Any] = {"linear_share": round(explained, 4), "samples": len(vectors)}
     notes |= {} if share is None else {"variance_share": round(share, 4)}
-    return _draft(model, request, vector, origin, notes=notes)
+    return Found(vector, origin), notes
 
 
 async def _principal(features: Array, component: int) -> tuple[Array, float]:
@@ -199,14 +203,6 @@ def _coarse(images: Array) -> Array:
     side = images.shape[-1] // step * step
     rows = images[:, :, :side, :side].reshape(*images.shape[:2], side // step, step, side // step, step)
     return np.asarray(rows.mean((3, 5)).reshape(len(images), -1), np.float32)
-
-
-async def _locked(context: Context, model: Model, names: list[str], draft: Draft) -> Draft:
-    if not names:
-        return draft
-    vectors = [(await find_direction(context, model, name)).vector for name in names]
-    notes = {**draft.notes, "orthogonal_to": names}
-    return dataclasses.replace(draft, vector=orthogonal(draft.vector, vectors), notes=notes)
 
 
 async def find_direction(context: Context, model: Model, name: str) -> Direction | Saved:

@@ -16,7 +16,7 @@ from service.operations.generate import label_index, need_sampler
 from service.operations.lookup import from_expression, model_for, parsed
 from service.operations.read_back import from_recipe
 from service.operations.requests import ModelReference, Name, Source, Strict, Tags, need_one
-from service.operations.vectors import Found, Keep, from_source, keep
+from service.operations.vectors import Found, from_source, keep
 
 
 class Origin(Source):
@@ -71,7 +71,7 @@ async def save(context: Context, request: SaveRequest) -> Saved:
     need_sampler(model)
     if source.label is not None:
         found = dataclasses.replace(found, label=label_index(model, source.label))
-    return await keep(context, model, found, Keep(request.name, request.tags, request.replace))
+    return await keep(context, model, found, request.name, tags=request.tags, overwrite=request.replace)
 
 
 def _from_image(context: Context, reference: str | None, text: str) -> tuple[Model, Found]:

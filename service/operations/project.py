@@ -24,7 +24,7 @@ from service.operations.base import Attachments, Context, silent
 from service.operations.generate import Want, generate, label_index, need_sampler
 from service.operations.requests import Delivery, Fit, Label, ModelReference, Name, Seed, Tags
 from service.operations.results import Pictures
-from service.operations.vectors import Found, Keep, keep
+from service.operations.vectors import Found, keep
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's, by channels
 POOR_DB = 22.0
@@ -132,9 +132,9 @@ async def _kept(
 ) -> dict[str, Any]:
     extra: dict[str, Any] = {"distance": distance(found), "steps": found.steps}
     if request.save_as is not None:
-        wish = Keep(request.save_as, request.tags, request.replace)
-        source = Found(found.vector, "projection", label)
-        extra["saved"] = (await keep(context, model, source, wish, distance(found))).name
+        source, notes = Found(found.vector, "projection", label), distance(found)
+        await keep(context, model, source, request.save_as, tags=request.tags, overwrite=request.replace, notes=notes)
+        extra["saved"] = request.save_as
     return extra
 
 

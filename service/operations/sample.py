@@ -30,7 +30,7 @@ from service.operations.generate import (
 from service.operations.requests import Generation, LatentValues, Name, Seed
 from service.operations.results import Pictures
 from service.operations.state import State
-from service.operations.vectors import Found, Keep, from_name, from_values, keep, want_of
+from service.operations.vectors import Found, from_name, from_values, keep, want_of
 
 
 class SampleRequest(Generation):
@@ -73,7 +73,8 @@ async def sample(context: Context, request: SampleRequest, attachments: Attachme
         on_level=_report(context, model, request.metadata),
     )
     if request.save_as is not None:
-        result = await _kept(context, model, wants[0], request, result)
+        await _keep(context, model, wants[0], request.save_as, request.truncation)
+        result = replace(result, extra={"saved": request.save_as})
     return result
 
 
@@ -112,14 +113,11 @@ def pin_seed(request: SampleRequest) -> SampleRequest:
     return request.model_copy(update={"seed": _first_seed(request)})
 
 
-async def _kept(context: Context, model: Model, want: Want, request: SampleRequest, result: Pictures) -> Pictures:
-    """Keep the latent as it was shown, truncation included, so that its picture is the one in this answer."""
-    shown = truncate(want.vector, request.truncation)
-    seed = want.seed if request.truncation == 1.0 else None
+async def _keep(context: Context, model: Model, want: Want, name: str, truncation: float) -> None:
+    """The latent as it was shown, truncation included, so that its picture is the one in this answer."""
+    seed = want.seed if truncation == 1.0 else None
     origin: Origin = "values" if seed is None else "seed"
-    found = Found(shown, origin, want.label, seed)
-    saved = await keep(context, model, found, Keep(request.save_as or ""))
-    return replace(result, extra={**result.extra, "saved": saved.name})
+    await keep(context, model, Found(truncate(want.vector, truncation), origin, want.label, seed), name)
 
 
 async def _wants(context: Context, model: Model, request: SampleRequest) -> list[Want]:

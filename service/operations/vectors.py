@@ -9,7 +9,7 @@ from models.mathematics import latents
 from models.mathematics.latents import Vector
 from service.engine.model import Model
 from service.errors import ConflictError, InvalidValueError
-from service.latents import Draft, Parent, Saved
+from service.latents import Draft, LatentStore, Parent, Saved
 from service.latents.expressions import Evaluation
 from service.latents.record import Origin, sha256_of
 from service.operations.base import Context
@@ -77,21 +77,23 @@ def check_bundle(saved: Saved, model: Model) -> None:
         raise ConflictError(f"{saved.name!r} belongs to {saved.reference}, this request is about {model.reference}")
 
 
-@dataclass(frozen=True)
-class Keep:
-    """How a result is kept: under which name and tags, and whether it may take a name that is in use."""
-
-    name: str
-    tags: Sequence[str] = ()
-    overwrite: bool = False
-
-
 async def keep(
-    context: Context, model: Model, found: Found, wish: Keep, notes: Mapping[str, Any] | None = None
+    context: Context,
+    model: Model,
+    found: Found,
+    name: str,
+    *,
+    store: LatentStore | None = None,
+    tags: Sequence[str] = (),
+    overwrite: bool = False,
+    notes: Mapping[str, Any] | None = None,
 ) -> Saved:
-    """Save a vector with its lineage; the same request running twice saves once."""
+    """Save a vector with its lineage, among the latents or in another store; the same request running twice saves once.
+
+    `overwrite`: the name may be in use. Raises what `LatentStore.save` raises.
+    """
     draft = Draft(
-        name=wish.name,
+        name=name,
         model=model.bundle.name,
         digest=model.bundle.digest,
         vector=found.vector,
@@ -100,8 +102,8 @@ async def keep(
         seed=found.seed,
         expression=found.expression,
         parents=found.parents,
-        tags=tuple(wish.tags),
+        tags=tuple(tags),
         notes=dict(notes or {}),
     )
     token = f"{context.request_id}:{sha256_of(found.vector)[:16]}"
-    return await context.state.latents.save(draft, overwrite=wish.overwrite, token=token)
+    return await (store or context.state.latents).save(draft, overwrite=overwrite, token=token)
