@@ -122,7 +122,8 @@ class ResidualUnit(nn.Module):
 class SubpixelResidual(nn.Module):
     """(previous [N, C, h, w], noise plane [N, 1, 2h, 2w](, label)) -> residual [N, C, 2h, 2w] for any h, w.
 
-    All convolutions run at the coarse size, a quarter of the work; planes of the fine size enter as four coarse ones.
+    All convolutions but the painting one run at the coarse size, a quarter of the work; planes of the fine size enter as four
+    coarse ones. Without `refine` every pixel of four comes from filters of its own, which leaves a checker.
     """
 
     def __init__(self, table: PyramidTable, size: int, channels: int, labels: int) -> None:
@@ -131,7 +132,8 @@ class SubpixelResidual(nn.Module):
         self.plane = LabelPlane(labels, size) if labels else None
         self.input = nn.Conv2d(channels + 4 + (4 if labels else 0), width, 3, 1, 1)
         self.units = nn.Sequential(*(ResidualUnit(width, table.leak) for _ in range(table.units)))
-        self.output = nn.Conv2d(width, 4 * channels, 3, 1, 1)
+        self.output = nn.Conv2d(width, 4 * (table.refine or channels), 3, 1, 1)
+        self.refine = nn.Conv2d(table.refine, channels, 3, 1, 1) if table.refine else None
 
     def forward(self, previous: Tensor, noise: Tensor, label: Tensor | None) -> Tensor:
         """The residual that belongs on the doubled picture."""
@@ -139,7 +141,8 @@ class SubpixelResidual(nn.Module):
         if self.plane is not None and label is not None:
             planes.append(F.pixel_unshuffle(self.plane(label), 2))
         x = F.leaky_relu(self.input(torch.cat(planes, 1)), self.leak)
-        return F.pixel_shuffle(self.output(F.leaky_relu(self.units(x), self.leak)), 2)
+        fine = F.pixel_shuffle(self.output(F.leaky_relu(self.units(x), self.leak)), 2)
+        return fine if self.refine is None else self.refine(F.leaky_relu(fine, self.leak))
 
     def begin_quietly(self) -> None:
         """Makes the first residuals small: a level begins as little more than its enlargement."""
@@ -171,7 +174,7 @@ class ResidualLevel(nn.Module):
         """Input pixels around a tile that reach into its output; 0 for a level of fixed size."""
         residual: nn.Module = self.residual
         if isinstance(self.enlarge, DoubleHalfPixel) and isinstance(residual, SubpixelResidual):
-            return 2 + 2 * len(residual.units)
+            return 2 + 2 * len(residual.units) + (residual.refine is not None)
         return 0
 
 

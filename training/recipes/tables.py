@@ -211,6 +211,7 @@ class PyramidTable(Table):
     residual: Literal["plain", "subpixel"] = "subpixel"  # plain: the paper's; subpixel: 3x3s at the coarse size
     width: int = Field(48, ge=1)  # channels of the residual nets
     units: int = Field(2, ge=0)  # residual units of a subpixel net
+    refine: int = Field(0, ge=0)  # subpixel: channels at the fine size, from which a 3x3 paints the residual; 0: none
     leak: float = Field(0.0, ge=0, lt=1)  # slope below zero of a subpixel net; strong anchors kill plain ReLUs
     # plain: the paper's; projected: heads on pretrained features of the enlarged sum
     discriminator: Literal["plain", "strided", "projected"] = "strided"

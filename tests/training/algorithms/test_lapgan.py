@@ -185,9 +185,10 @@ def test_the_residual_may_be_twice_the_range_of_pictures() -> None:
     assert torch.allclose(module(low, torch.zeros(1, 1, 16, 16)), torch.full((1, 3, 16, 16), 1.5), atol=1e-6)
 
 
-def test_an_any_size_level_does_not_depend_on_the_place() -> None:
+@pytest.mark.parametrize("refine", [0, 8])
+def test_an_any_size_level_does_not_depend_on_the_place(refine: int) -> None:
     """A part with its halo gives the pixels of the whole, for sizes never trained on."""
-    algorithm, batch = make("photo-x2")
+    algorithm, batch = make("photo-x2", f"pyramid.refine={refine}")
     step(algorithm, batch, 0)
     level = algorithm.export_levels()[0]
     whole, noise = torch.rand(1, 3, 50, 41) * 2 - 1, torch.randn(1, 1, 100, 82)

@@ -84,6 +84,21 @@ def test_another_networks_weights_are_refused(trainer: TrainerFactory) -> None:
         begin_from(trainer(folder="new", **MODERN).algorithm, old.folder.path)
 
 
+@pytest.mark.parametrize("exported", [False, True])
+def test_the_levels_of_a_pyramid_grow(trainer: TrainerFactory, tmp_path: Path, exported: bool) -> None:
+    """Painting layers at the finer levels begin by changing nothing; the base stays as it is."""
+    pyramid = {"recipe": "lapgan-modern", "data__labels": "none", "pyramid__leak": "0.2", "pyramid__sizes": "[8, 16]"}
+    old = trainer(folder="old", run__steps=3, **pyramid)
+    old.run()
+    source = export_run(old.folder, tmp_path / "bundles", "old").folder if exported else old.folder.path
+    new = trainer(folder="new", run__steps=2, **pyramid, pyramid__refine="8")
+    latents = torch.randn(16, old.algorithm.latent_size)
+    wanted = old.algorithm.sample(latents)
+    begin_from(new.algorithm, source)
+    assert float((new.algorithm.sample(latents) - wanted).abs().mean()) < (0.05 if exported else 1e-5)
+    assert new.run().complete
+
+
 def test_a_painting_layer_needs_room_to_copy(trainer: TrainerFactory) -> None:
     """Two channels a colour; a narrower one is refused with its width."""
     old = trainer(folder="old", run__steps=1, **MODERN)
