@@ -179,7 +179,7 @@ def forgotten_glasses(attributes: Path, count: int = 1000, maps: int = 6) -> Map
     latents = torch.from_numpy(draw(bundle.manifest.latent, range(2 * count)))
     learn, test = latents[:count], latents[count:]
     found = forget(generator, learn, test, shows, maps)
-    samples.save_grid(SHEETS / "forget-eyeglasses.png", before_and_after(generator, test, shows, found.maps), 10)
+    samples.save_grid(SHEETS / "forget-eyeglasses.webp", before_and_after(generator, test, shows, found.maps), 10)
     return {"bundle": bundle.reference, "attribute": GLASSES, "samples": count, **asdict(found)}
 
 

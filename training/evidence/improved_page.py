@@ -191,4 +191,4 @@ def _inside(facts: Facts) -> Iterator[str]:
         f"samples show it, {forgotten['after']:.1%} without maps {', '.join(map(str, forgotten['maps']))}, "
         f"{forgotten['control']:.1%} without as many others. Above: with, below: without.\n"
     )
-    yield "![forgotten](forget-eyeglasses.png)\n"
+    yield "![forgotten](forget-eyeglasses.webp)\n"

@@ -94,7 +94,7 @@ def sheet(trial: Trial, path: Path) -> None:
             top, left = row * (size + 2), column * (size + 2)
             canvas[top : top + size, left : left + size] = pixels
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(canvas).save(path)
+    Image.fromarray(canvas).save(path, quality=90)
 
 
 def held_out_photos(data: Path) -> Array:
@@ -175,7 +175,7 @@ def page(found: list[Trial], classifier: Classifier, folder: Path, bundles: list
         "Bundles: " + ", ".join(f"`{bundle.reference}`" for bundle in bundles) + ".",
     ]
     for number, trial in enumerate(found):
-        name = f"upsampling-{number}.png"
+        name = f"upsampling-{number}.webp"
         sheet(trial, (folder if trial.publishable else PRIVATE) / name)
         columns = "; ".join([*trial.methods, "truth"])
         rows = measure(trial, classifier)
