@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from starlette.types import Message, Receive
 
-from service.errors import MalformedError, TooLargeError, UnsupportedEncodingError
+from service.errors import MalformedError, UnsupportedEncodingError
 
 WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 """Codings that are read, with zlib's window sizes: 31 expects gzip's frame, 15 that of RFC 1950."""
@@ -65,18 +65,15 @@ class Decoder:
             raise MalformedError("the compressed body is cut off")
 
 
-def decoded(receive: Receive, coding: bytes, limit: int) -> Receive:
-    """A receive that gives the plain body. It raises TooLargeError as soon as that has more than `limit` bytes."""
-    decoder, seen, ended = Decoder(coding), 0, False
+def decoded(receive: Receive, coding: bytes) -> Receive:
+    """A receive that gives the plain body in pieces; who takes no more of them has not unpacked more."""
+    decoder, ended = Decoder(coding), False
     pieces: Iterator[bytes] = iter(())
 
     async def plain() -> Message:
-        nonlocal pieces, seen, ended
+        nonlocal pieces, ended
         while True:
             for piece in pieces:
-                seen += len(piece)
-                if seen > limit:
-                    raise TooLargeError(f"the body has more than {limit} bytes", headers={"Connection": "close"})
                 await asyncio.sleep(0)  # a big body must not keep the loop from everybody else
                 return {"type": "http.request", "body": piece, "more_body": True}
             if ended:

@@ -74,7 +74,7 @@ class Gate:
             if state.opening is not None and scope["path"] not in BEFORE_ALL_IS_OPEN:
                 await state.complete()
                 exchange.is_last = True  # or its connection would never be answered below ASGI
-            await self._answer(scope, _limited(receive, limit), exchange, limit)
+            await self._answer(scope, limited(receive, limit), exchange, limit)
         except ClientDisconnect:  # it went in the middle of its body: nobody is answered, and nothing failed
             exchange.status = exchange.status or ClientClosedError.status
         except ServiceError as error:
@@ -94,7 +94,7 @@ class Gate:
         coding = coding_of(scope["headers"])
         if coding is not None:
             scope["headers"] = without_coding(scope["headers"])
-            receive = decoded(receive, coding, limit)
+            receive = limited(decoded(receive, coding), limit)
         if scope["method"] == "HEAD":
             await answer_head(self._app, scope, receive, exchange.send)
         else:
@@ -182,8 +182,8 @@ def report(state: State, method: str, path: str, route: str, status: int, starte
             log.info("%s %s %s", method, path, status, extra=extra)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Counts what arrives, for bodies that do not say their length."""
+def limited(receive: Receive, limit: int) -> Receive:
+    """A receive that raises TooLargeError as soon as the body has more than `limit` bytes, whatever it said of its length."""
     seen = 0
 
     async def counted() -> Message:

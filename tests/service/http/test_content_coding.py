@@ -10,6 +10,7 @@ import pytest
 
 from service.errors import MalformedError, TooLargeError, UnsupportedEncodingError
 from service.http.content_coding import PIECE_BYTES, Decoder, coding_of, decoded, without_coding
+from service.http.gate import limited
 from tests.conftest import ClientFactory
 from tests.service.wires import Open, Wire, answered_fast
 
@@ -153,7 +154,7 @@ async def heard(limit: int, *messages: dict[str, Any]) -> list[Any]:
     async def receive() -> dict[str, Any]:
         return next(waiting)
 
-    plain, found = decoded(receive, b"gzip", limit), []
+    plain, found = limited(decoded(receive, b"gzip"), limit), []
     while (message := await plain())["type"] == "http.request":
         assert message["more_body"] is bool(message["body"])
         found.append(message["body"])
