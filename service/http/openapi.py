@@ -6,32 +6,24 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from service.errors import ClientClosedError, ServiceError
 from service.http.openapi_links import link_answers
 from service.http.openapi_schemas import COMPONENTS, ref
 from service.http.picture_body import form_name, form_schema
 
-_STATUSES = {
-    400: "Malformed request",
-    401: "API key needed",
-    403: "Not allowed, or sent by another site's page",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    409: "Conflict",
-    410: "Gone",
-    413: "Too large",
-    415: "Not a supported media type",
-    421: "Sent to a host that is not this server",
-    422: "Invalid value",
-    429: "Queue or quota full; see Retry-After",
-    501: "Needs a library that is not installed",
-    503: "Loading, draining, or the store is away",
-    504: "Deadline passed",
-    507: "Storage full",
-}
+
+def _refusals() -> dict[int, str]:
+    """What each refusal says of itself, by its status; 405 is the framework's own."""
+    found = {405: "The address takes other methods."}
+    for kind in ServiceError.__subclasses__():
+        if kind is not ClientClosedError:  # nobody is there to read it
+            found[kind.status] = f"{found.get(kind.status, '')} {kind.__doc__ or kind.title}".strip()
+    return dict(sorted(found.items()))
+
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/problem+json": {"schema": ref("Problem")}}}
-    for status, text in _STATUSES.items()
+    for status, text in _refusals().items()
 }
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 EVENT_STREAM: dict[str, Any] = {
