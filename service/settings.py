@@ -1,5 +1,6 @@
 """The one table of settings. Order of authority: command line > GANYMEDE_* environment > TOML file > default."""
 
+import base64
 import os
 import re
 import tempfile
@@ -141,6 +142,15 @@ class Settings(BaseSettings):
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _usable_secret(cls, secret: str | None) -> str | None:
+        try:
+            base64.b64decode((secret or "").removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValueError("a secret is whsec_ and base64, such as openssl rand -base64 32 gives") from None
+        return secret
 
     @field_validator("allowed_hosts")
     @classmethod

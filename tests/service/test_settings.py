@@ -55,6 +55,14 @@ def test_what_counts_as_public(host: str, public: bool) -> None:
     assert Settings(host=host).listens_publicly is public
 
 
+@pytest.mark.parametrize("secret", ["whsec_abc", "whsec_abcd!", "secret"])
+def test_a_secret_that_could_sign_nothing_is_refused(secret: str) -> None:
+    """At the start, and not at the first webhook."""
+    assert Settings(webhook_secret="whsec_" + "MfKQ9r8GKYqrTwjU").webhook_secret
+    with pytest.raises(ValidationError, match="a secret is whsec_ and base64"):
+        Settings(webhook_secret=secret)
+
+
 def test_limits_follow_the_settings() -> None:
     """What GET /models shows is what is enforced."""
     assert limits(Settings(max_pictures=5))["pictures_per_request"] == 5
