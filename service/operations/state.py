@@ -230,9 +230,9 @@ async def close_state(state: State) -> None:
     """Stop watchers, engine and pools, in the reverse order of building."""
     for task in state.tasks:
         task.cancel()
-    for task in state.tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    for end in await asyncio.gather(*state.tasks, return_exceptions=True):
+        if isinstance(end, Exception):  # not a CancelledError
+            log.error("a background task had failed", exc_info=end)
     for close in reversed(state.closers):
         await close()
     if state.engine is not None:
