@@ -16,14 +16,11 @@ def read_recipe(data: bytes, pointer: str = POINTER) -> Recipe:
     try:
         recipe = save_files.read_recipe(data)
     except DamagedRecipeError as error:
-        raise _refusal(str(error), pointer) from None
+        raise InvalidValueError(str(error), pointer=pointer) from None
     if recipe is None:
         header = read_header(data)
         if header is None or header.width is None:
             raise UnsupportedPictureError("this is not a readable PNG, WebP, JPEG or GIF")
-        raise _refusal("this picture carries no recipe: it is not one of ours, or its metadata was stripped", pointer)
+        sentence = "this picture carries no recipe: it is not one of ours, or its metadata was stripped"
+        raise InvalidValueError(sentence, pointer=pointer)
     return recipe
-
-
-def _refusal(sentence: str, pointer: str) -> InvalidValueError:
-    return InvalidValueError(sentence, pointer=pointer)

@@ -23,16 +23,6 @@ async def silent(event: str, data: dict[str, Any]) -> None:
     """An Emit that nobody listens to."""
 
 
-def same(request: Any) -> Any:
-    """The request as it is."""
-    return request
-
-
-def one(request: Any) -> int:
-    """A request whose pictures cannot be made apart."""
-    return 1
-
-
 @dataclass(frozen=True)
 class Context:
     """One call of an operation. `deadline` is a time.monotonic(); events: progress, level, frame, log.
@@ -82,8 +72,10 @@ class Operation:
     request: type[BaseModel]
     run: Callable[[Context, Any, Attachments], Awaitable[Result]]
     cost: Callable[[Any], int]
-    pin: Callable[[Any], Any] = same  # what a repeated attempt must not decide anew, such as a random seed
-    pictures: Callable[[Any], int] = one
+    pin: Callable[[Any], Any] = lambda request: (
+        request
+    )  # what a repeated attempt must not decide anew, such as a random seed
+    pictures: Callable[[Any], int] = lambda request: 1
 
 
 async def perform(operation: Operation, context: Context, body: BaseModel, attachments: Attachments) -> Result:

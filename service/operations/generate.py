@@ -116,9 +116,14 @@ def recipe_of(model: Model, want: Want, truncation: float, scale: int, op: str) 
     return recipe | (want.recipe or {})
 
 
+def pixels_of(model: Model, count: int, scale: int) -> int:
+    """Pixels of so many pictures together."""
+    return count * model.manifest.image.width * model.manifest.image.height * scale * scale
+
+
 def check_result_pixels(settings: Settings, model: Model, count: int, scale: int) -> None:
     """Raises TooLargeError when the pictures of one answer would have too many pixels together."""
-    pixels = count * model.manifest.image.width * model.manifest.image.height * scale * scale
+    pixels = pixels_of(model, count, scale)
     if pixels > settings.max_result_pixels:
         raise TooLargeError(f"{pixels} pixels in one answer; the limit is {settings.max_result_pixels}")
 

@@ -90,11 +90,6 @@ def precheck_set(state: State, request: SampleRequest) -> Model:
     return _checked(state, request, state.settings.max_set_pictures)
 
 
-def pixels_of(model: Model, count: int, scale: int) -> int:
-    """Pixels of so many pictures together."""
-    return count * model.manifest.image.width * model.manifest.image.height * scale * scale
-
-
 def _checked(state: State, request: SampleRequest, limit: int) -> Model:
     if request.count > limit:
         raise InvalidValueError(

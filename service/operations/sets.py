@@ -19,8 +19,9 @@ from service.engine.model import Model
 from service.errors import GoneError, InvalidValueError, OverloadedError, ServiceError
 from service.jobs.job import Job, created_at
 from service.jobs.results import Results
+from service.operations.generate import pixels_of
 from service.operations.results import Pictures, Result, pack, unpack
-from service.operations.sample import SampleRequest, pixels_of, precheck, precheck_set
+from service.operations.sample import SampleRequest, precheck, precheck_set
 from service.operations.state import State
 from service.redis.failures import as_service_errors
 

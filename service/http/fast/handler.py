@@ -29,9 +29,9 @@ from service.http.security_headers import SECURITY_LINES, lines_of
 from service.images.encode import magnify
 from service.images.png import Pixels
 from service.observability.logs import about
-from service.operations.generate import Want, describe, label_index
+from service.operations.generate import Want, describe, label_index, pixels_of
 from service.operations.results import Pictures
-from service.operations.sample import SampleRequest, pixels_of, precheck
+from service.operations.sample import SampleRequest, precheck
 from service.operations.state import State
 
 log = logging.getLogger("ganymede.requests")
