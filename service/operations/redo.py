@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,7 @@ from service.operations.generate import Want, generate, need_sampler
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.lookup import parsed
 from service.operations.read_back import floats_of, found_of_recipe
-from service.operations.requests import Delivery
+from service.operations.requests import Delivery, Generation
 from service.operations.results import Pictures
 from service.operations.state import State
 from service.operations.upsample import UpsampleRequest, precheck, upsample
@@ -125,19 +125,18 @@ async def _drawn(context: Context, model: Model, recipe: Recipe) -> Pictures:
     _check_count(context.state.settings, recipe)
     parts = expanded(recipe)
     wants = [_want(model, part) for part in context.mine(parts)]
-    options = {(_number(part, "truncation", 1.0), int(_number(part, "scale", 1))) for part in parts}
-    if len(options) != 1:
+    wishes = [_valid(Generation, _said(part, ("truncation", "scale"))) for part in parts]
+    if any(wish != wishes[0] for wish in wishes):
         raise _refusal("the pictures of this sheet differ in truncation or scale; make them again one by one")
-    truncation, scale = options.pop()
-    op, columns = recipe.get("op"), recipe.get("columns")
+    op = recipe.get("op")
     return await generate(
         context,
         model,
         wants,
-        truncation=truncation,
-        scale=scale,
+        truncation=wishes[0].truncation,
+        scale=wishes[0].scale,
         op=op if isinstance(op, str) and op in SAMPLED else "sample",
-        columns=columns if isinstance(columns, int) and 0 < columns <= 100_000 else None,
+        columns=_columns(recipe),
     )
 
 
@@ -163,10 +162,8 @@ def _other_machine(recipe: Recipe, made: Pictures) -> tuple[str, ...]:
 def _want(model: Model, recipe: Recipe) -> Want:
     found = found_of_recipe(model, recipe)
     name = recipe.get("name")
-    notes = {key: recipe[key] for key in NOTES if key in recipe}
-    return Want(
-        found.vector, found.seed, found.label, name if isinstance(name, str) and NAME.match(name) else None, notes
-    )
+    name = name if isinstance(name, str) and NAME.match(name) else None
+    return Want(found.vector, found.seed, found.label, name, _said(recipe, NOTES))
 
 
 def _walk(model: Model, recipe: Recipe) -> InterpolateRequest:
@@ -176,7 +173,7 @@ def _walk(model: Model, recipe: Recipe) -> InterpolateRequest:
     rows = [{"values": floats_of(stop).tolist()} for stop in stops]
     for row, label in zip(rows, labels or (), strict=labels is not None):
         row["label"] = label
-    wish = {key: recipe[key] for key in WALK if key in recipe} | {"precision": _precision(recipe)}
+    wish = _said(recipe, WALK) | {"precision": _precision(recipe)}
     return _valid(InterpolateRequest, {"model": model.reference, "stops": rows, **wish})
 
 
@@ -184,7 +181,7 @@ async def _equation(context: Context, model: Model, recipe: Recipe) -> Pictures:
     node = parsed(str(recipe.get("expression", "")), "/recipe/expression")
     sources, expression = operands_of(model, node, recipe), str(recipe.get("expression"))
     found = replace(found_of_recipe(model, recipe), expression=expression, name=None, sources=sources)
-    wish: dict[str, Any] = {key: recipe[key] for key in EQUATION if key in recipe} | {"precision": _precision(recipe)}
+    wish = _said(recipe, EQUATION) | {"precision": _precision(recipe)}
     wish |= {"save_as": recipe["name"]} if "name" in recipe else {}  # the name it was kept under; nothing is saved here
     request = _valid(ArithmeticRequest, {"model": model.reference, "layout": "equation", **wish})
     return await combined_pictures(context, model, request, node, found)
@@ -196,16 +193,24 @@ async def _sharpened(context: Context, recipe: Recipe, attachments: Attachments)
     if source is None or hashlib.sha256(source).hexdigest()[:16] != recipe.get("input"):
         raise _no_source(recipe)
     made = [await upsample(context, wish, attachments) for wish in _sharpenings(recipe)]
-    columns = recipe.get("columns")
     pictures = tuple(picture for result in made for picture in result.pictures)
-    return replace(made[0], pictures=pictures, columns=columns if isinstance(columns, int) and columns > 0 else None)
+    return replace(made[0], pictures=pictures, columns=_columns(recipe))
 
 
 def _sharpenings(recipe: Recipe) -> list[UpsampleRequest]:
-    parts = expanded(recipe)
     precision = {"precision": _precision(recipe)}
-    wishes = [{key: part[key] for key in ("model", *SHARPEN) if key in part} | precision for part in parts]
+    wishes = [_said(part, ("model", *SHARPEN)) | precision for part in expanded(recipe)]
     return [_valid(UpsampleRequest, wish) for wish in wishes]
+
+
+def _said(recipe: Recipe, keys: Sequence[str]) -> dict[str, Any]:
+    """What a recipe says of these."""
+    return {key: recipe[key] for key in keys if key in recipe}
+
+
+def _columns(recipe: Recipe) -> int | None:
+    columns = recipe.get("columns")
+    return columns if isinstance(columns, int) and 0 < columns <= 100_000 else None
 
 
 def _no_source(recipe: Recipe) -> InvalidValueError:
@@ -224,13 +229,6 @@ def _check_numbers(recipe: Recipe) -> None:
         json.dumps(recipe, allow_nan=False)
     except (ValueError, RecursionError):
         raise _refusal("the recipe holds what is no number") from None
-
-
-def _number(recipe: Recipe, key: str, default: float) -> float:
-    value, (low, high) = recipe.get(key, default), (0, 2) if key == "truncation" else (1, 16)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _refusal(f"the recipe's {key} must be a number from {low} to {high}")
-    return value
 
 
 def _valid(kind: type[Body], fields: Mapping[str, Any]) -> Body:

@@ -188,6 +188,7 @@ async def test_lies_are_refused(server: httpx.AsyncClient) -> None:
     cases: list[dict[str, Any]] = [
         {}, {"model": model}, {"model": 3}, {"model": model, "seed": "x"}, {"model": model, "latent": "AAAA"},
         {"model": model, "seed": 1, "truncation": 9}, {"model": model, "seed": 1, "scale": 17},
+        {"model": model, "seed": 1, "scale": 2.5},
         {"model": model, "items": [{"seed": 1}, {"seed": 2, "scale": 2}]}, walk, {**walk, "stops": 3},
         {"model": model, "op": "upsample", "input": "00"}, {"model": model, "layout": "equation", "expression": "a+"},
         {"model": model, "layout": "equation", "expression": "a", "latent": base64.b64encode(bytes(32)).decode()},
