@@ -29,26 +29,24 @@ class DiscriminatorRequest(Waiting):
 
 async def classify(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:
     """Class probabilities where the bundle has a K+1 classifier, and the probability of being a real picture."""
-    model, discriminator = _model(context, request)
-    output, took_ms = await _discriminate(context, request, attachments, model, discriminator)
+    model, discriminator, output, timing_ms = await _discriminate(context, request, attachments)
     body = {
         "model": model.reference,
         "kind": discriminator.kind,
         **answer_of(discriminator, output.logits[0].astype(np.float64)),
     }
-    return Document(body, model=model.reference, provider=model.provider, timing_ms={"compute": took_ms})
+    return Document(body, model=model.reference, provider=model.provider, timing_ms=timing_ms)
 
 
 async def features(context: Context, request: DiscriminatorRequest, attachments: Attachments) -> Document:
     """The discriminator's features of the picture, [1, feature_size]; another picture never changes them."""
-    model, discriminator = _model(context, request)
-    output, took_ms = await _discriminate(context, request, attachments, model, discriminator)
+    model, discriminator, output, timing_ms = await _discriminate(context, request, attachments)
     body = {
         "model": model.reference,
         "size": discriminator.feature_size,
         "features": [round(float(value), 6) for value in output.features[0]],
     }
-    return Document(body, output.features, model.reference, model.provider, {"compute": took_ms})
+    return Document(body, output.features, model.reference, model.provider, timing_ms)
 
 
 def answer_of(discriminator: Discriminator, logits: np.ndarray) -> dict[str, Any]:
@@ -84,18 +82,15 @@ def _model(context: Context, request: DiscriminatorRequest) -> tuple[Model, Disc
 
 
 async def _discriminate(
-    context: Context,
-    request: DiscriminatorRequest,
-    attachments: Attachments,
-    model: Model,
-    discriminator: Discriminator,
-) -> tuple[DiscriminatorOutput, float]:
+    context: Context, request: DiscriminatorRequest, attachments: Attachments
+) -> tuple[Model, Discriminator, DiscriminatorOutput, dict[str, float]]:
+    model, discriminator = _model(context, request)
     decoded = await context.state.uploads.decode(attachments.get("image", b""))
     picture: Array = await asyncio.to_thread(fitted, decoded, model, request.fit)
     picture = -picture if request.invert else picture
     started = time.perf_counter()
     output = await engine_of(context).discriminate(model, picture[None], _label(request, model, discriminator))
-    return output, (time.perf_counter() - started) * 1e3
+    return model, discriminator, output, {"compute": (time.perf_counter() - started) * 1e3}
 
 
 def _label(request: DiscriminatorRequest, model: Model, discriminator: Discriminator) -> Array | None:
