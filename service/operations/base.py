@@ -27,6 +27,8 @@ async def silent(event: str, data: dict[str, Any]) -> None:
 class Context:
     """One call of an operation. `deadline` is a time.monotonic(); events: progress, level, frame, log.
 
+    Bytes in an event, such as a PNG, reach who listens as base64.
+
     `part`: only these pictures of the request are to be computed; other workers compute the others (`parts.py`).
     """
 

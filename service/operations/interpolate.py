@@ -1,7 +1,6 @@
 """POST /interpolate without HTTP: a walk through saved latents, seeds or expressions, frame by frame."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -128,7 +127,7 @@ async def _report(context: Context, request: InterpolateRequest, first: int, mad
     """To listeners, a `frame` event each: a save file like the frames of the result."""
     for k, picture in enumerate(made.pictures):
         png = await asyncio.to_thread(encode, picture.pixels, "png", picture.recipe, request.metadata)
-        data = {"index": first + k, "total": request.frames, "b64_json": base64.b64encode(png).decode()}
+        data = {"index": first + k, "total": request.frames, "b64_json": png}
         await context.emit("frame", data)
 
 

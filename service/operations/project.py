@@ -1,7 +1,6 @@
 """POST /project without HTTP: the latent whose picture is nearest to a given one."""
 
 import asyncio
-import base64
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -120,8 +119,7 @@ def _reporter(
     def report(done: int, total: int, psnr_db: float, picture: Array) -> None:
         data: dict[str, Any] = {"done": done, "total": total, "unit": "steps", "psnr_db": round(psnr_db, 2)}
         if context.emit is not silent:
-            png = encode(to_pixels(picture[None])[0], "png", None, metadata)
-            data["b64_json"] = base64.b64encode(png).decode()
+            data["b64_json"] = encode(to_pixels(picture[None])[0], "png", None, metadata)
         asyncio.run_coroutine_threadsafe(context.emit("progress", data), loop)
 
     return report

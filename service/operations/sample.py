@@ -1,7 +1,6 @@
 """POST /sample without HTTP: seeds or latents to pictures."""
 
 import asyncio
-import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -149,7 +148,7 @@ def _report(context: Context, model: Model, metadata: Metadata) -> OnLevel | Non
         await context.emit("progress", {"done": level + 1, "total": levels, "unit": "levels"})
         if levels > 1:
             png = await asyncio.to_thread(lambda: encode(contact_sheet(list(pixels)), "png", None, metadata))
-            data = {"level": level, "size": list(pixels.shape[1:3]), "b64_json": base64.b64encode(png).decode()}
+            data = {"level": level, "size": list(pixels.shape[1:3]), "b64_json": png}
             await context.emit("level", data)
 
     return on_level

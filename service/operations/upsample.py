@@ -1,7 +1,6 @@
 """POST /upsample without HTTP: a picture enters the chain as the coarse one and is sharpened level by level."""
 
 import asyncio
-import base64
 import hashlib
 import secrets
 import time
@@ -266,8 +265,7 @@ async def _report_entry(work: Work, entry: Array) -> None:
     if work.plan.any_size or work.context.emit is silent:
         return
     png = await asyncio.to_thread(encode, to_pixels(entry[:1])[0], "png", None, "none")
-    data = {"size": [work.plan.height, work.plan.width], "b64_json": base64.b64encode(png).decode()}
-    await work.context.emit("entry", data)
+    await work.context.emit("entry", {"size": [work.plan.height, work.plan.width], "b64_json": png})
 
 
 async def _report(work: Work, shown: list[Picture], first: int, index: int) -> None:
@@ -281,4 +279,4 @@ async def _report(work: Work, shown: list[Picture], first: int, index: int) -> N
         png = await loop.run_in_executor(pool, encode, picture.pixels, "png", picture.recipe, work.request.metadata)
         height, width, _ = picture.pixels.shape
         data = {"level": index, "index": work.context.first + first + k, "seed": picture.seed, "size": [height, width]}
-        await work.context.emit("level", {**data, "b64_json": base64.b64encode(png).decode()})
+        await work.context.emit("level", {**data, "b64_json": png})
