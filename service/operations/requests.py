@@ -1,14 +1,17 @@
 """Fields that requests share, and their checks."""
 
-from typing import Annotated, Literal
+import secrets
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from models.mathematics.latents import SEED_COUNT
 from save_files import Metadata
 from service.engine.model import Precision
 from service.latents.names import NAME_PATTERN, REFERENCE_PATTERN
 from service.latents.record import MAX_TAGS
 
+Request = TypeVar("Request", bound=BaseModel)
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1, strict=True, description="0 … 2³²−1")]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Tags = Annotated[list[Name], Field(max_length=MAX_TAGS)]
@@ -94,6 +97,13 @@ def need_one(request: BaseModel, *names: str) -> None:
     given = [name for name in names if getattr(request, name) is not None]
     if len(given) != 1:
         raise ValueError(f"give exactly one of {', '.join(names)}, not {len(given)}")
+
+
+def pin_seed(request: Request) -> Request:
+    """The request with its random seed drawn where it says none, so that every attempt of a job makes the same pictures."""
+    if any(getattr(request, name, None) is not None for name in ("seed", "seeds", "level_seeds", "latents")):
+        return request
+    return request.model_copy(update={"seed": secrets.randbelow(SEED_COUNT)})
 
 
 def delivery_of(request: BaseModel) -> Delivery:

@@ -1,13 +1,12 @@
 """POST /sample without HTTP: seeds or latents to pictures."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import Field, model_validator
 
-from models.mathematics.latents import SEED_COUNT, draw, seed_range, truncate
+from models.mathematics.latents import draw, seed_range, truncate
 from models.runtimes.base import Pixels
 from save_files import Metadata
 from service.engine.engine import OnLevel
@@ -26,7 +25,7 @@ from service.operations.generate import (
     need_sampler,
     off_loop,
 )
-from service.operations.requests import Generation, LatentValues, Name, Seed
+from service.operations.requests import Generation, LatentValues, Name, Seed, pin_seed
 from service.operations.results import Pictures
 from service.operations.state import State
 from service.operations.vectors import Found, from_name, from_values, keep, want_of
@@ -100,13 +99,6 @@ def _checked(state: State, request: SampleRequest, limit: int) -> Model:
     return model
 
 
-def pin_seed(request: SampleRequest) -> SampleRequest:
-    """The request with its random seed drawn, so that every attempt of a job makes the same pictures."""
-    if (request.seed, request.seeds, request.latents) != (None, None, None):
-        return request
-    return request.model_copy(update={"seed": _first_seed(request)})
-
-
 async def _keep(context: Context, model: Model, want: Want, name: str, truncation: float) -> None:
     """The latent as it was shown, truncation included, so that its picture is the one in this answer."""
     seed = want.seed if truncation == 1.0 else None
@@ -117,17 +109,13 @@ async def _keep(context: Context, model: Model, want: Want, name: str, truncatio
 async def _wants(context: Context, model: Model, request: SampleRequest) -> list[Want]:
     if request.latents is not None:
         return [await _latent(context, model, item, request.label) for item in context.mine(request.latents)]
-    seeds = context.mine(request.seeds or seed_range(_first_seed(request), request.n))
+    seeds = context.mine(request.seeds or seed_range(pin_seed(request).seed or 0, request.n))
     return await off_loop(len(seeds), _drawn, model, request, seeds)
 
 
 def _drawn(model: Model, request: SampleRequest, seeds: Sequence[int]) -> list[Want]:
     vectors = draw(model.manifest.latent, seeds)
     return [Want(v, s, label_index(model, request.label, s)) for v, s in zip(vectors, seeds, strict=True)]
-
-
-def _first_seed(request: SampleRequest) -> int:
-    return secrets.randbelow(SEED_COUNT) if request.seed is None else request.seed
 
 
 async def _latent(context: Context, model: Model, item: str | LatentValues, label: str | int | None) -> Want:

@@ -9,8 +9,9 @@ from service.operations.discriminator import DiscriminatorRequest, classify, fea
 from service.operations.interpolate import InterpolateRequest, interpolate
 from service.operations.project import ProjectRequest, project_picture
 from service.operations.redo import RedoRequest, redo
-from service.operations.sample import SampleRequest, pin_seed, sample
-from service.operations.upsample import UpsampleRequest, pin_upsample, upsample
+from service.operations.requests import pin_seed
+from service.operations.sample import SampleRequest, sample
+from service.operations.upsample import UpsampleRequest, upsample
 
 _count, _frames, _variants = attrgetter("count"), attrgetter("frames"), attrgetter("variants")
 
@@ -21,7 +22,7 @@ OPERATIONS: dict[str, Operation] = {
         Operation("arithmetic", ArithmeticRequest, arithmetic, _count, pictures=around),
         Operation("direction", DirectionRequest, direction, _count),
         Operation("interpolate", InterpolateRequest, interpolate, _frames, pictures=_frames),
-        Operation("upsample", UpsampleRequest, upsample, lambda request: request.cost, pin_upsample, _variants),
+        Operation("upsample", UpsampleRequest, upsample, lambda request: request.cost, pin_seed, _variants),
         Operation("classify", DiscriminatorRequest, classify, cost=lambda request: 1),
         Operation("features", DiscriminatorRequest, features, cost=lambda request: 1),
         Operation("project", ProjectRequest, project_picture, _count),

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
-from models.mathematics.latents import SEED_COUNT, PlaneStream, cut, draw, seed_range
+from models.mathematics.latents import PlaneStream, cut, draw, seed_range
 from models.mathematics.pyramid import faithful
 from models.runtimes.base import Array, one_hot, to_pixels
 from service.engine.model import Model
@@ -21,7 +20,7 @@ from service.images.png import Pixels
 from service.images.uploads import Header
 from service.operations.base import Attachments, Context, silent
 from service.operations.generate import computed, engine_of, label_index
-from service.operations.requests import Delivery, Label, ModelReference, PrecisionField, Seed
+from service.operations.requests import Delivery, Label, ModelReference, PrecisionField, Seed, pin_seed
 from service.operations.results import Picture, Pictures
 from service.operations.state import State
 from service.operations.tiles import CORE, Tile, tiles
@@ -114,18 +113,10 @@ def model_of(state: State, request: UpsampleRequest) -> Model:
     return min(upsamplers, key=lambda m: m.manifest.upsampling.kind != "any-size")  # type: ignore[union-attr]
 
 
-def pin_upsample(request: UpsampleRequest) -> UpsampleRequest:
-    """The request with its random seed drawn, so that every attempt of a job makes the same pictures."""
-    if (request.seed, request.level_seeds) != (None, None):
-        return request
-    return request.model_copy(update={"seed": secrets.randbelow(SEED_COUNT)})
-
-
 def _seeds(request: UpsampleRequest) -> list[int]:
     if request.level_seeds is not None:
         return [request.level_seeds[0]]
-    first = secrets.randbelow(SEED_COUNT) if request.seed is None else request.seed
-    return seed_range(first, request.variants)
+    return seed_range(pin_seed(request).seed or 0, request.variants)
 
 
 def _planned(state: State, model: Model, request: UpsampleRequest, height: int, width: int) -> Plan:
