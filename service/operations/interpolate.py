@@ -94,8 +94,6 @@ def _wants(model: Model, request: InterpolateRequest, stops: list[Found]) -> lis
 
 def _labels(model: Model, request: InterpolateRequest, stops: list[Found]) -> list[int | None]:
     """The class asked for; else that of the nearer stop, so the class changes half way."""
-    if request.label is not None or model.manifest.labels is None:
-        return [label_index(model, request.label)] * request.frames
     own = _own_labels(model, request, stops)
     places = positions(len(stops), request.frames, request.loop)
     return [own[(leg + (share >= 0.5)) % len(own)] for leg, share in places]
