@@ -17,6 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from service.cli import main
+from service.cli.application import app
 from service.cli.common_options import add_common_options
 
 
@@ -25,7 +26,7 @@ def application() -> None:
     """All commands, those of the training package too, as the console script has them."""
     main.register_ours()
     main.register_foreign()
-    add_common_options(main.app)
+    add_common_options(app)
 
 
 def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -54,7 +55,7 @@ def execute(
     """`ganymede WORDS`; what it wrote, and its exit code."""
     application()
     with inside(folder, settings):
-        done = CliRunner().invoke(main.app, list(words), input=stdin)
+        done = CliRunner().invoke(app, list(words), input=stdin)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return subprocess.CompletedProcess([sys.executable, *words], done.exit_code, done.stdout_bytes, done.stderr_bytes)
@@ -73,7 +74,7 @@ def on_terminal(words: tuple[str, ...], folder: Path, settings: dict[str, str]) 
 
 def _exit_code(words: tuple[str, ...]) -> Any:
     try:
-        return typer.main.get_command(main.app).main(list(words))
+        return typer.main.get_command(app).main(list(words))
     except SystemExit as ended:
         return ended.code
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 from PIL import Image
 
-from service.cli import main
+from service.cli.application import app
 from tests.end_to_end import command
 from tests.end_to_end.processes import command as serving
 from tests.end_to_end.processes import environment, running
@@ -75,7 +75,7 @@ def run(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_every_command_takes_both() -> None:
     """Of this package and of the training package, in every group."""
     command.application()
-    found = dict(command.leaves(typer.main.get_command(main.app)))
+    found = dict(command.leaves(typer.main.get_command(app)))
     assert {"serve", "train", "inside forget", "models compact", "directions learn", "latents import"} <= found.keys()
     for name, one in found.items():
         options = {word for parameter in one.params for word in parameter.opts}

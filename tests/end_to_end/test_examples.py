@@ -19,7 +19,7 @@ import httpx
 import pytest
 import typer
 
-from service.cli import main
+from service.cli.application import app
 from tests.end_to_end import command
 from tests.end_to_end.processes import ROOT, environment
 from tests.end_to_end.test_answers import DONE, SHOWN
@@ -142,7 +142,7 @@ def run(bench: Workbench, name: str, example: str) -> "subprocess.CompletedProce
 def test_every_example_works(bench: Workbench) -> None:
     """In the order of the help, in one folder."""
     command.application()
-    found = dict(examples(main.app))
+    found = dict(examples(app))
     assert len(found) > 45
     assert found.keys() >= {*IDS, *COUNTED, *FOR_EVER}
     for name, example in found.items():
@@ -170,7 +170,7 @@ def test_quiet_and_json_on_a_terminal(bench: Workbench, name: str) -> None:
 def test_every_command_was_asked_for_both() -> None:
     """Here or among the answers."""
     command.application()
-    found = {name for name, _ in command.leaves(typer.main.get_command(main.app))}
+    found = {name for name, _ in command.leaves(typer.main.get_command(app))}
     assert found == {*QUIET, *(name.split(",")[0].removesuffix(" to a file") for name in (*SHOWN, *DONE)), "worker"} - {
         "models"
     }
@@ -192,7 +192,7 @@ def started(bench: Workbench, words: list[str], **settings: str) -> Iterator[str
 def test_examples_that_run_for_ever(bench: Workbench, tmp_path: Path) -> None:
     """Both ways to serve say where, and serve what they name; a worker beside a server takes its jobs."""
     command.application()
-    found = dict(examples(main.app))
+    found = dict(examples(app))
     file, bundles = (shlex.split(one) for one in re.split(r" +or: ", found["serve"]))
     for (_, *words), served in ((file, "netG"), (bundles, "faces")):
         with started(bench, words, GANYMEDE_DATA_DIR=str(tmp_path / served)) as line:
@@ -214,8 +214,8 @@ def test_examples_that_run_for_ever(bench: Workbench, tmp_path: Path) -> None:
 def test_every_command_has_one() -> None:
     """No command is left without an example."""
     command.application()
-    shown = {name for name, _ in examples(main.app)}
-    for name, _ in command.leaves(typer.main.get_command(main.app)):
+    shown = {name for name, _ in examples(app)}
+    for name, _ in command.leaves(typer.main.get_command(app)):
         assert name in shown, f"{name} has no example"
 
 
