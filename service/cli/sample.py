@@ -41,7 +41,8 @@ def sample(
     With -o set.zip, set.npz or a folder any number: -n 50000 is made in parts, and the same command goes on after an interrupt.
     """
     request: dict[str, Any] = {"model": model, "label": label, "truncation": truncation, "scale": scale}
-    request |= {"precision": precision, "output_format": output_format, "metadata": metadata}
+    request |= {"output_format": output_format, "metadata": metadata}
+    request |= {} if precision is None else {"precision": precision}  # a set that was begun before it existed goes on
     with client(url) as ganymede:
         if source is not None:
             deliver(ganymede.redo(recipe_of_file(source), metadata=metadata), out, "sample")  # type: ignore[arg-type]
