@@ -74,9 +74,8 @@ class Operation:
     request: type[BaseModel]
     run: Callable[[Context, Any, Attachments], Awaitable[Result]]
     cost: Callable[[Any], int]
-    pin: Callable[[Any], Any] = lambda request: (
-        request
-    )  # what a repeated attempt must not decide anew, such as a random seed
+    # what a repeated attempt must not decide anew, such as a random seed
+    pin: Callable[[Any], Any] = lambda request: request
     pictures: Callable[[Any], int] = lambda request: 1
 
 
