@@ -123,9 +123,8 @@ def _globals_of(path: Path, names: list[str]) -> Iterator[str]:
         with path.open("rb") as stream:
             yield from _named(stream)
             with contextlib.suppress(ValueError):  # a plain pickle ends here
-                for _ in range(
-                    3
-                ):  # after the magic number: protocol, system facts, the object itself; then raw numbers
+                # after the magic number: protocol, system facts, the object itself; then raw numbers
+                for _ in range(3):
                     yield from _named(stream)
         return
     pickles = [name for name in names if name.endswith(".pkl")]

@@ -174,9 +174,8 @@ class Engine:
         runtime = model.runtime
         if runtime is None:
             raise UnavailableError("this process has no engine")
-        async with (
-            self._discriminating
-        ):  # runtimes are not thread-safe; the discriminator's session is used by this lock's holder only
+        # runtimes are not thread-safe; the discriminator's session is used by this lock's holder only
+        async with self._discriminating:
             rows = [None if label is None else label[k : k + 1] for k in range(len(images))]
             answers = [
                 await asyncio.to_thread(runtime.discriminate, images[k : k + 1], rows[k]) for k in range(len(images))

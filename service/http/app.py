@@ -103,10 +103,9 @@ def build_app(settings: Settings, opening: Opening | None = None, release: Calla
     if settings.role != "worker":
         docs.mount_assets(app)
     inside = app.build_middleware_stack()
+    # without the framework's answer to what nobody foresaw, which is text: the gate has a problem for it
     if isinstance(inside, ServerErrorMiddleware):
-        inside = (
-            inside.app
-        )  # without the framework's answer to what nobody foresaw, in text: the gate has a problem for it
+        inside = inside.app
     larger = {"/latents/import": settings.max_import_bytes}
     app.middleware_stack = Gate(inside, lambda: state_of(app), hosts, settings.max_body_bytes, larger, release)
     return app

@@ -174,7 +174,6 @@ def fingerprint_of(operation: str, body: BaseModel, attachments: Attachments) ->
 
 def _count_ended(state: State, job: Job, outcome: str) -> None:
     state.metrics.add("jobs_ended", op=job.op, state=outcome)
-    if (
-        outcome == "succeeded" and job.parent is None and job.attachments
-    ):  # another end leaves them to the sweep, or to a requeue
+    # another end leaves them to the sweep, or to a requeue
+    if outcome == "succeeded" and job.parent is None and job.attachments:
         asyncio.get_running_loop().run_in_executor(None, discard, state, job.attachments)

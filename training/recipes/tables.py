@@ -34,9 +34,8 @@ class DataTable(Table):
     fit: Literal["crop", "pad", "stretch"] = "crop"  # how other shapes get the ratio
     more: tuple[str, ...] = ()  # further sets, mixed in equal shares with `path` when cut-outs are taken
     cutouts: int = Field(0, ge=0)  # random square cut-outs in all instead of whole pictures; 0 = whole pictures
-    cutout_scales: tuple[float, ...] = (
-        1.0,
-    )  # each shrinks its picture by one of these first, where it stays large enough
+    # each shrinks its picture by one of these first, where it stays large enough
+    cutout_scales: tuple[float, ...] = (1.0,)
     holdout: int = Field(0, ge=0)  # every so-manieth picture of a set is kept out, for measuring; 0 = none
     crop: int = Field(0, ge=0)  # pixels: height of the centre taken before scaling; 0 = the largest one
     flip: bool = False  # mirror half of the pictures left to right
@@ -198,9 +197,8 @@ class PyramidTable(Table):
     """LAPGAN: the sizes and the nets of every level. No sizes: not a LAPGAN."""
 
     sizes: tuple[int, ...] = ()  # rising sides in pixels; the last is data.size
-    operator: Literal["corner-aligned", "half-pixel"] = (
-        "corner-aligned"  # u(.); half-pixel doubles pictures of any size
-    )
+    # u(.); half-pixel doubles pictures of any size
+    operator: Literal["corner-aligned", "half-pixel"] = "corner-aligned"
     any_size: bool = False  # one doubling level for photographs of any size, and no coarsest generator
     start_sizes: tuple[int, ...] = ()  # sides a user's picture may enter at when served; empty = all but the last
     # coarsest pair: fully connected (paper), a small DCGAN, or what [generator] says with build = "modern"
@@ -225,9 +223,8 @@ class PyramidTable(Table):
     conditioning_noise: float = Field(0.0, ge=0)  # largest deviation of noise on low pictures while training
     widths: tuple[int, ...] = ()  # channels of each residual net, coarsest first; empty = width for all
     unit_counts: tuple[int, ...] = ()  # residual units of each; empty = units for all
-    generated_share: float = Field(
-        0.0, ge=0, le=1
-    )  # of a batch, low pictures made by the coarser levels; 0 is the paper
+    # of a batch, low pictures made by the coarser levels; 0 is the paper
+    generated_share: float = Field(0.0, ge=0, le=1)
     generated_from: float = Field(0.0, ge=0, lt=1)  # share of the steps after which they are; first they are too poor
     label_dropout: float = Field(0.0, ge=0, lt=1)  # of a batch, labels hidden, so that "no label" means something
     consistency: float = Field(0.0, ge=0)  # weight of |d(picture) - previous|: colours stay
@@ -284,7 +281,6 @@ class RunTable(Table):
     snapshot_minutes: float = Field(2.0, ge=0)  # grid, diversity and checkpoint
     snapshot_every: int = Field(0, ge=0)  # steps; besides the minutes; 0 = by the clock only
     keep_checkpoints: int = Field(2, ge=1)
-    watch_samples: int = Field(
-        0, ge=0
-    )  # samples scored at every snapshot (extra `pretrained`); 0 = none; 1,000 take 10 s
+    # samples scored at every snapshot (extra `pretrained`); 0 = none; 1,000 take 10 s
+    watch_samples: int = Field(0, ge=0)
     on_collapse: Literal["warn", "stop"] = "warn"  # when samples differ far less than real pictures
