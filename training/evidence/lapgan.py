@@ -6,17 +6,20 @@ level adds. What was measured is kept in lapgan.jsonl beside the page, so the co
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
-from models.bundle import read_bundle
+from models.bundle import Bundle, read_bundle
 from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
 from training.evidence.contest import CONTESTANTS, SCORED, Reference, contest, load_reference
-from training.evidence.facts import Fact, Facts
+from training.evidence.facts import Fact, Facts, weights_of
+from training.evidence.levels import by_level
+from training.evidence.pictures import data_of
 from training.evidence.rerolled import SHOWN, reroll
 
 PAGE = Path("docs/evidence/lapgan.md")
@@ -39,7 +42,7 @@ COLUMNS = {
 }
 
 
-def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Path) -> str:
+def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Path, facts: Facts) -> str:
     """The whole page as Markdown; the sheets of re-rolled levels are written beside it."""
     lines = ["# LAPGAN beside its relatives, at equal compute", "", *_protocol(results, minutes, real), ""]
     lines += ["| family | " + " | ".join(COLUMNS.values()) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
@@ -51,7 +54,7 @@ def page(results: dict[str, Fact], real: Fact | None, minutes: float, folder: Pa
         lines += ["", f"## {name}", "", f"![Sixty samples of the {name}, seeds in order](lapgan-{slug(name)}.webp)"]
     for name in BUNDLES:
         if (EXPORTS / name).is_dir():
-            lines += _levels(name, folder)
+            lines += _levels(name, folder, facts)
     return "\n".join(lines) + "\n"
 
 
@@ -80,8 +83,9 @@ def _reading(results: dict[str, Fact]) -> list[str]:
     return [f"By cls_frechet, best first: {', '.join(order)}. One run each; how far seeds differ was not measured."]
 
 
-def _levels(name: str, folder: Path) -> list[str]:
+def _levels(name: str, folder: Path, facts: Facts) -> list[str]:
     bundle = read_bundle(EXPORTS / name)
+    known = facts.get(f"levels of {name}")
     moved = reroll(bundle, folder / f"lapgan-levels-{name}.webp")
     return [
         "",
@@ -96,7 +100,25 @@ def _levels(name: str, folder: Path) -> list[str]:
         *(f"| {step.size} pixels | {step.levels_of_255:.1f} |" for step in moved),
         "",
         f"![What each level of {name} adds](lapgan-levels-{name}.webp)",
+        *(_lost(known) if known is not None and known["weights"] == weights_of(bundle) else ()),
     ]
+
+
+def _lost(fact: Fact) -> list[str]:
+    """Where the distance to real pictures comes from, level by level."""
+    count = fact["levels"][0]["count"]
+    lines = [
+        "",
+        f"Fréchet distances at every size ({count:,} pictures against as many real ones, features of EfficientNet-lite2): other",
+        "real pictures, samples, and what a level alone makes of real pictures of the level below. Sizes do not compare.",
+        "",
+        "| pixels | real | sampled | this level alone |",
+        "|---|---|---|---|",
+    ]
+    for level in fact["levels"]:
+        alone = "–" if level["alone"] is None else f"{level['alone']:.1f}"
+        lines.append(f"| {level['size']} | {level['floor']:.1f} | {level['sampled']:.1f} | {alone} |")
+    return lines
 
 
 def _cell(value: float | None) -> str:
@@ -121,10 +143,20 @@ def against_itself(reference: Reference) -> Fact:
     }
 
 
+def level_fact(bundle: Bundle, root: Path | None) -> Fact:
+    """The distances of every level of these weights; `root`: see `data_of`."""
+    return {
+        "bundle": bundle.reference,
+        "weights": weights_of(bundle),
+        "levels": by_level(bundle, data_of(bundle, root)),
+    }
+
+
 def main(
     minutes: Annotated[float, typer.Option(help="Processor time of each family.")] = 6.0,
     out: Annotated[Path, typer.Option(help="The page; facts and sheets are kept beside it.")] = PAGE,
     only: Annotated[list[str] | None, typer.Option(help="Families to run now, so that others may run beside.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the data sets of the shipped bundles lie.")] = None,
 ) -> None:
     """Measure what is missing and describe what is there."""
     torch.set_num_threads(1)
@@ -133,9 +165,11 @@ def main(
     for name in only or CONTESTANTS:
         sheet = out.parent / f"lapgan-{slug(name)}.webp"
         facts.measure(f"{name}, {minutes:g} min", lambda: contest(name, minutes, load_reference(), sheet))  # noqa: B023 - called at once
+    for bundle in (read_bundle(EXPORTS / name) for name in BUNDLES if (EXPORTS / name).is_dir()):
+        facts.measure(f"levels of {bundle.name}", partial(level_fact, bundle, data), of=weights_of(bundle))
     known = {name: facts.get(f"{name}, {minutes:g} min") for name in CONTESTANTS}
     ran = {name: fact for name, fact in known.items() if fact is not None}
-    text = page(ran, real, minutes, out.parent)
+    text = page(ran, real, minutes, out.parent, facts)
     out.write_text(text, encoding="utf-8")
     typer.echo(text)
 
