@@ -33,7 +33,13 @@ DATA = Path("../shared/data/faces-fairface")
 SEEDS = (0, 1, 2)
 COUNT = 1500  # samples, and as many real pictures
 # The arithmetic is fixed: chosen by a trial before each run, it could differ between two variants.
-COMMON = {"data.size": "32", "generator.width": "32", "run.precision": "bf16"}
+COMMON = {
+    "data.size": "32",
+    "generator.width": "32",
+    "generator.residual": "false",
+    "generator.refine": "false",
+    "run.precision": "bf16",
+}
 # One switch each. On pixels the penalty's weight is the usual one: features are wide, and their gradients small. Gates are
 # not among them: they join maps of 4 and 32 pixels, and a generator of 32 has no such pair.
 VARIANTS: dict[str, dict[str, str]] = {
@@ -60,8 +66,8 @@ SHOWN = {"frechet": ".1f", "precision": ".2f", "recall": ".2f", "seconds": ".0f"
 HEAD = """# Which modern switch buys what
 
 Written by `python -m training.evidence.switches`, which keeps every fact in [switches.jsonl](switches.jsonl) and, run again,
-measures what is still missing. Faces of FairFace at 32x32, the recipe `fairface64` with a generator of width 32; then one
-switch off, or one that the recipe leaves off on. Mean over the seeds that ran (± their standard
+measures what is still missing. Faces of FairFace at 32x32, the recipe `fairface64` with a generator of width 32 that has
+neither residual rises nor a painting layer; then one switch off, or one on. Mean over the seeds that ran (± their standard
 deviation). Samples against as many of the pictures, in features of EfficientNet-lite2, which no training uses. Seconds are
 wall time beside other work.
 """
