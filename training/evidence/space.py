@@ -16,7 +16,7 @@ from training.data.dataset import load_dataset
 from training.recipes.tables import DataTable
 
 DATA = DataTable(path="../shared/data/cifar10", size=32, labels="class", flip=True)
-KEPT = Path("runs/cifar-classifier.safetensors")
+KEPT = Path("runs/cifar-patches.safetensors")
 EPOCHS = 3
 SIDE = 32
 
