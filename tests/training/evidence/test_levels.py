@@ -2,19 +2,14 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.training.conftest import TrainerFactory
 from training.evidence.lapgan import level_fact
 from training.export.bundle import export_run
 
 
-@pytest.mark.parametrize("labels", ["none", "class"])
-def test_every_level_is_measured_with_and_without_those_below(
-    trainer: TrainerFactory, tmp_path: Path, labels: str
-) -> None:
+def test_every_level_is_measured_with_and_without_those_below(trainer: TrainerFactory, tmp_path: Path) -> None:
     """Real pictures are nearer than an untrained pyramid's; the coarsest level has nothing below it."""
-    run = trainer("lapgan-modern", run__steps=1, data__labels=labels, pyramid__sizes="[8, 16]")
+    run = trainer("lapgan-modern", run__steps=1, pyramid__sizes="[8, 16]")
     run.run()
     bundle = export_run(run.folder, tmp_path / "bundles", "pyramid")
     fact = level_fact(bundle, None)
