@@ -19,3 +19,13 @@ def test_a_shipped_bundle(folder: Path) -> None:
         data = bundle.path(file).read_bytes()
         assert len(data) < 25_000_000
         assert b"site-packages" not in data
+    assert not [text for text in _texts(bundle.manifest.provenance.recipe) if text.startswith(("/", "~"))]
+
+
+def _texts(value: object) -> list[str]:
+    """Every text in a tree of tables and lists."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []

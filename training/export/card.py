@@ -66,8 +66,10 @@ def _data(manifest: Manifest, data: DataTable) -> str:
 
 def _training(manifest: Manifest) -> str:
     facts = manifest.provenance
+    origin = Path(facts.recipe.get("run", {}).get("init_from", "")).name
+    begun = f"begun with the generator of {origin}, " if origin else ""
     return (
-        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures shown to the discriminator, "
+        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures shown to the discriminator, {begun}"
         f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."
     )
 

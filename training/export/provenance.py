@@ -28,13 +28,19 @@ def provenance(trained: Trained) -> Provenance:
         dataset=recipe.data.name or Path(recipe.data.path).name,
         dataset_licence=recipe.data.licence or "not stated",
         licence=recipe.data.weights_licence,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=_without_folders(recipe).model_dump(mode="json"),
         seed=recipe.run.seed,
         steps=trained.steps,
         images_seen=trained.images_seen,
         code_version=code_version(),
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
+
+
+def _without_folders(recipe: Recipe) -> Recipe:
+    """The name of what the run began from, without its place on this machine."""
+    begun = Path(recipe.run.init_from).name
+    return recipe.model_copy(update={"run": recipe.run.model_copy(update={"init_from": begun})})
 
 
 def code_version() -> str:

@@ -93,6 +93,17 @@ def test_a_bundle_paints_what_the_network_paints(run: RunFolder, shapes: Bundle)
     assert Image.open(bundle.path("preview.png")).size == (135, 33)
 
 
+def test_a_bundle_names_what_it_began_from_and_no_folder(run: RunFolder, tmp_path: Path) -> None:
+    """Where the first weights lay on this machine is nobody's business; their name is."""
+    source = open_run(run)
+    own = source.trained.recipe
+    begun = own.model_copy(update={"run": own.run.model_copy(update={"init_from": str(tmp_path / "first-try")})})
+    source = dataclasses.replace(source, trained=dataclasses.replace(source.trained, recipe=begun))
+    bundle = exporting.export(source, tmp_path / "bundles", "b")
+    assert bundle.manifest.provenance.recipe["run"]["init_from"] == "first-try"
+    assert "begun with the generator of first-try" in bundle.path("README.md").read_text()
+
+
 def test_the_discriminator_judges_each_picture_alone(shapes: Bundle) -> None:
     """Logits [n, 1] and features, the same in company."""
     runtime = open_runtime(shapes)
