@@ -62,7 +62,7 @@ class Scorer:
 
     def _reference(self, material: Material, table: DataTable) -> Reference:
         image = material.bundle.manifest.image
-        key = f"{table.path} {image.height}x{image.width} {image.channels} {table.crop} {table.fit} {table.more} {table.flip}"
+        key = f"{image.height}x{image.width} {image.channels} {table.model_dump_json()}"
         if self._real is None or key != self._of:
             self._of, self._real = key, reference(material)
         return self._real

@@ -3,9 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+import torch
+
+from models.bundle import read_bundle
 from tests.training.conftest import TrainerFactory
+from training.data.dataset import Dataset
+from training.evaluate.material import Material, Plan
 from training.evidence.facts import Facts
-from training.evidence.pictures import main
+from training.evidence.pictures import Scorer, data_of, main
 from training.evidence.pictures_page import write_page
 from training.export.bundle import export_run
 
@@ -24,6 +30,18 @@ def test_a_trained_bundle_gets_its_row_and_is_not_measured_twice(trainer: Traine
     assert lines[0]["lite2_frechet"] > lines[0]["lite2_frechet_floor"]
     assert "24 real pictures" in lines[0]["protocol"]
     assert f"| `{bundle.reference}` | 8 |" in page.read_text()
+
+
+def test_real_pictures_are_kept_for_those_who_learned_from_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that left some pictures out is compared with others than one that learned from all of them."""
+    monkeypatch.setattr("training.evidence.pictures.reference", lambda material: object())
+    scorer, bundle = Scorer(None, None), read_bundle(Path("models/exports/faces64"))
+    table, nothing = data_of(bundle, None), torch.zeros(0)
+    data = Dataset(nothing, None, (), False)
+    material = Material(bundle, nothing, None, data, data, Plan())
+    kept = scorer._reference(material, table)
+    assert scorer._reference(material, table) is kept
+    assert scorer._reference(material, table.model_copy(update={"holdout": 10})) is not kept
 
 
 def test_goals_are_reached_or_not(tmp_path: Path) -> None:
