@@ -80,6 +80,23 @@ def _concat(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
     return torch.cat(list(x), a["axis"])
 
 
+def _slice(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
+    """Stretches of tensors, forwards."""
+    axes = x[3] if len(x) > 3 and x[3] is not None else range(len(x[1]))
+    steps = x[4] if len(x) > 4 and x[4] is not None else [1] * len(x[1])
+    where = [slice(None)] * x[0].dim()
+    for axis, start, end, step in zip(axes, x[1], x[2], steps, strict=True):
+        where[axis] = slice(start, end, step)
+    return x[0][tuple(where)]
+
+
+def _gather(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
+    """Of shapes and of tensors: the entries of a list of places."""
+    if isinstance(x[0], list):
+        return [x[0][place] for place in x[1]]
+    return x[0].index_select(a.get("axis", 0), torch.tensor(x[1]))
+
+
 def _shape(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
     return [x[0].shape[k] for k in range(x[0].dim())][a.get("start", 0) : a.get("end")]
 
@@ -190,6 +207,7 @@ OPERATORS: dict[str, Operator] = {
     "Div": _pairwise(_divide),
     "Exp": _of_one("exp"),
     "Flatten": lambda torch, x, a: x[0].flatten(a.get("axis", 1)),
+    "Gather": _gather,
     "Gemm": _gemm,
     "GlobalAveragePool": _mean_of_pictures,
     "Greater": lambda torch, x, a: x[0] > x[1],
@@ -204,10 +222,12 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": _reduce("mean"),
     "ReduceSum": _reduce("sum"),
     "Relu": _of_one("relu"),
+    "Reciprocal": _of_one("reciprocal"),
     "Reshape": _reshape,
     "Resize": _resize,
     "Shape": _shape,
     "Sigmoid": _of_one("sigmoid"),
+    "Slice": _slice,
     "Softplus": lambda torch, x, a: torch.nn.functional.softplus(x[0]),
     "Sqrt": _of_one("sqrt"),
     "Squeeze": _squeeze,

@@ -25,8 +25,11 @@ from tests.end_to_end.processes import ROOT, environment
 from tests.end_to_end.test_answers import DONE, SHOWN
 from tests.end_to_end.workbench import SMALL, Workbench
 
-PROJECTED = "found.png", "found.png --steps 10 --restarts 1"
-"""200 steps from each of 6 starts take half a minute."""
+SHORTER = {
+    "project": "--steps 10 --restarts 1",  # 200 steps from each of 6 starts take half a minute
+    "directions straighten": "--samples 1000 --steps 100",  # 250,000 take minutes
+}
+"""What is added to an example that would take long."""
 IDS = {f"jobs {word}": "0198f2…" for word in ("show", "cancel", "wait")}
 """What stands in an example for the id of a job: with the worker's `redis://host` all that is replaced."""
 COUNTED = {
@@ -54,6 +57,8 @@ QUIET = {
     "login": "http://127.0.0.1:8000",
     "models compact": "my-bundles/faces",
     "models torchscript": "my-bundles/faces --out quiet-scripts",
+    "directions straighten": "models/exports/faces64 --attributes faces/attributes.csv --name smiling "
+    "--classifier c.safetensors --samples 1000 --steps 100",
     "directions learn": "faces64 --attributes faces/attributes.csv --name smiling --classifier c.safetensors --samples 1000 "
     "--tune 9",
     "classifier train": "fashion32 --epochs 0.1 --out quiet.safetensors",
@@ -126,8 +131,7 @@ def interrupted(begun: Path) -> Iterator[None]:
 
 def run(bench: Workbench, name: str, example: str) -> "subprocess.CompletedProcess[bytes]":
     """The very line, as somebody types it who has not installed [pretrained]; 20,000 steps are broken off."""
-    shorter = example.replace(*PROJECTED) if name == "project" else example
-    words = shlex.split(shorter.replace(IDS.get(name, "JOB"), bench.job))
+    words = shlex.split(f"{example} {SHORTER.get(name, '')}".replace(IDS.get(name, "JOB"), bench.job))
     assert words.pop(0) == "ganymede", name
     assert words[0] == name.split()[0], f"the example of {name} is one of something else"
     run_folder = bench.folder / "runs/001-faces64/facts.json"

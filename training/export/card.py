@@ -49,13 +49,19 @@ def _what(manifest: Manifest) -> str:
     lines = [
         "## What it is",
         f"- Family: {manifest.family}; {len(manifest.levels)} level(s): {sizes}, {colour}.",
-        f"- Latent: {manifest.latent.size} numbers, {manifest.latent.distribution.replace('_', ' ')}.",
+        f"- Latent: {manifest.latent.size} numbers, {manifest.latent.distribution.replace('_', ' ')}{_space(manifest)}.",
     ]
     if manifest.labels:
         lines.append(f"- Labels: {', '.join(manifest.labels)}.")
     if manifest.discriminator:
         lines.append(f"- Discriminator: {manifest.discriminator.feature_size} features a picture.")
     return "\n".join([lines[0], "", *lines[1:]])
+
+
+def _space(manifest: Manifest) -> str:
+    """What a straightened space (`ganymede directions straighten`) is, which its cut's name tells."""
+    named = {cut.name for cut in manifest.latent.cuts}
+    return ", turned until attributes lie straight in them; the network's own latent is behind" if "w" in named else ""
 
 
 def _data(manifest: Manifest, data: DataTable) -> str:

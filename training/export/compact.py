@@ -83,11 +83,12 @@ def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
     known = old.manifest.weights  # an export of fewer bits wrote its weights once: only its scripts go
     is_finished = known is not None and known.precision == precision
     shared = known if is_finished else share_weights(staging, graphs, precision)
-    changed = _without_scripts(old.manifest).model_copy(update={"format_version": 2, "weights": shared})
+    changed = without_scripts(old.manifest).model_copy(update={"format_version": 2, "weights": shared})
     return write_manifest(staging, dict(changed))
 
 
-def _without_scripts(manifest: Manifest) -> Manifest:
+def without_scripts(manifest: Manifest) -> Manifest:
+    """The manifest of the same bundle without TorchScript files."""
     levels = tuple(level.model_copy(update={"files": Files(onnx=level.files.onnx_file)}) for level in manifest.levels)
     discriminator = manifest.discriminator
     if discriminator is not None:

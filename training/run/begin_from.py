@@ -14,6 +14,7 @@ from training.algorithms.base import Algorithm
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
 from training.networks.growth import grown
+from training.networks.straightening import PREFIX as STRAIGHTENING
 from training.networks.unfold import load_folded
 from training.run import checkpoint
 from training.run.run_folder import RunFolder
@@ -60,6 +61,7 @@ def _from_bundle(algorithm: Algorithm, weights: dict[str, Tensor]) -> None:
     for index, (generator, _) in enumerate(algorithm.generators()):
         part = f"level-{index}."
         own = {key.removeprefix(part): tensor for key, tensor in weights.items() if key.startswith(part)}
+        own = {key: tensor for key, tensor in own.items() if not key.startswith(STRAIGHTENING)}
         _load(algorithm, index, generator, own)
 
 

@@ -8,6 +8,8 @@ import torch
 from tests.training.conftest import TrainerFactory
 from training.errors import RecipeError
 from training.export.bundle import export_run
+from training.export.straight import straight
+from training.networks.straightening import Straightening
 from training.run.begin_from import begin_from
 
 MODERN = {
@@ -44,11 +46,14 @@ def test_the_discriminator_of_the_same_seed_comes_along(trainer: TrainerFactory,
     assert all(same) == comes_along
 
 
-def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Path) -> None:
-    """Folded and unfolded again, the generator paints nearly the same, in training mode too, and trains on."""
+@pytest.mark.parametrize("straightened", [False, True])
+def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Path, straightened: bool) -> None:
+    """Folded and unfolded again, the generator paints nearly the same, in training mode too, and trains on; turns stay out."""
     old = trainer(folder="old", run__steps=3, **MODERN)
     old.run()
     bundle = export_run(old.folder, tmp_path / "bundles", "old")
+    if straightened:
+        bundle = straight(bundle, Straightening(old.algorithm.latent_size))
     new = trainer(folder="new", run__steps=2, run__seed=9, **MODERN)
     latents = torch.randn(64, old.algorithm.latent_size)
     wanted, before = old.algorithm.sample(latents), new.algorithm.sample(latents)

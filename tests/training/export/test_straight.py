@@ -1,0 +1,79 @@
+"""A bundle with a straightened latent space paints the pictures it painted, at the latents that were turned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.bundle import Bundle, read_bundle
+from models.mathematics.directions import Direction, read_directions
+from models.mathematics.latents import draw
+from models.runtimes import open_runtime
+from models.runtimes.chain import pictures_of
+from models.runtimes.projection import Graph
+from tests.training.conftest import TrainerFactory
+from training.classifiers.directions import ship
+from training.errors import ExportError
+from training.export.bundle import export_run
+from training.export.straight import straight, turns_of
+from training.networks.straightening import Straightening
+
+
+@pytest.fixture
+def turns() -> Straightening:
+    torch.manual_seed(0)
+    found = Straightening(8, layers=3, hidden=16)
+    with torch.no_grad():
+        for parameter in found.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return found.requires_grad_(False)
+
+
+def exported(trainer: TrainerFactory, folder: Path, precision: str, **overrides: object) -> Bundle:
+    run = trainer(run__steps=1, **overrides)
+    run.run()
+    return export_run(run.folder, folder, "faces", weights=precision)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_the_same_pictures_at_other_latents(
+    trainer: TrainerFactory, tmp_path: Path, turns: Straightening, precision: str
+) -> None:
+    """At w the new bundle paints what the old one painted at z(w), alone as in a batch; projection can look through it."""
+    old = exported(trainer, tmp_path, precision)
+    latents = draw(old.manifest.latent, range(12))
+    before = open_runtime(old)
+    wanted = pictures_of(before, old.manifest, turns(torch.from_numpy(latents)).numpy())
+    others = pictures_of(before, old.manifest, latents)
+    ship(old, [Direction("up", latents[0], "learned", "", {})])
+    new = straight(read_bundle(tmp_path / "faces"), turns)
+    assert new.digest != old.digest
+    assert [cut.name for cut in new.manifest.latent.cuts] == ["w"]
+    assert not read_directions(new)
+    assert "attributes lie straight" in (new.folder / "README.md").read_text()
+    runtime = open_runtime(new)
+    given = pictures_of(runtime, new.manifest, latents)
+    np.testing.assert_allclose(given, wanted, atol=1e-4 if precision == "float32" else 5e-3)
+    assert np.abs(given - others).max() > 1e-2
+    alone = np.concatenate([pictures_of(runtime, new.manifest, row[None]) for row in latents])
+    np.testing.assert_allclose(alone, given, atol=1e-5)
+    again = turns_of(new)
+    assert again is not None
+    np.testing.assert_allclose(again(torch.from_numpy(latents)), turns(torch.from_numpy(latents)), atol=0.05)
+    np.testing.assert_allclose(Graph(new, None, 1)(torch.from_numpy(latents)), given, atol=1e-4)
+
+
+def test_latents_that_are_not_normal_are_refused(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+    """A sentence, and the bundle as it was: turned, a box would be no box."""
+    boxed = exported(trainer, tmp_path, "float32", latent__distribution="uniform")
+    with pytest.raises(ExportError, match="standard normal distribution"):
+        straight(boxed, turns)
+    assert read_bundle(boxed.folder).digest == boxed.digest
+
+
+def test_what_is_straight_is_refused(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+    """Turns are put there once."""
+    new = straight(exported(trainer, tmp_path, "float32"), turns)
+    with pytest.raises(ExportError, match="straight latents already"):
+        straight(new, turns)
