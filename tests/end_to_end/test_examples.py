@@ -28,6 +28,7 @@ from tests.end_to_end.workbench import SMALL, Workbench
 SHORTER = {
     "project": "--steps 10 --restarts 1",  # 200 steps from each of 6 starts take half a minute
     "directions straighten": "--samples 1000 --steps 100",  # 250,000 take minutes
+    "directions learn": "--samples 2000 --tune 20",
 }
 """What is added to an example that would take long."""
 IDS = {f"jobs {word}": "0198f2…" for word in ("show", "cancel", "wait")}

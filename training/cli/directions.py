@@ -52,7 +52,7 @@ def straighten_command(
 
     Its pictures stay, at other latents; learn its directions and evaluate it afterwards.
 
-    Example: ganymede directions straighten my-bundles/faces64 --attributes faces/attributes.csv
+    Example: ganymede directions straighten my-bundles/faces64 --attributes faces/attributes.csv --name smiling
     """
     with explained():
         opened = open_bundle(bundle)

@@ -51,7 +51,7 @@ class Turn(nn.Module):
 class Straightening(nn.Module):
     """w [N, Z] -> z [N, Z] by `layers` turns, the numbers shuffled before each (and put back in their order at the end)."""
 
-    def __init__(self, size: int, layers: int = 8, hidden: int = 64, pairs: int = 2) -> None:
+    def __init__(self, size: int, layers: int = 8, hidden: int = 64, pairs: int = 3) -> None:
         super().__init__()
         self.shuffles: Tensor
         self.kept = size // 2
