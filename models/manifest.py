@@ -18,6 +18,8 @@ from models.errors import ManifestError, RuntimeUnavailableError
 FORMAT = "ganymede-bundle"
 FORMAT_VERSIONS = (1, 2, 3)
 """Version 2 may keep tensors of its graphs in `weights.file`, version 3 graphs as TorchScript alone; the rest is version 1."""
+STRAIGHT, TURNED = "w", "straightening.z"
+"""The name of a straightened first cut, and inside the first graph that of the latent which its turns give."""
 MAX_SIDE = 2048
 MAX_LATENT = 1_000_000
 MAX_LABELS = 10_000

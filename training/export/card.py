@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from models.manifest import Cut, Level, Manifest
+from models.manifest import STRAIGHT, Cut, Level, Manifest
 from training.recipes.tables import DataTable
 
 
@@ -61,7 +61,8 @@ def _what(manifest: Manifest) -> str:
 def _space(manifest: Manifest) -> str:
     """What a straightened space (`ganymede directions straighten`) is, which its cut's name tells."""
     named = {cut.name for cut in manifest.latent.cuts}
-    return ", turned until attributes lie straight in them; the network's own latent is behind" if "w" in named else ""
+    behind = ", turned until attributes lie straight in them; the network's own latent is behind"
+    return behind if STRAIGHT in named else ""
 
 
 def _data(manifest: Manifest, data: DataTable) -> str:

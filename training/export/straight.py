@@ -14,7 +14,7 @@ from onnx import compose
 from safetensors.numpy import load_file, save_file
 
 from models.bundle import Bundle, publish, staging_folder, write_manifest
-from models.manifest import ExportCheck, Manifest
+from models.manifest import STRAIGHT, TURNED, ExportCheck, Manifest
 from models.mathematics.directions import FILE as DIRECTIONS
 from models.mathematics.latents import draw
 from models.runtimes import open_runtime
@@ -27,7 +27,6 @@ from training.export.preview import write_preview
 from training.export.sharing import WEIGHTS, round_network, share_weights
 from training.networks.straightening import PREFIX, Straightening
 
-SPACE = "w"  # the name of the straight cut; the space behind the turns is z
 COMPARED = 64
 TOLERANCE = 1e-3  # of the range -1 … 1: six turns and back in float32, then the generator
 
@@ -76,8 +75,8 @@ def refuse_others(bundle: Bundle) -> None:
     latent = bundle.manifest.latent
     if latent.distribution != "standard_normal" or not latent.cuts or len(latent.cuts[0].shape) != 1:
         raise ExportError(f"'{bundle.name}' does not begin with a vector of the standard normal distribution")
-    if latent.cuts[0].name == SPACE or bundle.manifest.weights is None:
-        why = "has straight latents already" if latent.cuts[0].name == SPACE else "keeps its weights in its graphs"
+    if latent.cuts[0].name == STRAIGHT or bundle.manifest.weights is None:
+        why = "has straight latents already" if latent.cuts[0].name == STRAIGHT else "keeps its weights in its graphs"
         raise ExportError(f"'{bundle.name}' {why}")
 
 
@@ -109,7 +108,7 @@ def _written(old: Bundle, turns: Straightening, staging: Path) -> Bundle:
 
 def _described(manifest: Manifest) -> Manifest:
     """The manifest with the space's new name, without what is gone."""
-    cuts = (manifest.latent.cuts[0].model_copy(update={"name": SPACE}), *manifest.latent.cuts[1:])
+    cuts = (manifest.latent.cuts[0].model_copy(update={"name": STRAIGHT}), *manifest.latent.cuts[1:])
     latent = manifest.latent.model_copy(update={"cuts": cuts})
     return without_scripts(manifest).model_copy(update={"latent": latent, "scores": (), "export_checks": ()})
 
@@ -119,14 +118,14 @@ def _put_in_front(old: Bundle, turns: Straightening, file: Path) -> None:
     level = onnx.load(old.path(file.name))
     size = old.manifest.latent.cuts[0].size
     with tempfile.TemporaryDirectory() as folder:
-        front = Graph(turns, {SPACE: torch.randn(2, size)}, ("z",), "turns")
+        front = Graph(turns, {STRAIGHT: torch.randn(2, size)}, (TURNED.removeprefix(PREFIX),), "turns")
         ahead = onnx.load(Path(folder) / str(write_graph(front, Path(folder)).onnx))
     for model in (ahead, level):
         model.ir_version = max(ahead.ir_version, level.ir_version)
     ahead = compose.add_prefix(ahead, PREFIX)
-    merged = compose.merge_models(ahead, level, [(f"{PREFIX}z", "noise")])
+    merged = compose.merge_models(ahead, level, [(TURNED, "noise")])
     del merged.opset_import[1:]  # each brought its own, of the same version
-    _rename_input(merged, f"{PREFIX}{SPACE}", "noise")
+    _rename_input(merged, f"{PREFIX}{STRAIGHT}", "noise")
     onnx.save(merged, file)
 
 

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 import torch
 
 from models.bundle import Bundle, read_bundle
+from models.errors import RuntimeUnavailableError
 from models.mathematics.directions import Direction, read_directions
 from models.mathematics.latents import draw
 from models.runtimes import open_runtime
 from models.runtimes.chain import pictures_of
+from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.projection import Graph
 from tests.training.conftest import TrainerFactory
 from training.classifiers.directions import ship
@@ -77,3 +80,22 @@ def test_what_is_straight_is_refused(trainer: TrainerFactory, tmp_path: Path, tu
     new = straight(exported(trainer, tmp_path, "float32"), turns)
     with pytest.raises(ExportError, match="straight latents already"):
         straight(new, turns)
+
+
+def test_bfloat16_leaves_the_turns_alone(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+    """The fast runtime is as near to the exact one as without turns; a processor that has no bfloat16 says so."""
+    old = exported(trainer, tmp_path, "float32")
+    latents = draw(old.manifest.latent, range(32))
+
+    def difference(bundle: Bundle) -> float:
+        exact, fast = open_runtime(bundle), OpenVinoRuntime(bundle, precision="bf16")
+        given = [pictures_of(runtime, bundle.manifest, latents) for runtime in (exact, fast)]
+        return float(np.abs(given[0] - given[1]).max())
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(RuntimeUnavailableError, match="bfloat16"):
+            difference(old)
+        return
+    before = difference(old)
+    assert before > 0
+    assert difference(straight(old, turns)) < 2 * before
