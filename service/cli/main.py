@@ -21,7 +21,7 @@ OURS = (
 COMPLETING = "_GANYMEDE_COMPLETE"
 SHARED = (("directions",), ("models", "compact"), ("models", "torchscript"))
 """First words, in groups of ours, that may be commands of another package."""
-TRAINING_COMMANDS = ("train", "export", "preview", "evaluate", "classifier", "dataset")
+TRAINING_COMMANDS = ("train", "export", "average", "preview", "evaluate", "classifier", "dataset")
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ QUIET = {
     "evaluate": "models/exports/mnist-gan --samples 20 --classifier mnist.safetensors --out scores",
     "train": f"fashion32 {' '.join(SMALL)} --run quiet",
     "export": "fashion --out quiet-bundles",
+    "average": "quiet-mean runs/000-faces64 runs/000-faces64@2",
     "compare": "models/exports/faces64 models/exports/faces64-lapgan -o quiet.html",
     "import": "netG.pth --out quiet-bundles",
     "runtimes": "photo-x2 --threads 1",

@@ -29,6 +29,7 @@ from training.recipes.recipe import Recipe
 from training.recipes.resolve import names, resolve, to_toml
 from training.recipes.tables import DataTable
 from training.run import run_folder, samples
+from training.run.averaging import Source, average
 from training.run.begin_from import begin_from
 from training.run.loop import Trainer
 from training.run.progress import Silent, Terminal
@@ -112,6 +113,23 @@ def export(
             f"{bundle.folder}  {bundle.reference}",
             *lines,
         )
+
+
+@app.command(name="average")
+def average_command(
+    out: Annotated[Path, typer.Argument(help="The run folder to write.")],
+    sources: Annotated[list[str], typer.Argument(help="Run folders, or RUN@STEP for a kept checkpoint; two or more.")],
+) -> None:
+    """Write the mean of several checkpoints' generators as a run of its own, to export, score or train on.
+
+    Of runs that began from the same weights the mean paints better than each.
+
+    Example: ganymede average runs/mean runs/000-faces64 runs/000-faces64@2
+    """
+    with explained("averaging"):
+        folder = average([Source.of(word) for word in sources], out)
+        mean_of = folder.recipe().run.mean_of
+        answer({"run": str(folder.path), "mean_of": mean_of}, f"{folder.path}  mean of {', '.join(mean_of)}")
 
 
 @app.command()

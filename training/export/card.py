@@ -75,6 +75,8 @@ def _training(manifest: Manifest) -> str:
     facts = manifest.provenance
     origin = Path(facts.recipe.get("run", {}).get("init_from", "")).name
     begun = f"begun with the generator of {origin}, " if origin else ""
+    mean_of = ", ".join(facts.recipe.get("run", {}).get("mean_of", ()))
+    begun += f"weights the mean of {mean_of}, " if mean_of else ""
     return (
         f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures shown to the discriminator, {begun}"
         f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."

@@ -271,6 +271,7 @@ class RunTable(Table):
 
     seed: int = Field(0, ge=0, lt=2**32)
     init_from: str = ""  # a run folder or a bundle whose generator this run begins with; the discriminator begins anew
+    mean_of: tuple[str, ...] = ()  # RUN@STEP whose averages' mean this run holds (`ganymede average`)
     batch: int = Field(64, ge=2)  # real pictures per discriminator move, over all processes together
     steps: int = Field(20_000, ge=1)
     max_minutes: float = Field(0.0, ge=0)  # stop cleanly after this much training time; 0 = no limit
