@@ -45,7 +45,7 @@ def straighten_command(
     names: Names = None,
     classifier: Kept = Path("runs/attributes.safetensors"),
     samples: Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")] = 250_000,
-    steps: Annotated[int, typer.Option(min=100, help="Steps that fit the turns.")] = 8000,
+    steps: Annotated[int, typer.Option(min=20, help="Steps that fit the turns.")] = 8000,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")] = 12,
 ) -> None:
     """Turn a bundle's latent space until attributes lie straight in it, so that sums of latents do what they say.
