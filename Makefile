@@ -35,7 +35,7 @@ check: $(VENV)/.test ## ruff, mypy --strict, import contracts, locks, wheels, kn
 chromium:
 	@command -v chromium >/dev/null || { echo "installing chromium for the studio's tests"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-TESTS_AT_ONCE ?= 4
+TESTS_AT_ONCE ?= 3
 test: $(VENV)/.test chromium ## Install what tests need and run them
 	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --durations=25
 

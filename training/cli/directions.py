@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,7 +60,8 @@ def straighten_command(
         refuse_others(opened)
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
         lens = Lens(opened, obtain_classifier(opened, attributes, tuple(titles), classifier, epochs))
-        found = straighten(study(lens, samples, note), steps, note)
+        seeds, size = study(lens, samples, note), opened.manifest.latent.cuts[0].size
+        found = straighten(replace(seeds, latents=seeds.latents[:, :size]), steps, note)
         made = straight(opened, found.turns)
         shares = [f"{name}: {share:.1%} linear, {found.after[name]:.1%} now" for name, share in found.before.items()]
         answer({"bundle": made.reference, "before": found.before, "after": found.after}, made.reference, *shares)

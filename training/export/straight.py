@@ -22,13 +22,13 @@ from models.runtimes.chain import pictures_of
 from training.errors import ExportError
 from training.export.card import write_card
 from training.export.compact import without_scripts
-from training.export.graphs import Graph, write_graph
+from training.export.graphs import OPSET, Graph, write_graph
 from training.export.preview import write_preview
 from training.export.sharing import WEIGHTS, round_network, share_weights
 from training.networks.straightening import PREFIX, Straightening
 
 COMPARED = 64
-TOLERANCE = 1e-3  # of the range -1 … 1: six turns and back in float32, then the generator
+TOLERANCE = 1e-3  # of the range -1 … 1: the turns and back in float32, then the generator
 
 
 def straight(bundle: Bundle, turns: Straightening) -> Bundle:
@@ -98,7 +98,7 @@ def _written(old: Bundle, turns: Straightening, staging: Path) -> Bundle:
         shutil.copyfile(old.path(file), staging / file)
     tensors = {f"level-0.{PREFIX}{name}": tensor.numpy() for name, tensor in turns.state_dict().items()}
     save_file(load_file(staging / WEIGHTS) | tensors, staging / WEIGHTS, metadata={"format": "pt"})
-    _put_in_front(old, turns, staging / graphs[0])
+    onnx.save(_with_turns(old, turns), staging / graphs[0])
     others = {graph: onnx.load(old.path(graph)) for graph in graphs[1:]}
     for graph, model in others.items():
         onnx.save(model, staging / graph)
@@ -113,20 +113,22 @@ def _described(manifest: Manifest) -> Manifest:
     return without_scripts(manifest).model_copy(update={"latent": latent, "scores": (), "export_checks": ()})
 
 
-def _put_in_front(old: Bundle, turns: Straightening, file: Path) -> None:
-    """The graph of the turns, then the level's own, their tensors inside the file."""
-    level = onnx.load(old.path(file.name))
+def _with_turns(old: Bundle, turns: Straightening) -> onnx.ModelProto:
+    """The graph of the turns, then the first level's own, their tensors inside it. ExportError for a graph of other operators."""
+    level = onnx.load(old.path(old.manifest.levels[0].files.onnx_file))
     size = old.manifest.latent.cuts[0].size
     with tempfile.TemporaryDirectory() as folder:
         front = Graph(turns, {STRAIGHT: torch.randn(2, size)}, (TURNED.removeprefix(PREFIX),), "turns")
         ahead = onnx.load(Path(folder) / str(write_graph(front, Path(folder)).onnx))
+    if level.opset_import[0].version != ahead.opset_import[0].version:
+        raise ExportError(f"'{old.name}' has a graph of opset {level.opset_import[0].version}, turns need {OPSET}")
     for model in (ahead, level):
         model.ir_version = max(ahead.ir_version, level.ir_version)
     ahead = compose.add_prefix(ahead, PREFIX)
     merged = compose.merge_models(ahead, level, [(TURNED, "noise")])
     del merged.opset_import[1:]  # each brought its own, of the same version
     _rename_input(merged, f"{PREFIX}{STRAIGHT}", "noise")
-    onnx.save(merged, file)
+    return merged
 
 
 def _rename_input(model: onnx.ModelProto, name: str, new: str) -> None:

@@ -67,6 +67,17 @@ def test_the_same_pictures_at_other_latents(
     np.testing.assert_allclose(Graph(new, None, 1)(torch.from_numpy(latents)), given, atol=1e-4)
 
 
+def test_of_a_pyramid_the_base_is_turned(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+    """The noise of the finer levels stays where it is."""
+    pyramid = {"recipe": "lapgan-modern", "data__labels": "none", "pyramid__sizes": "[8, 16]"}
+    old = exported(trainer, tmp_path, "float32", **pyramid)
+    latents = draw(old.manifest.latent, range(6))
+    behind = np.concatenate([turns(torch.from_numpy(latents[:, :8])).numpy(), latents[:, 8:]], 1)
+    wanted = pictures_of(open_runtime(old), old.manifest, behind)
+    new = straight(old, turns)
+    np.testing.assert_allclose(pictures_of(open_runtime(new), new.manifest, latents), wanted, atol=1e-4)
+
+
 def test_latents_that_are_not_normal_are_refused(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
     """A sentence, and the bundle as it was: turned, a box would be no box."""
     boxed = exported(trainer, tmp_path, "float32", latent__distribution="uniform")
