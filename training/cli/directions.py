@@ -37,6 +37,8 @@ Names = Annotated[
     typer.Option("--name", help="Attribute, direction=attribute or direction=column:value|value; may be given again."),
 ]
 Kept = Annotated[Path, typer.Option(help="Where the attribute classifier is kept; trained when it is not there.")]
+Samples = Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")]
+Epochs = Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")]
 
 
 @directions_app.command("straighten")
@@ -45,9 +47,9 @@ def straighten_command(
     attributes: Attributes,
     names: Names = None,
     classifier: Kept = Path("runs/attributes.safetensors"),
-    samples: Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")] = 250_000,
+    samples: Samples = 250_000,
     steps: Annotated[int, typer.Option(min=20, help="Steps that fit the turns.")] = 8000,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")] = 12,
+    epochs: Epochs = 12,
 ) -> None:
     """Turn a bundle's latent space until attributes lie straight in it, so that sums of latents do what they say.
 
@@ -73,8 +75,8 @@ def learn_command(
     attributes: Attributes,
     names: Names = None,
     classifier: Kept = Path("runs/attributes.safetensors"),
-    samples: Annotated[int, typer.Option(min=1000, help="Seeds that are scored.")] = 20_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")] = 12,
+    samples: Samples = 20_000,
+    epochs: Epochs = 12,
     tune_steps: Annotated[
         int,
         typer.Option("--tune", min=0, help="Steps that turn a direction by gradients; 0: as the linear model says."),

@@ -122,7 +122,7 @@ def average_command(
 ) -> None:
     """Write the mean of several checkpoints' generators as a run of its own, to export, score or train on.
 
-    Of runs that began from the same weights the mean paints better than each.
+    Of runs that began from the same weights the mean may paint better than each.
 
     Example: ganymede average runs/mean runs/000-faces64 runs/000-faces64@2
     """

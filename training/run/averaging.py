@@ -1,6 +1,6 @@
 """The mean of several checkpoints' generators, as a run folder of its own (model soups, Wortsman et al. 2022).
 
-Runs that began from the same weights lie in one valley: the mean of their averages paints better than each of them.
+Runs that began from the same weights lie in one valley: the mean of their averages may paint better than each of them.
 """
 
 from __future__ import annotations
@@ -39,16 +39,18 @@ class Source:
 def average(sources: Sequence[Source], out: Path) -> RunFolder:
     """Writes the run folder `out`: the first source, its generators' averages replaced by the mean over all sources.
 
-    It is exported, scored and trained on like any other; its recipe names what it is the mean of. Raises RunFolderError where
-    a source is of another network.
+    It is exported, scored and trained on like any other; its recipe names what it is the mean of. Raises RunFolderError for
+    fewer than two sources, where one is of another network, and where `out` is a run already.
     """
+    if len(sources) < 2:
+        raise RunFolderError("a mean is of two checkpoints or more")
+    if RunFolder(out).recipe_file.exists():
+        raise RunFolderError(f"'{out}' is there already; remove it or choose another name")
     found = [checkpoint.load(source.run.checkpoint_path(source.step)) for source in sources]
     first, recipe, facts = found[0], sources[0].run.recipe(), sources[0].run.facts()
     mean = _mean([_averages(one.algorithm) for one in found])
     names = [f"{source.run.path.name}@{one.step}" for source, one in zip(sources, found, strict=True)]
     recipe = recipe.model_copy(update={"run": recipe.run.model_copy(update={"mean_of": tuple(names)})})
-    if RunFolder(out).recipe_file.exists():
-        raise RunFolderError(f"'{out}' is there already; remove it or choose another name")
     folder = run_folder.at(out, recipe)
     folder.write_facts(facts["classes"], facts["pictures"])
     checkpoint.save(folder.checkpoints, replace(first, algorithm=_with_averages(first.algorithm, mean)), keep=1)

@@ -40,10 +40,12 @@ def test_weights_are_the_mean_and_the_card_says_of_what(
 
 
 def test_what_has_no_mean_is_refused(trainer: TrainerFactory, tmp_path: Path) -> None:
-    """Another network, a place that is taken, a step that is no number or not kept: each with its sentence."""
+    """One checkpoint alone, another network, a place that is taken, a step that is none or not kept: each with its sentence."""
     trainer(folder="run-1", run__steps=1, **PLAIN).run()
     trainer(folder="run-2", run__steps=1, generator__width=8, **PLAIN).run()
     one, other = (Source.of(str(tmp_path / name)) for name in ("run-1", "run-2"))
+    with pytest.raises(RunFolderError, match="two checkpoints or more"):
+        average([one], tmp_path / "mean")
     with pytest.raises(RunFolderError, match="different networks"):
         average([one, other], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
