@@ -53,9 +53,9 @@ def _plain(onnx: Any, entry: Any) -> Any:
 
 
 def _value(torch: Any, onnx: Any, tensor: Any) -> Any:
-    """Whole numbers are shapes and axes: lists. Everything else is a tensor."""
+    """Whole numbers in a row are shapes, axes and places: lists. Everything else is a tensor."""
     array = onnx.numpy_helper.to_array(tensor)
-    return array.reshape(-1).tolist() if array.dtype.kind == "i" else torch.from_numpy(array.copy())
+    return array.reshape(-1).tolist() if array.dtype.kind == "i" and array.ndim < 2 else torch.from_numpy(array.copy())
 
 
 def _without_constants(torch: Any, steps: list[Step], values: dict[str, Any]) -> list[Step]:

@@ -80,10 +80,16 @@ def _concat(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
     return torch.cat(list(x), a["axis"])
 
 
+def _unknown(kind: str) -> RuntimeUnavailableError:
+    return RuntimeUnavailableError(f"the graph uses {kind} in a way that is not known to the conversion to torch")
+
+
 def _slice(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
-    """Stretches of tensors, forwards."""
+    """Stretches of tensors, forwards, at places that the graph names."""
     axes = x[3] if len(x) > 3 and x[3] is not None else range(len(x[1]))
     steps = x[4] if len(x) > 4 and x[4] is not None else [1] * len(x[1])
+    if isinstance(x[0], list) or not all(isinstance(part, list) for part in (x[1], x[2], steps)) or min(steps) < 1:
+        raise _unknown("Slice")
     where = [slice(None)] * x[0].dim()
     for axis, start, end, step in zip(axes, x[1], x[2], steps, strict=True):
         where[axis] = slice(start, end, step)
@@ -91,10 +97,10 @@ def _slice(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
 
 
 def _gather(torch: Any, x: Sequence[Value], a: Attributes) -> Value:
-    """Of shapes and of tensors: the entries of a list of places."""
-    if isinstance(x[0], list):
-        return [x[0][place] for place in x[1]]
-    return x[0].index_select(a.get("axis", 0), torch.tensor(x[1]))
+    """Entries of an axis by a list of places. One place, or a table of them, would change the number of axes: not known here."""
+    if not isinstance(x[1], list) or len(x[1]) < 2 or isinstance(x[0], list):
+        raise _unknown("Gather")
+    return x[0].index_select(a.get("axis", 0), torch.tensor(x[1], device=x[0].device))
 
 
 def _shape(torch: Any, x: Sequence[Value], a: Attributes) -> Value:

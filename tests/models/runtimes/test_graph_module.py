@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -72,3 +73,40 @@ def test_an_unknown_operator_is_a_sentence() -> None:
     """It names the operator."""
     with pytest.raises(RuntimeUnavailableError, match="Attention"):
         operator("Attention")
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("Slice", (torch.arange(6.0).reshape(2, 3), [0], [2], [1], [2])),
+        ("Gather", (torch.arange(6.0).reshape(2, 3), [2, 0, 1])),
+    ],
+)
+def test_parts_of_a_tensor_are_those_of_onnx_runtime(tmp_path: Path, kind: str, inputs: tuple[Any, ...]) -> None:
+    """Stretches and shuffles of columns."""
+    picture, *places = inputs
+    names = [f"place-{k}" for k in range(len(places))]
+    constants = [onnx.numpy_helper.from_array(np.array(v), n) for n, v in zip(names, places, strict=True)]
+    more: dict[str, Any] = {"axis": 1} if kind == "Gather" else {}
+    node = onnx.helper.make_node(kind, ["x", *names], ["y"], **more)
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("x", "y")]
+    graph = onnx.helper.make_graph([node], "g", ends[:1], ends[1:], constants)
+    file = tmp_path / "g.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10), file)
+    (wanted,) = onnxruntime.InferenceSession(file).run(None, {"x": picture.numpy()})
+    np.testing.assert_array_equal(graph_module(file)(picture), wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("Gather", [torch.zeros(2, 3), [1]]),  # one place and one place in a row look alike here
+        ("Gather", [torch.zeros(2, 3), torch.zeros(2, 2)]),
+        ("Slice", [torch.zeros(2, 3), [2], [0], [1], [-1]]),
+        ("Slice", [[2, 3], [0], [1]]),
+    ],
+)
+def test_what_would_have_another_shape_is_refused(kind: str, inputs: list[torch.Tensor | list[int]]) -> None:
+    """With a sentence, never with other numbers."""
+    with pytest.raises(RuntimeUnavailableError, match=f"{kind} in a way"):
+        operator(kind)(torch, inputs, {})
