@@ -11,6 +11,7 @@ from training.algorithms.dcgan import Dcgan
 from training.algorithms.gan import Gan
 from training.algorithms.improved_gan import ImprovedGan
 from training.algorithms.lapgan import Lapgan
+from training.algorithms.matched import Matched
 from training.algorithms.projected import Projected
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
@@ -30,4 +31,5 @@ def build(setting: Setting) -> Algorithm:
     if name not in ALGORITHMS:
         raise RecipeError(f"unknown algorithm '{name}'; one of {', '.join(sorted(ALGORITHMS))}")
     StepRandom(setting.recipe.run.seed, 0).seed_global()  # layers such as spectral norm draw as they are made
-    return ALGORITHMS[name](setting)
+    algorithm = ALGORITHMS[name](setting)
+    return Matched(algorithm) if setting.recipe.matching.networks else algorithm

@@ -80,6 +80,16 @@ class Lapgan(Algorithm):
             return self._doubled_previews(len(latents))
         return self.chain(self._cut(latents.to(self.device)), labels)[-1]
 
+    def draw(self, latents: Tensor, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
+        """The picture after each level; above the base, the labels of a share of pictures are hidden."""
+        pictures: list[Tensor] = []
+        shown = self._hide_some(labels, random)
+        for level, noise in zip(self.levels, self._cut(latents), strict=True):
+            previous = pictures[-1] if pictures else None
+            told = labels if previous is None else shown
+            pictures.append(level.picture(level.generator, previous, noise, told))
+        return pictures
+
     def chain(self, noises: list[Tensor], labels: Tensor | None = None, previous: Tensor | None = None) -> list[Tensor]:
         """The picture after each level, from one noise a level; `previous` enters the chain at a later level."""
         pictures: list[Tensor] = []

@@ -90,6 +90,12 @@ class TwoPlayer(Algorithm):
         with torch.no_grad(), self.autocast():
             return cast(Tensor, network(latents, labels if self.classes else None)).float()
 
+    def draw(self, latents: Tensor, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
+        """One picture each, in training mode."""
+        self._measure_reference(self.generator)
+        with self.autocast():
+            return [cast(Tensor, self.generator(latents, labels)).float()]
+
     def state_dict(self) -> dict[str, Any]:
         """Networks, average and both optimisers."""
         return networks_state(self._parts())
@@ -197,9 +203,7 @@ class TwoPlayer(Algorithm):
     def _generate(self, batch: Batch, random: StepRandom, purpose: str) -> Tensor:
         prior = self.recipe.latent
         latents = random.latents(purpose, len(batch.pictures), prior.size, prior.distribution)
-        self._measure_reference(self.generator)
-        with self.autocast():
-            return cast(Tensor, self.generator(latents, batch.labels)).float()
+        return self.draw(latents, batch.labels, random)[0]
 
     def _measure_reference(self, network: nn.Module) -> None:
         """Virtual batch norm: the same latents every step, drawn once for the run."""

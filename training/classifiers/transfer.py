@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.pretrained import lite2
-from training.pretrained.efficientnet import efficientnet_lite
+from training.pretrained.efficientnet import FEATURES, efficientnet_lite
 
 SIDE = 96  # pixels, of the network's own 260: the pictures that need this are small
 LR, HEAD_LR = 3e-4, 1.5e-3
@@ -31,7 +31,7 @@ class TransferClassifier(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(efficientnet_lite(lite2.NUMBER).network).requires_grad_(True)
         self.dropout = nn.Dropout(0.2)
-        self.head = nn.Linear(lite2.FEATURES, classes)
+        self.head = nn.Linear(FEATURES, classes)
 
     def features(self, pictures: Tensor) -> Tensor:
         """The last layer's features, averaged over places [N, 1280]."""

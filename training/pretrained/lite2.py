@@ -12,12 +12,11 @@ from torch.nn import functional as F
 
 from models.counting import counted
 from training.errors import DataError
-from training.pretrained.efficientnet import efficientnet_lite, installed
+from training.pretrained.efficientnet import FEATURES, efficientnet_lite, installed
 
 NUMBER = 2
 SIDE = 112  # pixels
 BATCH = 50
-FEATURES = 1280
 
 
 def available() -> bool:

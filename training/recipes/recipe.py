@@ -13,6 +13,7 @@ from training.recipes.tables import (
     GeneratorTable,
     LatentTable,
     LossTable,
+    MatchingTable,
     MlpTable,
     PlayersTable,
     PyramidTable,
@@ -42,6 +43,7 @@ class Recipe(Table):
     augment: AugmentTable = AugmentTable()
     ema: EmaTable = EmaTable()
     pyramid: PyramidTable = PyramidTable()
+    matching: MatchingTable = MatchingTable()
     run: RunTable = RunTable()
 
     @model_validator(mode="after")
@@ -78,6 +80,8 @@ class Recipe(Table):
             and self.algorithm not in ("dcgan", "projected")
             and self.pyramid.base != "modern",
             "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
+            "matching.networks": self.matching.networks
+            and (self.algorithm == "improved_gan" or self.pyramid.any_size or self.generator.norm == "virtual"),
         }
         for key in (name for name, unheard in deaf.items() if unheard):
             raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")

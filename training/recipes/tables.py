@@ -266,6 +266,17 @@ class PyramidTable(Table):
         return earlier | ({"discriminator": "projected"} if table.get("judge") == "projected" else {})
 
 
+class MatchingTable(Table):
+    """Training on without a discriminator, by the Frechet distance of features (`algorithms.matched`)."""
+
+    networks: tuple[Literal[0, 1], ...] = ()  # of EfficientNet-lite, whose features are compared; empty = off
+    side: int = Field(112, ge=32, le=224)  # pixels: what the networks see
+    population: int = Field(8192, ge=512)  # generated pictures whose moments are compared
+    real: int = Field(25_000, ge=512)  # real pictures theirs are of
+    every: int = Field(50, ge=1)  # steps between two computations of the way from one to the other
+    labels: float = Field(1.0, ge=0)  # deviation of labels beside that of features; 0: labels are not compared
+
+
 class RunTable(Table):
     """How long, how fast, how often."""
 

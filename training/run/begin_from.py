@@ -44,7 +44,8 @@ def begin_from(algorithm: Algorithm, source: Path) -> None:
 
 def _from_run(algorithm: Algorithm, run: RunFolder) -> None:
     state = checkpoint.load(run.checkpoint_path()).algorithm
-    levels = [state] if "average" in state else [level for level in state.values() if isinstance(level, dict)]
+    parts = [part for part in state.values() if isinstance(part, dict) and "average" in part]
+    levels = [state] if "average" in state else parts
     for index, ((generator, _), level) in enumerate(zip(algorithm.generators(), levels, strict=True)):
         _load(algorithm, index, generator, level["average"])
     if run.recipe().run.seed == algorithm.recipe.run.seed:  # it also draws the mixing of pretrained features

@@ -8,6 +8,7 @@ from torch import nn
 
 from training.errors import EvaluationError
 from training.pretrained import efficientnet, lite2
+from training.pretrained.efficientnet import FEATURES
 from training.pretrained.folding import fold_by_running
 
 
@@ -37,7 +38,7 @@ def test_lite2_folded_is_lite2() -> None:
         expected = plain.extract_features(pictures).mean((2, 3))
     assert torch.allclose(lite2.features(pictures), expected, atol=1e-4)
     for size in (28, 200):
-        assert lite2.features(torch.rand(2, 1, size, size)).shape == (2, lite2.FEATURES)
+        assert lite2.features(torch.rand(2, 1, size, size)).shape == (2, FEATURES)
     assert lite2.identity().startswith("EfficientNet-lite2 0.1.0, weights sha256 ")
 
 

@@ -1,0 +1,202 @@
+"""Training on without a discriminator: a generator's pictures get the real ones' moments in pretrained features.
+
+Representation Frechet loss (arXiv 2604.28190). The moments are of the last thousands of pictures, the gradients of one batch;
+labels are part of the features, so that each class gets its own pictures (Frechet joint distance, DeVries et al. 2019). All
+levels of a pyramid move together, by what comes out at its end. It refines what can paint already (`run.init_from`).
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.manifest import Upsampling
+from training.algorithms.base import Algorithm, Level, adam, decayed_rate
+from training.compute.randomness import StepRandom
+from training.data.batch import Batch
+from training.errors import RecipeError
+from training.methods import ema
+from training.methods.frechet import Moments, Target, Transport, transport
+from training.pretrained.efficientnet import FEATURES, efficientnet_lite
+from training.recipes.tables import MatchingTable
+
+
+class FeatureSpace:
+    """One frozen network, and where real and generated pictures lie in its features."""
+
+    def __init__(
+        self, network: nn.Module, number: int, table: MatchingTable, labels: int, device: torch.device
+    ) -> None:
+        self.network, self.number, self.table, self.labels = network, number, table, labels
+        size = FEATURES + labels
+        self.real, self.fake = Moments(size, 0, device), Moments(size, table.population, device)
+        self.target, self.way = Target(self.real), cast(Transport | None, None)
+
+    def features(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        """Pictures [N, 1 or 3, s, s] in [-1, 1] -> features, averaged over places, and labels [N, F + K]."""
+        seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)
+        side, smaller = self.table.side, pictures.shape[-1] > self.table.side
+        if pictures.shape[-1] != side:
+            seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
+        maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+        found: Tensor = maps.float().mean((2, 3))
+        return torch.cat([found, labels], 1) if self.labels and labels is not None else found
+
+    def loss(self, features: Tensor) -> Tensor:
+        """How far features [N, F + K] have to go, in units of the real pictures' variance."""
+        assert self.way is not None
+        return self.way.loss(features) / self._variance()
+
+    def find_way(self) -> None:
+        """Computes it anew from the moments as they are."""
+        self.way = transport(self.fake, self.target, self._scale())
+
+    def state(self) -> dict[str, Tensor]:
+        """What continues it."""
+        parts = {"real": self.real.state(), "fake": self.fake.state(), "way": self.way.state() if self.way else {}}
+        return {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Continues from `state`."""
+        parts: dict[str, dict[str, Tensor]] = {"real": {}, "fake": {}, "way": {}}
+        for key, tensor in state.items():
+            part, name = key.split(".")
+            parts[part][name] = tensor
+        self.real.load(parts["real"])
+        self.fake.load(parts["fake"])
+        self.way = Transport(**parts["way"]) if parts["way"] else None
+
+    def _variance(self) -> Tensor:
+        return self.real.covariance.diagonal()[:FEATURES].sum()
+
+    def _scale(self) -> Tensor:
+        """Labels count as much as all features together, times the recipe's weight."""
+        scale = torch.ones_like(self.real.mean)
+        scale[FEATURES:] = self.table.labels * self._variance().sqrt()
+        return scale
+
+
+class Matched(Algorithm):
+    """An algorithm whose generators move by the distance of features alone; its discriminators rest."""
+
+    def __init__(self, inner: Algorithm) -> None:
+        super().__init__(inner.setting)
+        if self.parallel.world_size > 1:
+            raise RecipeError("matching.networks: moments are of one process; start one")
+        self.inner, self.table = inner, self.recipe.matching
+        labels = len(self.data.classes) if self.table.labels else 0
+        self.spaces = [
+            FeatureSpace(self._pretrained(number), number, self.table, labels, self.device)
+            for number in self.table.networks
+        ]
+        weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
+        self.optimizer = adam(self.recipe.optimizer.generator, weights)
+
+    @property
+    def latent_size(self) -> int:
+        """The inner algorithm's."""
+        return self.inner.latent_size
+
+    def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
+        """Looks at the batch until enough real pictures are known; moves once enough generated ones are."""
+        self._look_at_real(batch, random.step)
+        labels = self._labels(len(batch.pictures), random)
+        if random.step * self.recipe.run.batch < self.table.population:
+            return self._look(labels, random)
+        if random.step % self.table.every == 0 or self.spaces[0].way is None:
+            for space in self.spaces:
+                space.find_way()
+        return self._move(labels, random)
+
+    def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Of the averages."""
+        return self.inner.sample(latents, labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The inner algorithm's, the optimiser's and the moments."""
+        spaces = {f"matching.{space.number}": space.state() for space in self.spaces}
+        return self.inner.state_dict() | {"matching": self.optimizer.state_dict()} | spaces
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues from `state_dict()`."""
+        self.inner.load_state_dict(state)
+        self.optimizer.load_state_dict(state["matching"])
+        for space in self.spaces:
+            space.load(state[f"matching.{space.number}"])
+
+    def refresh_statistics(self, random: StepRandom) -> None:
+        """The inner algorithm's."""
+        self.inner.refresh_statistics(random)
+
+    def export_levels(self) -> list[Level]:
+        """The inner algorithm's; no discriminator is exported, it knows nothing of these pictures."""
+        return self.inner.export_levels()
+
+    def generators(self) -> list[tuple[nn.Module, nn.Module]]:
+        """The inner algorithm's."""
+        return self.inner.generators()
+
+    def upsampling(self) -> Upsampling | None:
+        """The inner algorithm's."""
+        return self.inner.upsampling()
+
+    def _look_at_real(self, batch: Batch, step: int) -> None:
+        if step * self.recipe.run.batch >= self.table.real:
+            return
+        with torch.no_grad():
+            for space in self.spaces:
+                space.real.see(space.features(batch.pictures, batch.labels))
+
+    @torch.no_grad()
+    def _look(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
+        picture = self._draw(labels, random)[-1]
+        for space in self.spaces:
+            space.fake.see(space.features(picture, labels))
+        return {}
+
+    def _move(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
+        pictures = self._draw(labels, random)
+        loss, stats = self._consistency(pictures), {}
+        for space in self.spaces:
+            features = space.features(pictures[-1], labels)
+            loss = loss + space.loss(features)
+            space.fake.see(features.detach())
+            stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
+        self._descend(loss, random.step)
+        return stats | {"matching_loss": loss.detach()}
+
+    def _descend(self, loss: Tensor, step: int) -> None:
+        players, steps = self.recipe.optimizer, self.recipe.run.steps
+        self.optimizer.param_groups[0]["lr"] = decayed_rate(players.generator.lr, step, steps, players.decay_from)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        keep = ema.decay(self.recipe.ema.images, 0.0, self.recipe.run.batch, 0) if self.recipe.ema.images else 0.0
+        for moving, average in self.inner.generators():
+            ema.update(average, moving, keep)
+
+    def _consistency(self, pictures: list[Tensor]) -> Tensor:
+        """Each level's picture, made smaller, beside the one below it (`pyramid.consistency`)."""
+        cost, weight = torch.zeros((), device=self.device), self.recipe.pyramid.consistency
+        for low, high in pairwise(pictures):
+            cost = cost + weight * (F.interpolate(high, size=low.shape[2:], mode="area") - low).abs().mean()
+        return cost
+
+    def _draw(self, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
+        latents = random.latents("matching", self.recipe.run.batch, self.latent_size, self.recipe.latent.distribution)
+        for moving, _ in self.inner.generators():
+            moving.train()
+        return self.inner.draw(latents, labels, random)
+
+    def _labels(self, count: int, random: StepRandom) -> Tensor | None:
+        classes = len(self.data.classes)
+        return F.one_hot(random.integers("matching.labels", classes, count), classes).float() if classes else None
+
+    def _pretrained(self, number: int) -> nn.Module:
+        network = copy.deepcopy(efficientnet_lite(number).network)
+        return cast(nn.Module, network.to(self.device))
