@@ -50,7 +50,7 @@ class FeatureSpace:
     def loss(self, features: Tensor) -> Tensor:
         """Mean squared distance that features [N, F + K] have to go, in units of the real pictures' variance."""
         assert self.way is not None
-        ways = (features - self.way.ends(features))[:, :FEATURES]  # labels stay what they are
+        ways = (features - self.way.ends(features, self.fake.mean))[:, :FEATURES]  # labels stay what they are
         return ways.square().sum(1).mean() / self._variance()
 
     def find_way(self) -> None:
@@ -165,8 +165,8 @@ class Matched(Algorithm):
         loss, stats = self._consistency(pictures), {}
         for space in self.spaces:
             features = space.features(pictures[-1], labels)
-            loss = loss + space.loss(features)
             space.fake.see(features.detach())
+            loss = loss + space.loss(features)
             stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
         self._descend(loss, random.step)
         return stats | {"matching_loss": loss.detach()}

@@ -55,17 +55,19 @@ class Moments:
 
 @dataclass(frozen=True)
 class Transport:
-    """The shortest way from one normal distribution to another: x -> aim + (x - begin) @ way; `distance` is Frechet's."""
+    """The shortest way from one normal distribution to another: x -> aim + (x - mean) @ way; `distance` is Frechet's."""
 
-    begin: Tensor
     aim: Tensor
     way: Tensor
     distance: Tensor
 
     @torch.no_grad()
-    def ends(self, features: Tensor) -> Tensor:
-        """Where features [N, F] should go: the mean of (features - ends)^2 has the gradient of the Frechet distance."""
-        return self.aim + (features - self.begin) @ self.way
+    def ends(self, features: Tensor, mean: Tensor) -> Tensor:
+        """Where features [N, F] should go: the mean of (features - ends)^2 has the gradient of the Frechet distance.
+
+        `mean` [F] of the distribution they are from as it is now: a way finds it late, and what has moved since would go on.
+        """
+        return self.aim + (features - mean) @ self.way
 
     def state(self) -> dict[str, Tensor]:
         """What makes it again."""
@@ -76,17 +78,18 @@ class Target:
     """Moments that are the end of a way: their root is kept for as long as they stay as they are."""
 
     def __init__(self, moments: Moments) -> None:
-        self.moments, self._known = moments, (-1.0, torch.empty(0), torch.empty(0))
+        self.moments, self._of = moments, (-1.0, torch.empty(0))
+        self._known = (torch.empty(0), torch.empty(0))
 
     def root(self, units: Tensor) -> tuple[Tensor, Tensor]:
         """Its covariance [F, F] in those units, float64, not singular, and the root of that."""
         count = float(self.moments.count)
-        if self._known[0] != count:
+        if self._of[0] != count or not torch.equal(self._of[1], units):
             covariance = _in_units(self.moments, units)
             covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
             values, vectors = torch.linalg.eigh(covariance)
-            self._known = (count, covariance, (vectors * values.clamp_min(0).sqrt()) @ vectors.T)
-        return self._known[1:]
+            self._of, self._known = (count, units), (covariance, (vectors * values.clamp_min(0).sqrt()) @ vectors.T)
+        return self._known
 
 
 @torch.no_grad()
@@ -102,7 +105,7 @@ def transport(source: Moments, target: Target, scale: Tensor) -> Transport:
     apart = ((source.mean - target.moments.mean) * units).square().sum()
     distance = apart + first.trace() + second.trace() - 2 * deviations.sum()
     in_own_units = way * units[:, None] / units
-    return Transport(source.mean.clone(), target.moments.mean.clone(), in_own_units.float(), distance.float())
+    return Transport(target.moments.mean.clone(), in_own_units.float(), distance.float())
 
 
 def _in_units(moments: Moments, units: Tensor) -> Tensor:
