@@ -15,7 +15,7 @@ from training.classifiers.labelled import load_labelled
 from training.classifiers.straighten import straighten
 from training.classifiers.tuning import tune
 from training.cli.console import answer, explained, note
-from training.export.straight import refuse_others, straight
+from training.export.straight import refuse_others, straight, turns_like
 
 SHIPPED = Path(__file__).parents[2] / "models" / "exports"
 DEFAULT_NAMES = ("eyeglasses", "smiling", "male", "blond=blond_hair")
@@ -31,7 +31,8 @@ def root() -> None:
 
 
 BundleName = Annotated[str, typer.Argument(help="A bundle's folder, or the name of a shipped one.")]
-Attributes = Annotated[Path, typer.Option(help="csv with a `file` column and 0/1 attributes, beside its pictures.")]
+ATTRIBUTES = "csv with a `file` column and 0/1 attributes, beside its pictures."
+Attributes = Annotated[Path, typer.Option(help=ATTRIBUTES)]
 Names = Annotated[
     list[str] | None,
     typer.Option("--name", help="Attribute, direction=attribute or direction=column:value|value; may be given again."),
@@ -44,12 +45,16 @@ Epochs = Annotated[int, typer.Option(min=1, help="Epochs of a classifier.")]
 @directions_app.command("straighten")
 def straighten_command(
     bundle: BundleName,
-    attributes: Attributes,
+    attributes: Annotated[Path | None, typer.Option(help=ATTRIBUTES)] = None,
     names: Names = None,
     classifier: Kept = Path("runs/attributes.safetensors"),
     samples: Samples = 250_000,
     steps: Annotated[int, typer.Option(min=20, help="Steps that fit the turns.")] = 8000,
     epochs: Epochs = 12,
+    like: Annotated[
+        str | None,
+        typer.Option(help="Fit nothing: take the turns of this bundle, whose generator was trained on since."),
+    ] = None,
 ) -> None:
     """Turn a bundle's latent space until attributes lie straight in it, so that sums of latents do what they say.
 
@@ -60,6 +65,12 @@ def straighten_command(
     with explained():
         opened = open_bundle(bundle)
         refuse_others(opened)
+        if like is not None:
+            made = straight(opened, turns_like(open_bundle(like)))
+            answer({"bundle": made.reference}, made.reference)
+            return
+        if attributes is None:
+            raise typer.BadParameter("give --attributes to learn from, or --like a bundle that is straight")
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
         lens = Lens(opened, obtain_classifier(opened, attributes, tuple(titles), classifier, epochs))
         seeds, size = study(lens, samples, note), opened.manifest.latent.cuts[0].size

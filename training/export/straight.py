@@ -70,6 +70,14 @@ def turns_of(bundle: Bundle) -> Straightening | None:
     return turns.requires_grad_(False)
 
 
+def turns_like(bundle: Bundle) -> Straightening:
+    """The turns of a straight bundle. Raises ExportError for one that is not straight."""
+    turns = turns_of(bundle)
+    if turns is None:
+        raise ExportError(f"'{bundle.name}' has no straight latents")
+    return turns
+
+
 def refuse_others(bundle: Bundle) -> None:
     """Raises ExportError for a bundle whose latents cannot be straightened."""
     latent = bundle.manifest.latent

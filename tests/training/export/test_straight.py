@@ -6,6 +6,7 @@ import numpy as np
 import openvino
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from models.bundle import Bundle, read_bundle
 from models.errors import RuntimeUnavailableError
@@ -17,6 +18,7 @@ from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.projection import Graph
 from tests.training.conftest import TrainerFactory
 from training.classifiers.directions import ship
+from training.cli.directions import app
 from training.errors import ExportError
 from training.export.bundle import export_run
 from training.export.straight import straight, turns_of
@@ -65,6 +67,25 @@ def test_the_same_pictures_at_other_latents(
     assert again is not None
     np.testing.assert_allclose(again(torch.from_numpy(latents)), turns(torch.from_numpy(latents)), atol=0.05)
     np.testing.assert_allclose(Graph(new, None, 1)(torch.from_numpy(latents)), given, atol=1e-4)
+
+
+def test_a_generator_that_was_trained_on_keeps_its_latents(
+    trainer: TrainerFactory, tmp_path: Path, turns: Straightening
+) -> None:
+    """`--like` gives it the turns of the bundle it began from: a seed is where it was."""
+    first = straight(exported(trainer, tmp_path / "first", "float32"), turns)
+    later = exported(trainer, tmp_path / "later", "float32")
+    straighten = ["directions", "straighten", str(later.folder)]
+    assert CliRunner().invoke(app, straighten).exit_code == 2
+    refused = CliRunner().invoke(app, [*straighten, "--like", str(later.folder)])
+    assert "has no straight latents" in refused.output
+    assert read_bundle(later.folder).digest == later.digest
+    assert CliRunner().invoke(app, [*straighten, "--like", str(first.folder)]).exit_code == 0
+    latents = draw(first.manifest.latent, range(4))
+    one, other = (
+        pictures_of(open_runtime(found), found.manifest, latents) for found in (first, read_bundle(later.folder))
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_of_a_pyramid_the_base_is_turned(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
