@@ -77,8 +77,11 @@ def _training(manifest: Manifest) -> str:
     begun = f"begun with the generator of {origin}, " if origin else ""
     mean_of = ", ".join(facts.recipe.get("run", {}).get("mean_of", ()))
     begun += f"weights the mean of {mean_of}, " if mean_of else ""
+    seen = "real pictures shown to the discriminator"
+    if facts.recipe.get("matching", {}).get("networks"):
+        seen = "pictures drawn, the moments of whose features were brought nearer to those of real ones"
     return (
-        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} real pictures shown to the discriminator, {begun}"
+        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {seen}, {begun}"
         f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."
     )
 
