@@ -24,6 +24,7 @@ from training.data.dataset import load_dataset
 from training.errors import ExportError
 from training.export import bundle as exporting
 from training.export.bundle import export_run, open_run
+from training.export.card import card
 from training.export.rescore import rescore
 from training.recipes.resolve import resolve
 from training.run import run_folder
@@ -87,9 +88,9 @@ def test_a_bundle_paints_what_the_network_paints(run: RunFolder, shapes: Bundle)
     assert (bundle.manifest.provenance.steps, bundle.manifest.provenance.images_seen) == (2, 16)
     assert bundle.manifest.provenance.recipe["discriminator"]["spectral_norm"] is True
     assert "level-0.project.layer.linear.weight" in load_file(bundle.path("weights.safetensors"))
-    card = bundle.path("README.md").read_text()
-    assert card.startswith("---\nlicense:")
-    assert "Discs and bars" in card
+    told = bundle.path("README.md").read_text()
+    assert told.startswith("---\nlicense:")
+    assert "Discs and bars" in told
     assert Image.open(bundle.path("preview.png")).size == (135, 33)
 
 
@@ -102,6 +103,16 @@ def test_a_bundle_names_what_it_began_from_and_no_folder(run: RunFolder, tmp_pat
     bundle = exporting.export(source, tmp_path / "bundles", "b")
     assert bundle.manifest.provenance.recipe["run"]["init_from"] == "first-try"
     assert "begun with the generator of first-try" in bundle.path("README.md").read_text()
+
+
+def test_a_card_says_where_no_discriminator_was(shapes: Bundle) -> None:
+    """Pictures of a run by moments of features were shown to none."""
+    facts = shapes.manifest.provenance
+    assert "real pictures shown to the discriminator" in card(shapes.manifest)
+    matched = facts.model_copy(update={"recipe": {**facts.recipe, "matching": {"networks": [0]}}})
+    told = card(shapes.manifest.model_copy(update={"provenance": matched}))
+    assert "the moments of whose features" in told
+    assert "shown to the discriminator" not in told
 
 
 def test_the_discriminator_judges_each_picture_alone(shapes: Bundle) -> None:
