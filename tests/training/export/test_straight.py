@@ -1,5 +1,6 @@
 """A bundle with a straightened latent space paints the pictures it painted, at the latents that were turned."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,9 @@ def test_a_generator_that_was_trained_on_keeps_its_latents(
     trainer: TrainerFactory, tmp_path: Path, turns: Straightening
 ) -> None:
     """`--like` gives it the turns of the bundle it began from: a seed is where it was."""
-    first = straight(exported(trainer, tmp_path / "first", "float32"), turns)
-    later = exported(trainer, tmp_path / "later", "float32")
+    begun = exported(trainer, tmp_path / "first", "float32")
+    later = read_bundle(shutil.copytree(begun.folder, tmp_path / "later" / "faces"))
+    first = straight(begun, turns)
     straighten = ["directions", "straighten", str(later.folder)]
     assert CliRunner().invoke(app, straighten).exit_code == 2
     refused = CliRunner().invoke(app, [*straighten, "--like", str(later.folder)])
