@@ -99,9 +99,9 @@ class Algorithm(ABC):
     def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Pictures [N, C, H, W] float32 in [-1, 1] of flat latents [N, latent_size] and one-hot labels [N, K]."""
 
+    @abstractmethod
     def draw(self, latents: Tensor, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
         """Pictures of the moving generators, with gradients to their weights: one a level, coarsest first."""
-        raise NotImplementedError
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

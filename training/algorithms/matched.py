@@ -57,20 +57,16 @@ class FeatureSpace:
         """Computes it anew from the moments as they are."""
         self.way = transport(self.fake, self.target, self._scale())
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, Any]:
         """What continues it."""
-        parts = {"real": self.real.state(), "fake": self.fake.state(), "way": self.way.state() if self.way else {}}
-        return {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
+        way = None if self.way is None else dict(vars(self.way))
+        return {"real": self.real.state(), "fake": self.fake.state(), "way": way}
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         """Continues from `state`."""
-        parts: dict[str, dict[str, Tensor]] = {"real": {}, "fake": {}, "way": {}}
-        for key, tensor in state.items():
-            part, name = key.split(".")
-            parts[part][name] = tensor
-        self.real.load(parts["real"])
-        self.fake.load(parts["fake"])
-        self.way = Transport(**parts["way"]) if parts["way"] else None
+        self.real.load(state["real"])
+        self.fake.load(state["fake"])
+        self.way = Transport(**state["way"]) if state["way"] else None
 
     def _variance(self) -> Tensor:
         return self.real.covariance.diagonal()[:FEATURES].sum()
@@ -117,6 +113,10 @@ class Matched(Algorithm):
     def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Of the averages."""
         return self.inner.sample(latents, labels)
+
+    def draw(self, latents: Tensor, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
+        """The inner algorithm's."""
+        return self.inner.draw(latents, labels, random)
 
     def state_dict(self) -> dict[str, Any]:
         """The inner algorithm's, the optimiser's and the moments."""
@@ -192,7 +192,7 @@ class Matched(Algorithm):
         latents = random.latents("matching", self.recipe.run.batch, self.latent_size, self.recipe.latent.distribution)
         for moving, _ in self.inner.generators():
             moving.train()
-        return self.inner.draw(latents, labels, random)
+        return self.draw(latents, labels, random)
 
     def _labels(self, count: int, random: StepRandom) -> Tensor | None:
         classes = len(self.data.classes)

@@ -69,10 +69,6 @@ class Transport:
         """
         return self.aim + (features - mean) @ self.way
 
-    def state(self) -> dict[str, Tensor]:
-        """What makes it again."""
-        return dict(vars(self))
-
 
 class Target:
     """Moments that are the end of a way: their root is kept for as long as they stay as they are."""

@@ -59,16 +59,16 @@ def average(sources: Sequence[Source], out: Path) -> RunFolder:
 
 def _averages(state: State) -> dict[str, Tensor]:
     """The averages' tensors of a network or of all levels, by names that say which."""
-    parts = {key: part for key, part in state.items() if isinstance(part, dict) and "average" in part}
-    levels = {"": state} if "average" in state else parts
-    return {f"{level}/{key}": tensor for level, part in levels.items() for key, tensor in part["average"].items()}
+    found = checkpoint.levels(state).items()
+    return {f"{level}/{key}": tensor for level, part in found for key, tensor in part["average"].items()}
 
 
-def _with_averages(state: State, mean: dict[str, Tensor], level: str = "") -> State:
-    if "average" in state:
-        return {**state, "average": {key: mean[f"{level}/{key}"] for key in state["average"]}}
-    levels = {key for key, part in state.items() if isinstance(part, dict) and "average" in part}
-    return {k: _with_averages(part, mean, k) if k in levels else part for k, part in state.items()}
+def _with_averages(state: State, mean: dict[str, Tensor]) -> State:
+    changed = {
+        level: {**part, "average": {key: mean[f"{level}/{key}"] for key in part["average"]}}
+        for level, part in checkpoint.levels(state).items()
+    }
+    return changed.get("", {**state, **changed})
 
 
 def _mean(found: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

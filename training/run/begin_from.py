@@ -44,8 +44,7 @@ def begin_from(algorithm: Algorithm, source: Path) -> None:
 
 def _from_run(algorithm: Algorithm, run: RunFolder) -> None:
     state = checkpoint.load(run.checkpoint_path()).algorithm
-    parts = [part for part in state.values() if isinstance(part, dict) and "average" in part]
-    levels = [state] if "average" in state else parts
+    levels = list(checkpoint.levels(state).values())
     for index, ((generator, _), level) in enumerate(zip(algorithm.generators(), levels, strict=True)):
         _load(algorithm, index, generator, level["average"])
     if run.recipe().run.seed == algorithm.recipe.run.seed:  # it also draws the mixing of pretrained features

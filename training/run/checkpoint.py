@@ -60,3 +60,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> Checkpoint:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"'{path.name}' is not a checkpoint of format {FORMAT}")
     return Checkpoint(content["step"], content["seconds"], content["algorithm"])
+
+
+def levels(algorithm: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The states of an algorithm's levels, each with an averaged generator, by name; of one without levels its own, as ""."""
+    if "average" in algorithm:
+        return {"": algorithm}
+    return {name: part for name, part in algorithm.items() if isinstance(part, dict) and "average" in part}
