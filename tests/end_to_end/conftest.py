@@ -10,6 +10,7 @@ from tests.conftest import made_once
 from tests.end_to_end import workbench
 from tests.end_to_end.processes import running
 from tests.end_to_end.workbench import Workbench
+from tests.onnx_registry import operators_once as operators_once
 
 
 @pytest.fixture(scope="module")
