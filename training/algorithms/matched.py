@@ -17,24 +17,24 @@ from torch.nn import functional as F
 
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, adam, decayed_rate
+from training.compute import precision
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
 from training.methods.frechet import Moments, Target, Transport, transport
 from training.pretrained.efficientnet import FEATURES, efficientnet_lite
-from training.recipes.tables import MatchingTable
+from training.recipes.recipe import Recipe
 
 
 class FeatureSpace:
     """One frozen network, and where real and generated pictures lie in its features."""
 
-    def __init__(
-        self, network: nn.Module, number: int, table: MatchingTable, labels: int, device: torch.device
-    ) -> None:
-        self.network, self.number, self.table, self.labels = network, number, table, labels
+    def __init__(self, network: nn.Module, number: int, recipe: Recipe, labels: int, device: torch.device) -> None:
+        self.network, self.number, self.labels = network, number, labels
+        self.table, self.precision = recipe.matching, recipe.run.precision
         size = FEATURES + labels
-        self.real, self.fake = Moments(size, 0, device), Moments(size, table.population, device)
+        self.real, self.fake = Moments(size, 0, device), Moments(size, self.table.population, device)
         self.target, self.way = Target(self.real), cast(Transport | None, None)
 
     def features(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
@@ -43,7 +43,8 @@ class FeatureSpace:
         side, smaller = self.table.side, pictures.shape[-1] > self.table.side
         if pictures.shape[-1] != side:
             seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
-        maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+        with precision.autocast(self.precision, pictures.device):
+            maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
         found: Tensor = maps.float().mean((2, 3))
         return torch.cat([found, labels], 1) if self.labels and labels is not None else found
 
@@ -88,7 +89,7 @@ class Matched(Algorithm):
         self.inner, self.table = inner, self.recipe.matching
         labels = len(self.data.classes) if self.table.labels else 0
         self.spaces = [
-            FeatureSpace(self._pretrained(number), number, self.table, labels, self.device)
+            FeatureSpace(self._pretrained(number), number, self.recipe, labels, self.device)
             for number in self.table.networks
         ]
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from training.errors import EvaluationError
+from training.pretrained.convolutions import faster_convolutions
 from training.pretrained.folding import fold_by_running
 
 NETWORK_PACKAGE = "efficientnet_lite_pytorch"
@@ -53,7 +54,7 @@ def efficientnet_lite(number: int) -> Pretrained:
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     network.requires_grad_(False)
     fold_by_running(network, lambda: network.extract_features(torch.zeros(1, 3, 64, 64)))  # type: ignore[operator]
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    faster_convolutions(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Pretrained(network, f"EfficientNet-lite{number} {_version(number)}, weights sha256 {_digest(file)[:12]}")
 
 

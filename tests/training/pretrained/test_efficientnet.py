@@ -1,6 +1,8 @@
 """Folded networks answer as they did, and the network that measures pictures is the one its name says."""
 
+import copy
 import importlib
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import nn
 
 from training.errors import EvaluationError
 from training.pretrained import efficientnet, lite2
+from training.pretrained.convolutions import faster_convolutions
 from training.pretrained.efficientnet import FEATURES
 from training.pretrained.folding import fold_by_running
 
@@ -45,5 +48,45 @@ def test_lite2_folded_is_lite2() -> None:
 def test_an_absent_extra_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """What to install is said, not a stack of imports."""
     monkeypatch.setattr(efficientnet, "NETWORK_PACKAGE", "a_package_that_is_not_there")
+    efficientnet.efficientnet_lite.cache_clear()  # another test of this process may have loaded it
     with pytest.raises(EvaluationError, match="ganymede\\[pretrained\\]"):
         efficientnet.efficientnet_lite(0)
+
+
+def test_faster_convolutions_say_the_same_and_learn_the_same() -> None:
+    """Answers, gradients of pictures and names of weights; odd sizes, too."""
+    plain = untouched()
+    faster = faster_convolutions(copy.deepcopy(plain))
+    assert list(faster.state_dict()) == list(plain.state_dict())
+    for size in (64, 77):
+        answer, gradient = learned(plain, size)
+        faster_answer, faster_gradient = learned(faster, size)
+        assert torch.allclose(faster_answer, answer, atol=1e-6)
+        assert torch.allclose(faster_gradient, gradient, rtol=1e-3, atol=1e-9)
+
+
+def test_convolutions_that_are_slow_in_bf16_stay_in_float32() -> None:
+    """Under autocast, only those that stride by channel."""
+    kinds: dict[str, torch.dtype] = {}
+    network: Any = faster_convolutions(untouched())
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_hook(lambda _, __, answer, name=name: kinds.update({name: answer.dtype}))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        network.extract_features(torch.zeros(1, 3, 64, 64))
+    assert sum(kind == torch.float32 for kind in kinds.values()) == 4
+    assert sum(kind == torch.bfloat16 for kind in kinds.values()) == len(kinds) - 4
+
+
+def untouched() -> Any:
+    """lite0 as its package makes it."""
+    return importlib.import_module("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0").eval()
+
+
+def learned(network: Any, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of two pictures, and the gradient of the pictures."""
+    pictures = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    answer = network.extract_features(pictures)
+    answer.square().mean().backward()
+    assert pictures.grad is not None
+    return answer.detach(), pictures.grad
