@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,12 +18,14 @@ from torch.nn import functional as F
 
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, adam, decayed_rate
+from training.algorithms.linear_answers import LinearAnswers
 from training.compute import precision
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
 from training.methods.frechet import Moments, Target, Transport, transport
+from training.networks.attribute_classifier import load_classifier
 from training.pretrained.efficientnet import FEATURES, efficientnet_lite
 from training.recipes.recipe import Recipe
 
@@ -92,6 +95,7 @@ class Matched(Algorithm):
             FeatureSpace(self._pretrained(number), number, self.recipe, labels, self.device)
             for number in self.table.networks
         ]
+        self.answers = self._linear_answers()
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
         self.optimizer = adam(self.recipe.optimizer.generator, weights)
 
@@ -107,8 +111,7 @@ class Matched(Algorithm):
         if random.step * self.recipe.run.batch < self.table.population:
             return self._look(labels, random)
         if random.step % self.table.every == 0 or self.spaces[0].way is None:
-            for space in self.spaces:
-                space.find_way()
+            self._find_ways()
         return self._move(labels, random)
 
     def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -122,7 +125,8 @@ class Matched(Algorithm):
     def state_dict(self) -> dict[str, Any]:
         """The inner algorithm's, the optimiser's and the moments."""
         spaces = {f"matching.{space.number}": space.state() for space in self.spaces}
-        return self.inner.state_dict() | {"matching": self.optimizer.state_dict()} | spaces
+        answers = {"matching.attributes": self.answers.state()} if self.answers else {}
+        return self.inner.state_dict() | {"matching": self.optimizer.state_dict()} | spaces | answers
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from `state_dict()`."""
@@ -130,6 +134,8 @@ class Matched(Algorithm):
         self.optimizer.load_state_dict(state["matching"])
         for space in self.spaces:
             space.load(state[f"matching.{space.number}"])
+        if self.answers is not None:
+            self.answers.load(state["matching.attributes"])
 
     def refresh_statistics(self, random: StepRandom) -> None:
         """The inner algorithm's."""
@@ -153,24 +159,37 @@ class Matched(Algorithm):
         with torch.no_grad():
             for space in self.spaces:
                 space.real.see(space.features(batch.pictures, batch.labels))
+        if self.answers is not None and not self.answers.found:
+            self.answers.look_at_real(batch.pictures)
 
     @torch.no_grad()
     def _look(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
-        picture = self._draw(labels, random)[-1]
+        latents, pictures = self._draw(labels, random)
         for space in self.spaces:
-            space.fake.see(space.features(picture, labels))
+            space.fake.see(space.features(pictures[-1], labels))
+        if self.answers is not None:
+            self.answers.look(latents, pictures[-1])
         return {}
 
+    def _find_ways(self) -> None:
+        for space in self.spaces:
+            space.find_way()
+        if self.answers is not None and not self.answers.found:
+            self.answers.find()
+
     def _move(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
-        pictures = self._draw(labels, random)
+        latents, pictures = self._draw(labels, random)
         loss, stats = self._consistency(pictures), {}
+        if self.answers is not None:
+            stats["attributes_loss"] = self.answers.loss(latents, pictures[-1], random)
+            loss = loss + self.table.attributes_weight * stats["attributes_loss"]
         for space in self.spaces:
             features = space.features(pictures[-1], labels)
             space.fake.see(features.detach())
             loss = loss + space.loss(features)
             stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
         self._descend(loss, random.step)
-        return stats | {"matching_loss": loss.detach()}
+        return {name: stat.detach() for name, stat in stats.items()} | {"matching_loss": loss.detach()}
 
     def _descend(self, loss: Tensor, step: int) -> None:
         players, steps = self.recipe.optimizer, self.recipe.run.steps
@@ -189,16 +208,33 @@ class Matched(Algorithm):
             cost = cost + weight * (F.interpolate(high, size=low.shape[2:], mode="area") - low).abs().mean()
         return cost
 
-    def _draw(self, labels: Tensor | None, random: StepRandom) -> list[Tensor]:
+    def _draw(self, labels: Tensor | None, random: StepRandom) -> tuple[Tensor, list[Tensor]]:
+        """Latents [N, Z] and their pictures, level by level."""
         latents = random.latents("matching", self.recipe.run.batch, self.latent_size, self.recipe.latent.distribution)
         for moving, _ in self.inner.generators():
             moving.train()
-        return self.draw(latents, labels, random)
+        return latents, self.draw(latents, labels, random)
 
     def _labels(self, count: int, random: StepRandom) -> Tensor | None:
         classes = len(self.data.classes)
         return F.one_hot(random.integers("matching.labels", classes, count), classes).float() if classes else None
 
+    def _linear_answers(self) -> LinearAnswers | None:
+        if not self.table.attributes:
+            return None
+        classifier = load_classifier(Path(self.table.attributes))
+        taken, painted = (classifier.net.channels, classifier.net.size), (self.data.channels, self.data.size)
+        if taken != painted:
+            raise RecipeError(
+                f"matching.attributes: the classifier takes {_shape(taken)}, the generator paints {_shape(painted)}"
+            )
+        return LinearAnswers(classifier, self.device)
+
     def _pretrained(self, number: int) -> nn.Module:
         network = copy.deepcopy(efficientnet_lite(number).network)
         return cast(nn.Module, network.to(self.device))
+
+
+def _shape(shape: tuple[int, int]) -> str:
+    channels, side = shape
+    return f"{side}x{side} pictures of {channels} channels"

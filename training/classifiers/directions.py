@@ -15,7 +15,7 @@ from models.mathematics.directions import FILE, Direction, by_regression, direct
 from models.mathematics.latents import Vector, draw, normalise
 from models.runtimes import open_runtime
 from models.runtimes.chain import pictures_of
-from training.classifiers.attributes import Classifier
+from training.networks.attribute_classifier import Classifier
 
 FLIP_SEEDS = 500
 FIRST_FLIP_SEED = 3_000_000_000  # far from the seeds directions are learned on

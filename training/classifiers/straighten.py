@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from training.classifiers.directions import Report, Study
+from training.methods.linear_model import linear_model, linear_share, normal_scores
 from training.networks.straightening import Straightening
 
 HELD_OUT = 10  # every tenth seed chooses when the small network has learned enough
@@ -44,27 +45,6 @@ def straighten(found: Study, steps: int, report: Report, seed: int = 0) -> Strai
     shares = (linear_share(x, answers).tolist() for x in (latents, straight))
     before, after = (dict(zip(found.names, (round(s, 4) for s in share), strict=True)) for share in shares)
     return Straightened(turns.eval(), before, after)
-
-
-def normal_scores(values: Tensor) -> Tensor:
-    """Values [n, k] -> the normal quantiles of their ranks, column by column: the order stays, the bends of logits go."""
-    ranks = values.argsort(0).argsort(0)
-    scores: Tensor = torch.special.ndtri((ranks + 0.5) / len(values))
-    return scores.float()
-
-
-def linear_model(latents: Tensor, answers: Tensor) -> Tensor:
-    """Weights [Z, k] of the linear model of answers with the smallest squares."""
-    weights: Tensor = torch.linalg.lstsq(latents, answers - answers.mean(0)).solution
-    return weights
-
-
-def linear_share(latents: Tensor, answers: Tensor) -> Tensor:
-    """Share [k] of each answer's variance that a linear model of the latents explains."""
-    centred = answers - answers.mean(0)
-    missed = centred - latents @ linear_model(latents, answers)
-    share: Tensor = 1.0 - missed.square().mean(0) / centred.square().mean(0)
-    return share
 
 
 def learn_answers(latents: Tensor, answers: Tensor, report: Report) -> nn.Module:

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from models.bundle import Bundle, read_bundle
-from training.classifiers.attributes import Classifier, load_classifier, train_classifier
+from training.classifiers.attributes import train_classifier
 from training.classifiers.directions import Lens, learn, measure, ship, study
 from training.classifiers.labelled import load_labelled
 from training.classifiers.straighten import straighten
 from training.classifiers.tuning import tune
 from training.cli.console import answer, explained, note
 from training.export.straight import refuse_others, straight, turns_like
+from training.networks.attribute_classifier import Classifier, load_classifier
 
 SHIPPED = Path(__file__).parents[2] / "models" / "exports"
 DEFAULT_NAMES = ("eyeglasses", "smiling", "male", "blond=blond_hair")

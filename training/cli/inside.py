@@ -14,7 +14,6 @@ from torch import Tensor
 
 from models.bundle import read_bundle
 from models.mathematics.latents import draw
-from training.classifiers.attributes import load_classifier
 from training.cli.console import answer, explained
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
@@ -23,6 +22,7 @@ from training.inside import guided as looking
 from training.inside import representation
 from training.inside.representation import Features
 from training.inside.shipped import networks
+from training.networks.attribute_classifier import load_classifier
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import samples

@@ -17,7 +17,6 @@ import typer
 from models.bundle import Bundle, read_bundle
 from models.manifest import Score
 from models.mathematics.latents import draw
-from training.classifiers.attributes import load_classifier as load_attributes
 from training.classifiers.classifier import Classifier, load_classifier, train_classifier
 from training.data.dataset import Dataset, load_dataset
 from training.evaluate.extractors import from_classifier
@@ -30,6 +29,7 @@ from training.export.rescore import rescore
 from training.inside import guided
 from training.inside.forget import before_and_after, forget, shown_by
 from training.inside.shipped import networks
+from training.networks.attribute_classifier import load_classifier as load_attributes
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import samples

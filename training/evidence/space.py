@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.classifiers.attributes import Classifier, Labelled, load_classifier, train_classifier
+from training.classifiers.attributes import Labelled, train_classifier
 from training.data.dataset import load_dataset
+from training.networks.attribute_classifier import Classifier, load_classifier
 from training.recipes.tables import DataTable
 
 DATA = DataTable(path="../shared/data/cifar10", size=32, labels="class", flip=True)

@@ -15,11 +15,11 @@ from PIL import Image
 from models.bundle import Bundle, read_bundle
 from models.mathematics.pyramid import reduce
 from models.runtimes.base import Array, from_pixels, to_pixels
-from training.classifiers.attributes import Classifier
 from training.data.dataset import read_all
 from training.data.sources import find_pictures, split_off
 from training.evidence.space import SIDE, features, frechet, obtain
 from training.evidence.upscalers import Upscaler, bundle_upscaler, plain
+from training.networks.attribute_classifier import Classifier
 from training.recipes.tables import DataTable
 
 EXPORTS = Path("models/exports")

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from training.classifiers.attributes import Classifier
 from training.errors import EvaluationError
+from training.networks.attribute_classifier import Classifier
 from training.networks.dcgan import DcganGenerator
 
 Shows = Callable[[Tensor], NDArray[np.bool_]]

@@ -13,11 +13,12 @@ from models.mathematics.directions import by_regression, read_directions
 from models.mathematics.latents import draw, normalise
 from models.runtimes.projection import Graph
 from training.classifiers import directions as module
-from training.classifiers.attributes import Classifier, Labelled, by_name, load_classifier, train_classifier
+from training.classifiers.attributes import Labelled, by_name, train_classifier
 from training.classifiers.directions import Lens, Study, learn, measure, ship, study
 from training.classifiers.labelled import load_labelled, shows
 from training.classifiers.tuning import Tuner, back_on_prior, tune
 from training.errors import DataError
+from training.networks.attribute_classifier import Classifier, load_classifier
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import torch
 
 from models.mathematics.latents import Vector
 from training.classifiers.directions import Study
-from training.classifiers.straighten import linear_share, normal_scores, straighten
+from training.classifiers.straighten import straighten
+from training.methods.linear_model import linear_share, normal_scores
 
 
 def bent(count: int, seed: int) -> Study:

@@ -1,0 +1,96 @@
+"""Attributes become linear in latents while a generator is trained on: on the tiny set, by a classifier of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.training.algorithms.test_matched import SMALL
+from tests.training.conftest import TrainerFactory
+from tests.training.run.test_resume import same
+from training.algorithms.linear_answers import LinearAnswers
+from training.algorithms.matched import Matched
+from training.compute.randomness import StepRandom
+from training.errors import RecipeError
+from training.methods.linear_model import linear_model, linear_share, normal_scores
+from training.networks.attribute_classifier import AttributeNet, Classifier
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    """Of two attributes, untrained: its answers differ from picture to picture, which is enough."""
+    torch.manual_seed(0)
+    return Classifier(AttributeNet(3, 16, 2), ("first", "second"), {"first": 0.5, "second": 0.5})
+
+
+def test_answers_that_are_wished_for_have_the_ranks_of_latents_and_the_values_of_real_pictures(
+    classifier: Classifier,
+) -> None:
+    """Along the direction found they rise from the least to the greatest real answer, half of them below the median."""
+    answers = LinearAnswers(classifier, torch.device("cpu"))
+    torch.manual_seed(1)
+    real = torch.rand(300, 3, 16, 16) * 2 - 1
+    latents = torch.randn(400, 4)
+    pictures = (latents[:, :3, None, None] * torch.ones(400, 3, 16, 16) * 0.3).clamp(-1, 1)
+    answers.look_at_real(real)
+    answers.look(latents, pictures)
+    answers.find()
+    known = torch.from_numpy(classifier.logits(real.numpy()))
+    wished = answers.wished(torch.randn(4000, 4))
+    assert wished.shape == (4000, 2)
+    assert (wished.median(0).values - known.median(0).values).abs().max() < 0.1 * known.std(0).min()
+    assert torch.all(wished >= known.min(0).values - 1e-5)
+    assert torch.all(wished <= known.max(0).values + 1e-5)
+    said = normal_scores(torch.from_numpy(classifier.logits(pictures.numpy())))
+    axes = [linear_model(latents, each) for each in (said, normal_scores(answers.wished(latents)))]
+    assert F.cosine_similarity(*axes, dim=0).min() > 0.98
+    assert linear_share(latents, normal_scores(answers.wished(latents))).min() > 0.97
+
+
+def test_a_generator_learns_them(trainer: TrainerFactory, classifier: Classifier, tmp_path: Path) -> None:
+    """What a direction explains of the answers to new pictures grows; without the weight it does not."""
+    classifier.save(tmp_path / "classifier.safetensors")
+    shares = []
+    for weight in (0.0, 30.0):
+        wish = {"matching__attributes": str(tmp_path / "classifier.safetensors"), "matching__attributes_weight": weight}
+        run = trainer(folder=f"run-{weight}", **SMALL | wish | {"run__steps": 60, "optimizer__generator__lr": 1e-3})
+        run.run()
+        shares.append(explained(run.algorithm, classifier))
+    assert shares[1] > shares[0] + 0.1
+
+
+def test_a_killed_run_continues_from_what_it_saw_and_from_what_it_found(
+    trainer: TrainerFactory, classifier: Classifier, tmp_path: Path
+) -> None:
+    """Killed while it looks, and later: the same end."""
+    classifier.save(tmp_path / "classifier.safetensors")
+    wish = SMALL | {"matching__attributes": str(tmp_path / "classifier.safetensors"), "run__steps": 12}
+    for killed_at in (6, 10):
+        kept = wish | {"run__snapshot_every": killed_at, "run__keep_checkpoints": 4}
+        whole = trainer(folder=f"run-{killed_at}", **kept)
+        whole.run()
+        whole.folder.checkpoint_path().unlink()
+        rest = trainer(folder=f"run-{killed_at}", **kept)
+        assert rest.step == killed_at
+        rest.run()
+        assert same(whole.algorithm.state_dict(), rest.algorithm.state_dict())
+
+
+def test_a_classifier_of_other_pictures_is_refused(trainer: TrainerFactory, tmp_path: Path) -> None:
+    """With the sides of both, before anything is trained; so is a file that is none."""
+    Classifier(AttributeNet(3, 32, 1), ("one",), {"one": 0.5}).save(tmp_path / "wide.safetensors")
+    with pytest.raises(RecipeError, match=r"32x32.*16x16"):
+        trainer(**SMALL | {"matching__attributes": str(tmp_path / "wide.safetensors")})
+
+
+def explained(algorithm: object, classifier: Classifier) -> float:
+    """Share of the answers to 400 pictures that a linear model explains, the lesser of two."""
+    assert isinstance(algorithm, Matched)
+    random = StepRandom(5, 0)
+    latents = random.normal("x", 400, algorithm.latent_size)
+    labels = F.one_hot(torch.arange(400) % 2, 2).float()
+    with torch.no_grad():
+        pictures = algorithm.draw(latents, labels, random)[-1].numpy().astype(np.float32)
+    return float(linear_share(latents, normal_scores(torch.from_numpy(classifier.logits(pictures)))).min())
