@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import tests.onnx_registry  # noqa: F401
 from models.bundle import Bundle, publish, staging_folder, write_manifest
 from models.mathematics.pyramid import enlarge_matrix
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import tests.onnx_registry  # noqa: F401
 from tests.conftest import made_once
 from tests.end_to_end import workbench
 from tests.end_to_end.processes import running
 from tests.end_to_end.workbench import Workbench
-from tests.onnx_registry import operators_once as operators_once
 
 
 @pytest.fixture(scope="module")

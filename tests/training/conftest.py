@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.onnx_registry import operators_once as operators_once
+import tests.onnx_registry  # noqa: F401
 from tests.training.pictures import make_pictures, tiny_overrides
 from training.data.dataset import load_dataset
 from training.recipes.resolve import resolve

@@ -44,21 +44,19 @@ def test_answers_that_are_wished_for_have_the_ranks_of_latents_and_the_values_of
     assert torch.all(wished >= known.min(0).values - 1e-5)
     assert torch.all(wished <= known.max(0).values + 1e-5)
     said = normal_scores(torch.from_numpy(classifier.logits(pictures.numpy())))
-    axes = [linear_model(latents, each) for each in (said, normal_scores(answers.wished(latents)))]
-    assert F.cosine_similarity(*axes, dim=0).min() > 0.98
-    assert linear_share(latents, normal_scores(answers.wished(latents))).min() > 0.97
+    wished = normal_scores(answers.wished(latents))
+    assert F.cosine_similarity(linear_model(latents, said), linear_model(latents, wished), 0).min() > 0.98
+    assert linear_share(latents, wished).min() > 0.97
 
 
 def test_a_generator_learns_them(trainer: TrainerFactory, classifier: Classifier, tmp_path: Path) -> None:
-    """What a direction explains of the answers to new pictures grows; without the weight it does not."""
+    """What a direction explains of the answers to new pictures grows."""
     classifier.save(tmp_path / "classifier.safetensors")
-    shares = []
-    for weight in (0.0, 30.0):
-        wish = {"matching__attributes": str(tmp_path / "classifier.safetensors"), "matching__attributes_weight": weight}
-        run = trainer(folder=f"run-{weight}", **SMALL | wish | {"run__steps": 60, "optimizer__generator__lr": 1e-3})
-        run.run()
-        shares.append(explained(run.algorithm, classifier))
-    assert shares[1] > shares[0] + 0.1
+    wish = {"matching__attributes": str(tmp_path / "classifier.safetensors"), "matching__attributes_weight": 30}
+    run = trainer(**SMALL | wish | {"run__steps": 48, "optimizer__generator__lr": 1e-3})
+    before = explained(run.algorithm, classifier)
+    run.run()
+    assert explained(run.algorithm, classifier) > before + 0.1
 
 
 def test_a_killed_run_continues_from_what_it_saw_and_from_what_it_found(
@@ -67,12 +65,14 @@ def test_a_killed_run_continues_from_what_it_saw_and_from_what_it_found(
     """Killed while it looks, and later: the same end."""
     classifier.save(tmp_path / "classifier.safetensors")
     wish = SMALL | {"matching__attributes": str(tmp_path / "classifier.safetensors"), "run__steps": 12}
-    for killed_at in (6, 10):
-        kept = wish | {"run__snapshot_every": killed_at, "run__keep_checkpoints": 4}
-        whole = trainer(folder=f"run-{killed_at}", **kept)
-        whole.run()
-        whole.folder.checkpoint_path().unlink()
-        rest = trainer(folder=f"run-{killed_at}", **kept)
+    kept = wish | {"run__snapshot_every": 5, "run__keep_checkpoints": 4}
+    whole = trainer(**kept)
+    whole.run()
+    for killed_at in (10, 5):
+        for step in (10, 12):
+            if step > killed_at:
+                whole.folder.checkpoint_path(step).unlink()
+        rest = trainer(**kept)
         assert rest.step == killed_at
         rest.run()
         assert same(whole.algorithm.state_dict(), rest.algorithm.state_dict())
