@@ -10,6 +10,7 @@ of the latent.
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.compute.randomness import StepRandom
+from training.data.batch import DataSpec
+from training.errors import RecipeError
 from training.methods.linear_model import linear_model, normal_scores
-from training.networks.attribute_classifier import Classifier, augmented
+from training.networks.attribute_classifier import Classifier, augmented, load_classifier
 
 RANKS = 512  # quantiles that are kept of the answers to real pictures
 
@@ -33,6 +36,18 @@ class LinearAnswers:
         self.network = copy.deepcopy(classifier.net).requires_grad_(False).to(device)
         self._seen: dict[str, list[Tensor]] = {"real": [], "latents": [], "answers": []}
         self._found: dict[str, Tensor] = {}
+
+    @classmethod
+    def of(cls, file: Path, data: DataSpec, device: torch.device) -> LinearAnswers:
+        """By a kept classifier. Raises DataError for another file, RecipeError where it takes other pictures than `data`'s."""
+        classifier = load_classifier(file)
+        net = classifier.net
+        if (net.channels, net.size) != (data.channels, data.size):
+            raise RecipeError(
+                f"matching.attributes: the classifier takes {net.size}x{net.size} pictures of {net.channels} channels, "
+                f"the generator paints {data.size}x{data.size} of {data.channels}"
+            )
+        return cls(classifier, device)
 
     @property
     def found(self) -> bool:

@@ -7,7 +7,6 @@ levels of a pyramid move together, by what comes out at its end. It refines what
 
 from __future__ import annotations
 
-import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -18,68 +17,13 @@ from torch.nn import functional as F
 
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, adam, decayed_rate
+from training.algorithms.feature_space import FeatureSpace
 from training.algorithms.linear_answers import LinearAnswers
-from training.compute import precision
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
-from training.methods.frechet import Moments, Target, Transport, transport
-from training.networks.attribute_classifier import load_classifier
-from training.pretrained.efficientnet import FEATURES, efficientnet_lite
-from training.recipes.recipe import Recipe
-
-
-class FeatureSpace:
-    """One frozen network, and where real and generated pictures lie in its features."""
-
-    def __init__(self, network: nn.Module, number: int, recipe: Recipe, labels: int, device: torch.device) -> None:
-        self.network, self.number, self.labels = network, number, labels
-        self.table, self.precision = recipe.matching, recipe.run.precision
-        size = FEATURES + labels
-        self.real, self.fake = Moments(size, 0, device), Moments(size, self.table.population, device)
-        self.target, self.way = Target(self.real), cast(Transport | None, None)
-
-    def features(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """Pictures [N, 1 or 3, s, s] in [-1, 1] -> features, averaged over places, and labels [N, F + K]."""
-        seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)
-        side, smaller = self.table.side, pictures.shape[-1] > self.table.side
-        if pictures.shape[-1] != side:
-            seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
-        with precision.autocast(self.precision, pictures.device):
-            maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
-        found: Tensor = maps.float().mean((2, 3))
-        return torch.cat([found, labels], 1) if self.labels and labels is not None else found
-
-    def loss(self, features: Tensor) -> Tensor:
-        """Mean squared distance that features [N, F + K] have to go, in units of the real pictures' variance."""
-        assert self.way is not None
-        ways = (features - self.way.ends(features, self.fake.mean))[:, :FEATURES]  # labels stay what they are
-        return ways.square().sum(1).mean() / self._variance()
-
-    def find_way(self) -> None:
-        """Computes it anew from the moments as they are."""
-        self.way = transport(self.fake, self.target, self._scale())
-
-    def state(self) -> dict[str, Any]:
-        """What continues it."""
-        way = None if self.way is None else dict(vars(self.way))
-        return {"real": self.real.state(), "fake": self.fake.state(), "way": way}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Continues from `state`."""
-        self.real.load(state["real"])
-        self.fake.load(state["fake"])
-        self.way = Transport(**state["way"]) if state["way"] else None
-
-    def _variance(self) -> Tensor:
-        return self.real.covariance.diagonal()[:FEATURES].sum()
-
-    def _scale(self) -> Tensor:
-        """Labels count as much as all features together, times the recipe's weight."""
-        scale = torch.ones_like(self.real.mean)
-        scale[FEATURES:] = self.table.labels * self._variance().sqrt()
-        return scale
+from training.methods.frechet import Transport
 
 
 class Matched(Algorithm):
@@ -91,11 +35,9 @@ class Matched(Algorithm):
             raise RecipeError("matching.networks: moments are of one process; start one")
         self.inner, self.table = inner, self.recipe.matching
         labels = len(self.data.classes) if self.table.labels else 0
-        self.spaces = [
-            FeatureSpace(self._pretrained(number), number, self.recipe, labels, self.device)
-            for number in self.table.networks
-        ]
-        self.answers = self._linear_answers()
+        self.spaces = [FeatureSpace(number, self.recipe, labels, self.device) for number in self.table.networks]
+        attributes = self.table.attributes
+        self.answers = LinearAnswers.of(Path(attributes), self.data, self.device) if attributes else None
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
         self.optimizer = adam(self.recipe.optimizer.generator, weights)
 
@@ -218,23 +160,3 @@ class Matched(Algorithm):
     def _labels(self, count: int, random: StepRandom) -> Tensor | None:
         classes = len(self.data.classes)
         return F.one_hot(random.integers("matching.labels", classes, count), classes).float() if classes else None
-
-    def _linear_answers(self) -> LinearAnswers | None:
-        if not self.table.attributes:
-            return None
-        classifier = load_classifier(Path(self.table.attributes))
-        taken, painted = (classifier.net.channels, classifier.net.size), (self.data.channels, self.data.size)
-        if taken != painted:
-            raise RecipeError(
-                f"matching.attributes: the classifier takes {_shape(taken)}, the generator paints {_shape(painted)}"
-            )
-        return LinearAnswers(classifier, self.device)
-
-    def _pretrained(self, number: int) -> nn.Module:
-        network = copy.deepcopy(efficientnet_lite(number).network)
-        return cast(nn.Module, network.to(self.device))
-
-
-def _shape(shape: tuple[int, int]) -> str:
-    channels, side = shape
-    return f"{side}x{side} pictures of {channels} channels"

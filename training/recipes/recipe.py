@@ -82,6 +82,7 @@ class Recipe(Table):
             "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
             "matching.networks": self.matching.networks
             and (self.algorithm == "improved_gan" or self.pyramid.any_size or self.generator.norm == "virtual"),
+            "matching.attributes": self.matching.attributes and not self.matching.networks,
         }
         for key in (name for name, unheard in deaf.items() if unheard):
             raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")
@@ -95,6 +96,12 @@ class Recipe(Table):
             raise ValueError("algorithm improved_gan and data.labelled belong together")
         if self.technique.feature_matching != "none" and self.loss.auxiliary:
             raise ValueError("technique.feature_matching replaces the generator's cost; set loss.auxiliary=0")
+        return self
+
+    @model_validator(mode="after")
+    def _ranks_are_normal(self) -> Recipe:
+        if self.matching.attributes and self.latent.distribution != "standard_normal":
+            raise ValueError("matching.attributes is of normal latents: set latent.distribution = 'standard_normal'")
         return self
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from training.compute.randomness import StepRandom
 from training.errors import RecipeError
 from training.methods.linear_model import linear_model, linear_share, normal_scores
 from training.networks.attribute_classifier import AttributeNet, Classifier
+from training.recipes.resolve import from_tree, resolve
 
 
 @pytest.fixture
@@ -83,6 +84,15 @@ def test_a_classifier_of_other_pictures_is_refused(trainer: TrainerFactory, tmp_
     Classifier(AttributeNet(3, 32, 1), ("one",), {"one": 0.5}).save(tmp_path / "wide.safetensors")
     with pytest.raises(RecipeError, match=r"32x32.*16x16"):
         trainer(**SMALL | {"matching__attributes": str(tmp_path / "wide.safetensors")})
+
+
+def test_recipes_that_cannot_hear_of_it_are_refused() -> None:
+    """Without features beside it, and where ranks of a latent's numbers are not normal."""
+    recipe = resolve("dcgan-modern", []).model_dump()
+    for change in ({}, {"latent": {"distribution": "uniform"}}):
+        matching = {"attributes": "c.safetensors", "networks": [0] if change else []}
+        with pytest.raises(RecipeError, match=r"matching\.attributes"):
+            from_tree({**recipe, "matching": matching, "latent": {**recipe["latent"], **change.get("latent", {})}})
 
 
 def explained(algorithm: object, classifier: Classifier) -> float:
