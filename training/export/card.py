@@ -78,8 +78,13 @@ def _training(manifest: Manifest) -> str:
     mean_of = ", ".join(facts.recipe.get("run", {}).get("mean_of", ()))
     begun += f"weights the mean of {mean_of}, " if mean_of else ""
     seen = "real pictures shown to the discriminator"
-    if facts.recipe.get("matching", {}).get("networks"):
+    matching = facts.recipe.get("matching", {})
+    if matching.get("networks"):
         seen = "pictures drawn, the moments of whose features were brought nearer to those of real ones"
+    if matching.get("attributes"):
+        seen += (
+            " and the attributes of which an own classifier of real pictures tells were made linear in their latents"
+        )
     return (
         f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {seen}, {begun}"
         f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."

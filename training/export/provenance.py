@@ -38,9 +38,10 @@ def provenance(trained: Trained) -> Provenance:
 
 
 def _without_folders(recipe: Recipe) -> Recipe:
-    """The name of what the run began from, without its place on this machine."""
-    begun = Path(recipe.run.init_from).name
-    return recipe.model_copy(update={"run": recipe.run.model_copy(update={"init_from": begun})})
+    """The names of what the run began from and was judged by, without their places on this machine."""
+    run = recipe.run.model_copy(update={"init_from": Path(recipe.run.init_from).name})
+    matching = recipe.matching.model_copy(update={"attributes": Path(recipe.matching.attributes).name})
+    return recipe.model_copy(update={"run": run, "matching": matching})
 
 
 def code_version() -> str:

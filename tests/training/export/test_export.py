@@ -98,11 +98,16 @@ def test_a_bundle_names_what_it_began_from_and_no_folder(run: RunFolder, tmp_pat
     """Where the first weights lay on this machine is nobody's business; their name is."""
     source = open_run(run)
     own = source.trained.recipe
-    begun = own.model_copy(update={"run": own.run.model_copy(update={"init_from": str(tmp_path / "first-try")})})
+    table = own.run.model_copy(update={"init_from": str(tmp_path / "first-try")})
+    judged = own.matching.model_copy(update={"networks": (0,), "attributes": str(tmp_path / "attributes.safetensors")})
+    begun = own.model_copy(update={"run": table, "matching": judged})
     source = dataclasses.replace(source, trained=dataclasses.replace(source.trained, recipe=begun))
     bundle = exporting.export(source, tmp_path / "bundles", "b")
     assert bundle.manifest.provenance.recipe["run"]["init_from"] == "first-try"
-    assert "begun with the generator of first-try" in bundle.path("README.md").read_text()
+    assert bundle.manifest.provenance.recipe["matching"]["attributes"] == "attributes.safetensors"
+    told = bundle.path("README.md").read_text()
+    assert "begun with the generator of first-try" in told
+    assert "were made linear in their latents" in told
 
 
 def test_a_card_says_where_no_discriminator_was(shapes: Bundle) -> None:
