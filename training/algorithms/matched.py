@@ -124,7 +124,9 @@ class Matched(Algorithm):
         loss, stats = self._consistency(pictures), {}
         if self.answers is not None:
             stats["attributes_loss"] = self.answers.loss(latents, pictures[-1], random)
-            loss = loss + self.table.attributes_weight * stats["attributes_loss"]
+            stats["rare_attributes_loss"] = self._rare(self.answers, latents, labels, random)
+            cost = stats["attributes_loss"] + stats["rare_attributes_loss"]
+            loss = loss + self.table.attributes_weight * cost
         for space in self.spaces:
             features = space.features(pictures[-1], labels)
             space.fake.see(features.detach())
@@ -132,6 +134,13 @@ class Matched(Algorithm):
             stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
         self._descend(loss, random.step)
         return {name: stat.detach() for name, stat in stats.items()} | {"matching_loss": loss.detach()}
+
+    def _rare(self, answers: LinearAnswers, latents: Tensor, labels: Tensor | None, random: StepRandom) -> Tensor:
+        """The answers' cost where attributes meet that seldom do; norms use what they know and learn nothing there."""
+        rare = answers.spread(latents)
+        for moving, _ in self.inner.generators():
+            moving.eval()
+        return answers.loss(rare, self.draw(rare, labels, random)[-1], random)
 
     def _descend(self, loss: Tensor, step: int) -> None:
         players, steps = self.recipe.optimizer, self.recipe.run.steps
