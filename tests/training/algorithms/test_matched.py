@@ -102,7 +102,9 @@ def distance(algorithm: Matched) -> tuple[float, torch.Tensor]:
     """Of 256 pictures of the moving generator, always the same latents, with their features; the way is theirs then."""
     space, random = algorithm.spaces[0], StepRandom(1, 0)
     labels = torch.nn.functional.one_hot(torch.arange(256) % 2, 2).float()
-    features = space.features(algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1], None)
+    features = space.features(
+        algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1], None, 32
+    )
     space.fake = Moments(len(space.real.mean))
     space.fake.see(features.detach())
     space.find_way()
