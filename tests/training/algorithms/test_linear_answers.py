@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tests.training.algorithms.test_matched import SMALL
 from tests.training.conftest import TrainerFactory
 from tests.training.run.test_resume import same
-from training.algorithms.linear_answers import LinearAnswers
+from training.algorithms.linear_answers import SPREAD, LinearAnswers
 from training.algorithms.matched import Matched
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
@@ -48,6 +48,19 @@ def test_answers_that_are_wished_for_have_the_ranks_of_latents_and_the_values_of
     wished = normal_scores(answers.wished(latents))
     assert F.cosine_similarity(linear_model(latents, said), linear_model(latents, wished), 0).min() > 0.98
     assert linear_share(latents, wished).min() > 0.97
+
+
+def test_latents_are_spread_along_directions_alone(classifier: Classifier) -> None:
+    """What directions foretell becomes independent and one and a half times as wide; what is beside them stays."""
+    answers = LinearAnswers(classifier, torch.device("cpu"))
+    torch.manual_seed(1)
+    axes = F.normalize(torch.tensor([[1.0, 0.8], [0.0, 0.6], [0.0, 0.0], [0.0, 0.0]]), dim=0)  # 0.8 of each other
+    answers.load({"seen": {}, "found": {"axes": axes}})
+    latents = torch.randn(20_000, 4)
+    spread = answers.spread(latents)
+    foretold = (spread @ axes).T
+    assert torch.allclose(torch.cov(foretold), SPREAD**2 * torch.eye(2), atol=0.05)
+    assert torch.equal(spread[:, 2:], latents[:, 2:])
 
 
 def test_a_generator_learns_them(trainer: TrainerFactory, classifier: Classifier, tmp_path: Path) -> None:
