@@ -26,11 +26,11 @@ class FeatureSpace:
         self.real, self.fake = Moments(size, 0, device), Moments(size, self.table.population, device)
         self.target, self.way = Target(self.real), cast(Transport | None, None)
 
-    def features(self, pictures: Tensor, labels: Tensor | None, side: int) -> Tensor:
-        """Pictures [N, 1 or 3, s, s] in [-1, 1], seen at `side` pixels -> features, averaged over places, and labels."""
+    def features(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
+        """Pictures [N, 1 or 3, s, s] in [-1, 1] -> features, averaged over places, and labels [N, F + K]."""
         seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)
+        side, smaller = self.table.side, pictures.shape[-1] > self.table.side
         if pictures.shape[-1] != side:
-            smaller = pictures.shape[-1] > side
             seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
         with precision.autocast(self.precision, pictures.device):
             maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]

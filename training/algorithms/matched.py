@@ -48,7 +48,7 @@ class Matched(Algorithm):
 
     def step(self, batch: Batch, random: StepRandom) -> dict[str, Tensor]:
         """Looks at the batch until enough real pictures are known; moves once enough generated ones are."""
-        self._look_at_real(batch, random)
+        self._look_at_real(batch, random.step)
         labels = self._labels(len(batch.pictures), random)
         if random.step * self.recipe.run.batch < self.table.population:
             return self._look(labels, random)
@@ -95,13 +95,12 @@ class Matched(Algorithm):
         """The inner algorithm's."""
         return self.inner.upsampling()
 
-    def _look_at_real(self, batch: Batch, random: StepRandom) -> None:
-        if random.step * self.recipe.run.batch >= self.table.real:
+    def _look_at_real(self, batch: Batch, step: int) -> None:
+        if step * self.recipe.run.batch >= self.table.real:
             return
-        side = self._side(random)
         with torch.no_grad():
             for space in self.spaces:
-                space.real.see(space.features(batch.pictures, batch.labels, side))
+                space.real.see(space.features(batch.pictures, batch.labels))
         if self.answers is not None and not self.answers.found:
             self.answers.look_at_real(batch.pictures)
 
@@ -109,7 +108,7 @@ class Matched(Algorithm):
     def _look(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
         latents, pictures = self._draw(labels, random)
         for space in self.spaces:
-            space.fake.see(space.features(pictures[-1], labels, self._side(random)))
+            space.fake.see(space.features(pictures[-1], labels))
         if self.answers is not None:
             self.answers.look(latents, pictures[-1])
         return {}
@@ -129,7 +128,7 @@ class Matched(Algorithm):
             cost = stats["attributes_loss"] + stats["rare_attributes_loss"]
             loss = loss + self.table.attributes_weight * cost
         for space in self.spaces:
-            features = space.features(pictures[-1], labels, self._side(random))
+            features = space.features(pictures[-1], labels)
             space.fake.see(features.detach())
             loss = loss + space.loss(features)
             stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
@@ -166,13 +165,6 @@ class Matched(Algorithm):
         for moving, _ in self.inner.generators():
             moving.train()
         return latents, self.draw(latents, labels, random)
-
-    def _side(self, random: StepRandom) -> int:
-        """Pixels at which this step's pictures are seen: one size only, and what is learned is that size's grid, too."""
-        if not self.table.jitter:
-            return self.table.side
-        share = float(StepRandom(random.seed, random.step).uniform("matching.side", 1, low=-1.0))
-        return max(32, 8 * round(self.table.side * (1 + self.table.jitter * share) / 8))
 
     def _labels(self, count: int, random: StepRandom) -> Tensor | None:
         classes = len(self.data.classes)

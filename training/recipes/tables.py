@@ -271,7 +271,6 @@ class MatchingTable(Table):
 
     networks: tuple[Literal[0, 1], ...] = ()  # of EfficientNet-lite, whose features are compared; empty = off
     side: int = Field(112, ge=32, le=224)  # pixels: what the networks see
-    jitter: float = Field(0.0, ge=0, le=0.5)  # by what share that side varies from step to step, up and down
     population: int = Field(8192, ge=512)  # generated pictures whose moments are compared
     real: int = Field(25_000, ge=512)  # real pictures theirs are of
     every: int = Field(50, ge=1)  # steps between two computations of the way from one to the other

@@ -8,7 +8,6 @@ import torch
 
 from tests.training.conftest import TrainerFactory
 from tests.training.run.test_resume import same
-from training.algorithms.feature_space import FeatureSpace
 from training.algorithms.matched import Matched
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
@@ -67,28 +66,6 @@ def test_a_run_that_was_killed_ends_the_same(trainer: TrainerFactory) -> None:
     assert same(whole.algorithm.state_dict(), rest.algorithm.state_dict())
 
 
-def test_the_size_that_is_looked_at_varies_where_asked_for(
-    trainer: TrainerFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Real and generated pictures of a step are seen at the same one; without jitter it is always that of the recipe."""
-    seen: list[int] = []
-    features = FeatureSpace.features
-
-    def noted(space: FeatureSpace, pictures: torch.Tensor, labels: torch.Tensor | None, side: int) -> torch.Tensor:
-        seen.append(side)
-        return features(space, pictures, labels, side)
-
-    monkeypatch.setattr(FeatureSpace, "features", noted)
-    for jitter, sides in ((0.5, {32, 40, 48, 56, 64, 72}), (0, {48})):
-        seen.clear()
-        trainer(
-            folder=f"run-{jitter}", **SMALL | {"matching__side": 48, "matching__jitter": jitter, "run__steps": 7}
-        ).run()
-        assert seen[::2] == seen[1::2]
-        assert set(seen) <= sides
-        assert (len(set(seen)) > 1) == bool(jitter)
-
-
 def test_all_levels_of_a_pyramid_move_and_others_begin_from_it(trainer: TrainerFactory, tmp_path: Path) -> None:
     """By what comes out at the end; its run folder begins another run and is averaged like any."""
     run = trainer("lapgan-modern", **SMALL | PYRAMID | {"run__steps": 10})
@@ -125,9 +102,7 @@ def distance(algorithm: Matched) -> tuple[float, torch.Tensor]:
     """Of 256 pictures of the moving generator, always the same latents, with their features; the way is theirs then."""
     space, random = algorithm.spaces[0], StepRandom(1, 0)
     labels = torch.nn.functional.one_hot(torch.arange(256) % 2, 2).float()
-    features = space.features(
-        algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1], None, 32
-    )
+    features = space.features(algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1], None)
     space.fake = Moments(len(space.real.mean))
     space.fake.see(features.detach())
     space.find_way()
