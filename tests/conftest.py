@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import httpx
 import pytest
 from fastapi import FastAPI
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from models.bundle import Bundle
 from service.http.app import build_app
@@ -29,6 +29,10 @@ from tests.stores import web as web
 settings.register_profile(
     "first-found", phases=[Phase.explicit, Phase.reuse, Phase.generate], deadline=None, report_multiple_bugs=False
 )
+
+# a machine that stands still for a second while an example is drawn is no failure
+settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 WATCH = Watch()
 WATCH.start()
