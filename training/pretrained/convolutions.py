@@ -1,7 +1,7 @@
 """Convolutions of a frozen network in the form a processor computes fastest: the same answers in less time.
 
 Padding is done by the convolution and not by a copy before it; convolutions by channel that stride stay in float32 under
-autocast, because their backward pass in bf16 takes five times as long. With AMX lite0 and lite1 take 0.6 of the time
+autocast, because their backward pass in bf16 takes five times as long. With AMX lite0 and lite1 take two thirds of the time
 (docs/experiments.md).
 """
 

@@ -13,7 +13,7 @@ from tests.training.run.test_resume import same
 from training.algorithms.linear_answers import SPREAD, LinearAnswers
 from training.algorithms.matched import Matched
 from training.compute.randomness import StepRandom
-from training.errors import RecipeError
+from training.errors import DataError, RecipeError
 from training.methods.linear_model import linear_model, linear_share, normal_scores
 from training.networks.attribute_classifier import AttributeNet, Classifier
 from training.recipes.resolve import from_tree, resolve
@@ -97,6 +97,8 @@ def test_a_classifier_of_other_pictures_is_refused(trainer: TrainerFactory, tmp_
     Classifier(AttributeNet(3, 32, 1), ("one",), {"one": 0.5}).save(tmp_path / "wide.safetensors")
     with pytest.raises(RecipeError, match=r"32x32.*16x16"):
         trainer(**SMALL | {"matching__attributes": str(tmp_path / "wide.safetensors")})
+    with pytest.raises(DataError, match="no attribute classifier"):
+        trainer(folder="other", **SMALL | {"matching__attributes": str(tmp_path / "none.safetensors")})
 
 
 def test_recipes_that_cannot_hear_of_it_are_refused() -> None:
