@@ -1,46 +1,29 @@
-"""Where real and generated pictures lie in the features of one frozen network, and what generated ones have to go."""
+"""Where real and generated pictures lie in one layer's features, and what generated ones have to go."""
 
 from __future__ import annotations
 
-import copy
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
-from training.compute import precision
 from training.methods.frechet import Moments, Target, Transport, transport
-from training.pretrained.efficientnet import FEATURES, efficientnet_lite
-from training.recipes.recipe import Recipe
+from training.recipes.tables import MatchingTable
 
 
 class FeatureSpace:
-    """EfficientNet-lite`number`, frozen, and the moments of both; `labels`: how many classes are part of the features."""
+    """`size` features of a picture, then its one-hot label where `labels` classes count; the moments of real and generated."""
 
-    def __init__(self, number: int, recipe: Recipe, labels: int, device: torch.device) -> None:
-        self.network = cast(nn.Module, copy.deepcopy(efficientnet_lite(number).network).to(device))
-        self.number, self.labels = number, labels
-        self.table, self.precision = recipe.matching, recipe.run.precision
-        size = FEATURES + labels
-        self.real, self.fake = Moments(size, 0, device), Moments(size, self.table.population, device)
-        self.target, self.way = Target(self.real), cast(Transport | None, None)
-
-    def features(self, pictures: Tensor, labels: Tensor | None) -> Tensor:
-        """Pictures [N, 1 or 3, s, s] in [-1, 1] -> features, averaged over places, and labels [N, F + K]."""
-        seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)
-        side, smaller = self.table.side, pictures.shape[-1] > self.table.side
-        if pictures.shape[-1] != side:
-            seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
-        with precision.autocast(self.precision, pictures.device):
-            maps = self.network.extract_features(seen.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
-        found: Tensor = maps.float().mean((2, 3))
-        return torch.cat([found, labels], 1) if self.labels and labels is not None else found
+    def __init__(self, size: int, labels: int, table: MatchingTable, device: torch.device) -> None:
+        self.size, self.table = size, table
+        self.real, self.fake = Moments(size + labels, 0, device), Moments(size + labels, table.population, device)
+        self.target = Target(self.real)
+        self.way: Transport | None = None
 
     def loss(self, features: Tensor) -> Tensor:
         """Mean squared distance that features [N, F + K] have to go, in units of the real pictures' variance."""
         assert self.way is not None
-        ways = (features - self.way.ends(features, self.fake.mean))[:, :FEATURES]  # labels stay what they are
+        ways = (features - self.way.ends(features, self.fake.mean))[:, : self.size]  # labels stay what they are
         return ways.square().sum(1).mean() / self._variance()
 
     def find_way(self) -> None:
@@ -59,10 +42,10 @@ class FeatureSpace:
         self.way = Transport(**state["way"]) if state["way"] else None
 
     def _variance(self) -> Tensor:
-        return self.real.covariance.diagonal()[:FEATURES].sum()
+        return self.real.covariance.diagonal()[: self.size].sum()
 
     def _scale(self) -> Tensor:
         """Labels count as much as all features together, times the recipe's weight."""
         scale = torch.ones_like(self.real.mean)
-        scale[FEATURES:] = self.table.labels * self._variance().sqrt()
+        scale[self.size :] = self.table.labels * self._variance().sqrt()
         return scale

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,12 @@ from torch.nn import functional as F
 
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, adam, decayed_rate
-from training.algorithms.feature_space import FeatureSpace
+from training.algorithms.feature_network import FeatureNetwork
 from training.algorithms.linear_answers import LinearAnswers
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
-from training.methods.frechet import Transport
 
 
 class Matched(Algorithm):
@@ -35,7 +34,7 @@ class Matched(Algorithm):
             raise RecipeError("matching.networks: moments are of one process; start one")
         self.inner, self.table = inner, self.recipe.matching
         labels = len(self.data.classes) if self.table.labels else 0
-        self.spaces = [FeatureSpace(number, self.recipe, labels, self.device) for number in self.table.networks]
+        self.networks = [FeatureNetwork(number, self.recipe, labels, self.device) for number in self.table.networks]
         attributes = self.table.attributes
         self.answers = LinearAnswers.of(Path(attributes), self.data, self.device) if attributes else None
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
@@ -52,7 +51,7 @@ class Matched(Algorithm):
         labels = self._labels(len(batch.pictures), random)
         if random.step * self.recipe.run.batch < self.table.population:
             return self._look(labels, random)
-        if random.step % self.table.every == 0 or self.spaces[0].way is None:
+        if random.step % self.table.every == 0 or self.networks[0].last.way is None:
             self._find_ways()
         return self._move(labels, random)
 
@@ -66,16 +65,17 @@ class Matched(Algorithm):
 
     def state_dict(self) -> dict[str, Any]:
         """The inner algorithm's, the optimiser's and the moments."""
-        spaces = {f"matching.{space.number}": space.state() for space in self.spaces}
-        answers = {"matching.attributes": self.answers.state()} if self.answers else {}
-        return self.inner.state_dict() | {"matching": self.optimizer.state_dict()} | spaces | answers
+        state = self.inner.state_dict() | {"matching": self.optimizer.state_dict()}
+        for network in self.networks:
+            state |= network.state()
+        return state | ({"matching.attributes": self.answers.state()} if self.answers else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from `state_dict()`."""
         self.inner.load_state_dict(state)
         self.optimizer.load_state_dict(state["matching"])
-        for space in self.spaces:
-            space.load(state[f"matching.{space.number}"])
+        for network in self.networks:
+            network.load(state)
         if self.answers is not None:
             self.answers.load(state["matching.attributes"])
 
@@ -99,23 +99,23 @@ class Matched(Algorithm):
         if step * self.recipe.run.batch >= self.table.real:
             return
         with torch.no_grad():
-            for space in self.spaces:
-                space.real.see(space.features(batch.pictures, batch.labels))
+            for network in self.networks:
+                network.look_at_real(batch.pictures, batch.labels)
         if self.answers is not None and not self.answers.found:
             self.answers.look_at_real(batch.pictures)
 
     @torch.no_grad()
     def _look(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
         latents, pictures = self._draw(labels, random)
-        for space in self.spaces:
-            space.fake.see(space.features(pictures[-1], labels))
+        for network in self.networks:
+            network.look(pictures[-1], labels)
         if self.answers is not None:
             self.answers.look(latents, pictures[-1])
         return {}
 
     def _find_ways(self) -> None:
-        for space in self.spaces:
-            space.find_way()
+        for network in self.networks:
+            network.find_ways()
         if self.answers is not None and not self.answers.found:
             self.answers.find()
 
@@ -127,11 +127,9 @@ class Matched(Algorithm):
             stats["rare_attributes_loss"] = self._rare(self.answers, latents, labels, random)
             cost = stats["attributes_loss"] + stats["rare_attributes_loss"]
             loss = loss + self.table.attributes_weight * cost
-        for space in self.spaces:
-            features = space.features(pictures[-1], labels)
-            space.fake.see(features.detach())
-            loss = loss + space.loss(features)
-            stats[f"lite{space.number}_frechet"] = cast(Transport, space.way).distance
+        for network in self.networks:
+            cost, figures = network.loss(pictures[-1], labels)
+            loss, stats = loss + cost, stats | figures
         self._descend(loss, random.step)
         return {name: stat.detach() for name, stat in stats.items()} | {"matching_loss": loss.detach()}
 

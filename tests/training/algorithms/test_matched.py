@@ -42,7 +42,7 @@ def test_its_gradient_is_that_of_the_distance(trainer: TrainerFactory) -> None:
     run.run()
     algorithm = run.algorithm
     assert isinstance(algorithm, Matched)
-    space, weights = algorithm.spaces[0], list(algorithm.generators()[0][0].parameters())
+    space, weights = algorithm.networks[0].last, list(algorithm.generators()[0][0].parameters())
     before, features = distance(algorithm)
     cost = space.loss(features) * space.real.covariance.trace()
     gradients = torch.autograd.grad(cost, weights)
@@ -54,8 +54,8 @@ def test_its_gradient_is_that_of_the_distance(trainer: TrainerFactory) -> None:
 
 
 def test_a_run_that_was_killed_ends_the_same(trainer: TrainerFactory) -> None:
-    """Moments and the way are kept with the weights."""
-    wish = SMALL | {"run__steps": 12, "run__snapshot_every": 10, "run__keep_checkpoints": 4}
+    """Moments and the ways, of early stages too, are kept with the weights."""
+    wish = SMALL | {"matching__early": 0.3, "run__steps": 12, "run__snapshot_every": 10, "run__keep_checkpoints": 4}
     whole = trainer(**wish)
     whole.run()
     final = whole.folder.checkpoint_path()
@@ -64,6 +64,23 @@ def test_a_run_that_was_killed_ends_the_same(trainer: TrainerFactory) -> None:
     assert rest.step == 10
     rest.run()
     assert same(whole.algorithm.state_dict(), rest.algorithm.state_dict())
+
+
+def test_early_stages_tell_a_grid_from_what_it_is_drawn_on(trainer: TrainerFactory) -> None:
+    """A fine grid of dots over a picture costs more, by the weight that the recipe gives them and what the last layer sees."""
+    run = trainer(**SMALL | {"run__steps": LOOKING + 1, "matching__labels": 0, "matching__early": 0.5})
+    run.run()
+    algorithm = run.algorithm
+    assert isinstance(algorithm, Matched)
+    network, random = algorithm.networks[0], StepRandom(1, 0)
+    labels = torch.nn.functional.one_hot(torch.arange(64) % 2, 2).float()
+    plain = algorithm.draw(random.normal("x", 64, algorithm.latent_size), labels, random)[-1].detach()
+    line = (-1.0) ** torch.arange(plain.shape[-1])
+    cost, stats = network.loss(plain, labels)
+    dotted, dotted_stats = network.loss(plain + 0.2 * line[:, None] * line, labels)
+    early, dotted_early = float(stats["lite0_early_loss"]), float(dotted_stats["lite0_early_loss"])
+    assert dotted_early > 1.3 * early
+    assert float(dotted - cost) > 0.5 * (dotted_early - early) > 0
 
 
 def test_all_levels_of_a_pyramid_move_and_others_begin_from_it(trainer: TrainerFactory, tmp_path: Path) -> None:
@@ -100,9 +117,11 @@ def test_where_it_is_not_heard_it_is_refused() -> None:
 
 def distance(algorithm: Matched) -> tuple[float, torch.Tensor]:
     """Of 256 pictures of the moving generator, always the same latents, with their features; the way is theirs then."""
-    space, random = algorithm.spaces[0], StepRandom(1, 0)
+    network, random = algorithm.networks[0], StepRandom(1, 0)
+    space = network.last
     labels = torch.nn.functional.one_hot(torch.arange(256) % 2, 2).float()
-    features = space.features(algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1], None)
+    pictures = algorithm.draw(random.normal("x", 256, algorithm.latent_size), labels, random)[-1]
+    features = network.features(pictures, None)[0]
     space.fake = Moments(len(space.real.mean))
     space.fake.see(features.detach())
     space.find_way()

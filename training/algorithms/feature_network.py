@@ -1,0 +1,100 @@
+"""A frozen pretrained network whose features of generated pictures are to become those of real ones.
+
+The last layer's, averaged over places, say what a picture shows. What the early stages say, means and deviations over places
+(as style losses compare them: Huang and Belongie 2017), keeps textures and edges real: without them a generator learns, beside
+what is shown, fine patterns that move the last layer and are seen as a grid of dots.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.algorithms.feature_space import FeatureSpace
+from training.compute import precision
+from training.methods.frechet import Transport
+from training.pretrained.efficientnet import FEATURES, efficientnet_lite
+from training.pretrained.stages import StageMaps
+from training.recipes.recipe import Recipe
+
+LEAST_VARIANCE = 1e-4  # added below the root: the deviation of a map that is even has a gradient, too
+
+
+class FeatureNetwork:
+    """EfficientNet-lite`number` and its spaces; `labels`: how many classes are part of the features."""
+
+    def __init__(self, number: int, recipe: Recipe, labels: int, device: torch.device) -> None:
+        self.network = cast(nn.Module, copy.deepcopy(efficientnet_lite(number).network).to(device))
+        self.number, self.labels = number, labels
+        self.table, self.precision = recipe.matching, recipe.run.precision
+        self.last = FeatureSpace(FEATURES, labels, self.table, device)
+        self.maps = StageMaps(self.network) if self.table.early else None
+        stages = self.maps.stages if self.maps else []
+        self.early = [FeatureSpace(2 * stage.channels, labels, self.table, device) for stage in stages]
+
+    def look_at_real(self, pictures: Tensor, labels: Tensor | None) -> None:
+        """Takes in real pictures [N, 1 or 3, s, s] in [-1, 1] and their labels [N, K]."""
+        for space, features in self._each(pictures, labels):
+            space.real.see(features)
+
+    def look(self, pictures: Tensor, labels: Tensor | None) -> None:
+        """Takes in generated ones."""
+        for space, features in self._each(pictures, labels):
+            space.fake.see(features)
+
+    def find_ways(self) -> None:
+        """Computes the ways anew from the moments as they are."""
+        for space in (self.last, *self.early):
+            space.find_way()
+
+    def loss(self, pictures: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """What generated pictures have to go, and figures for the log."""
+        costs = []
+        for space, features in self._each(pictures, labels):
+            space.fake.see(features.detach())
+            costs.append(space.loss(features))
+        stats = {f"lite{self.number}_frechet": cast(Transport, self.last.way).distance}
+        cost, early = costs[0], sum(costs[1:], torch.zeros_like(costs[0]))
+        if self.early:
+            stats[f"lite{self.number}_early_loss"] = early
+        return cost + self.table.early * early, stats
+
+    def features(self, pictures: Tensor, labels: Tensor | None) -> list[Tensor]:
+        """Of the last layer [N, 1280 + K], then of each early stage [N, 2 C + K], finest first."""
+        with precision.autocast(self.precision, pictures.device):
+            last = self.network.extract_features(self._scaled(pictures))  # type: ignore[operator]
+        found = [last.float().mean((2, 3)), *map(_means_and_deviations, self.maps.take() if self.maps else [])]
+        return [torch.cat([features, labels], 1) for features in found] if self.labels and labels is not None else found
+
+    def state(self) -> dict[str, Any]:
+        """What continues its spaces, by keys of its own."""
+        key = f"matching.{self.number}"
+        return {key: self.last.state(), f"{key}.early": [space.state() for space in self.early]}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continues from its own keys of `state`; runs from before there were early stages hold none."""
+        key = f"matching.{self.number}"
+        self.last.load(state[key])
+        for space, known in zip(self.early, state.get(f"{key}.early", []), strict=True):
+            space.load(known)
+
+    def _each(self, pictures: Tensor, labels: Tensor | None) -> Iterator[tuple[FeatureSpace, Tensor]]:
+        return zip((self.last, *self.early), self.features(pictures, labels), strict=True)
+
+    def _scaled(self, pictures: Tensor) -> Tensor:
+        seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)
+        side, smaller = self.table.side, pictures.shape[-1] > self.table.side
+        if pictures.shape[-1] != side:
+            seen = F.interpolate(seen, size=(side, side), mode="bilinear", align_corners=False, antialias=smaller)
+        return seen.contiguous(memory_format=torch.channels_last)
+
+
+def _means_and_deviations(maps: Tensor) -> Tensor:
+    """[N, C, h, w] -> over places, [N, 2 C]."""
+    seen = maps.float()
+    return torch.cat([seen.mean((2, 3)), (seen.var((2, 3), correction=0) + LEAST_VARIANCE).sqrt()], 1)
