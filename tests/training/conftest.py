@@ -25,12 +25,17 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trainer(picture_folder: Path, tmp_path: Path) -> TrainerFactory:
     """`trainer(run__steps=3)`: a trainer of dcgan-modern on the tiny set, in its own run folder."""
+    return trainers_in(tmp_path, picture_folder)
+
+
+def trainers_in(folder_of_runs: Path, pictures: Path) -> TrainerFactory:
+    """What the fixture `trainer` is; for fixtures that serve a whole module."""
     torch.set_num_threads(1)
 
     def make(recipe: str = "dcgan-modern", folder: str = "run", **overrides: object) -> Trainer:
-        wish = resolve(recipe, tiny_overrides(picture_folder, **overrides))
+        wish = resolve(recipe, tiny_overrides(pictures, **overrides))
         dataset, _ = load_dataset(wish.data)
-        made = Trainer(wish, dataset, run_folder.at(tmp_path / folder, wish))
+        made = Trainer(wish, dataset, run_folder.at(folder_of_runs / folder, wish))
         made.resume()
         return made
 

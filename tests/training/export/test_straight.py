@@ -17,7 +17,7 @@ from models.runtimes import open_runtime
 from models.runtimes.chain import pictures_of
 from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.projection import Graph
-from tests.training.conftest import TrainerFactory
+from tests.training.conftest import TrainerFactory, trainers_in
 from training.classifiers.directions import ship
 from training.cli.directions import app
 from training.errors import ExportError
@@ -36,18 +36,31 @@ def turns() -> Straightening:
     return found.requires_grad_(False)
 
 
-def exported(trainer: TrainerFactory, folder: Path, precision: str, **overrides: object) -> Bundle:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> dict[str, Bundle]:
+    """One run exported by the precision of its weights; tests work on copies (`copy_of`)."""
+    folder = tmp_path_factory.mktemp("kept")
+    run = trainers_in(folder, picture_folder)(run__steps=1)
+    run.run()
+    return {kind: export_run(run.folder, folder / kind, "faces", weights=kind) for kind in ("float32", "float16")}  # type: ignore[arg-type]
+
+
+def copy_of(bundle: Bundle, folder: Path) -> Bundle:
+    return read_bundle(shutil.copytree(bundle.folder, folder / "faces"))
+
+
+def exported(trainer: TrainerFactory, folder: Path, **overrides: object) -> Bundle:
     run = trainer(run__steps=1, **overrides)
     run.run()
-    return export_run(run.folder, folder, "faces", weights=precision)  # type: ignore[arg-type]
+    return export_run(run.folder, folder, "faces", weights="float32")
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_same_pictures_at_other_latents(
-    trainer: TrainerFactory, tmp_path: Path, turns: Straightening, precision: str
+    kept: dict[str, Bundle], tmp_path: Path, turns: Straightening, precision: str
 ) -> None:
     """At w the new bundle paints what the old one painted at z(w), alone as in a batch; projection can look through it."""
-    old = exported(trainer, tmp_path, precision)
+    old = copy_of(kept[precision], tmp_path)
     latents = draw(old.manifest.latent, range(12))
     before = open_runtime(old)
     wanted = pictures_of(before, old.manifest, turns(torch.from_numpy(latents)).numpy())
@@ -71,11 +84,10 @@ def test_the_same_pictures_at_other_latents(
 
 
 def test_a_generator_that_was_trained_on_keeps_its_latents(
-    trainer: TrainerFactory, tmp_path: Path, turns: Straightening
+    kept: dict[str, Bundle], tmp_path: Path, turns: Straightening
 ) -> None:
     """`--like` gives it the turns of the bundle it began from: a seed is where it was."""
-    begun = exported(trainer, tmp_path / "first", "float32")
-    later = read_bundle(shutil.copytree(begun.folder, tmp_path / "later" / "faces"))
+    begun, later = copy_of(kept["float32"], tmp_path / "first"), copy_of(kept["float32"], tmp_path / "later")
     first = straight(begun, turns)
     straighten = ["directions", "straighten", str(later.folder)]
     assert CliRunner().invoke(app, straighten).exit_code == 2
@@ -93,7 +105,7 @@ def test_a_generator_that_was_trained_on_keeps_its_latents(
 def test_of_a_pyramid_the_base_is_turned(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
     """The noise of the finer levels stays where it is."""
     pyramid = {"recipe": "lapgan-modern", "data__labels": "none", "pyramid__sizes": "[8, 16]"}
-    old = exported(trainer, tmp_path, "float32", **pyramid)
+    old = exported(trainer, tmp_path, **pyramid)
     latents = draw(old.manifest.latent, range(6))
     behind = np.concatenate([turns(torch.from_numpy(latents[:, :8])).numpy(), latents[:, 8:]], 1)
     wanted = pictures_of(open_runtime(old), old.manifest, behind)
@@ -103,22 +115,22 @@ def test_of_a_pyramid_the_base_is_turned(trainer: TrainerFactory, tmp_path: Path
 
 def test_latents_that_are_not_normal_are_refused(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
     """A sentence, and the bundle as it was: turned, a box would be no box."""
-    boxed = exported(trainer, tmp_path, "float32", latent__distribution="uniform")
+    boxed = exported(trainer, tmp_path, latent__distribution="uniform")
     with pytest.raises(ExportError, match="standard normal distribution"):
         straight(boxed, turns)
     assert read_bundle(boxed.folder).digest == boxed.digest
 
 
-def test_what_is_straight_is_refused(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+def test_what_is_straight_is_refused(kept: dict[str, Bundle], tmp_path: Path, turns: Straightening) -> None:
     """Turns are put there once."""
-    new = straight(exported(trainer, tmp_path, "float32"), turns)
+    new = straight(copy_of(kept["float32"], tmp_path), turns)
     with pytest.raises(ExportError, match="straight latents already"):
         straight(new, turns)
 
 
-def test_bfloat16_leaves_the_turns_alone(trainer: TrainerFactory, tmp_path: Path, turns: Straightening) -> None:
+def test_bfloat16_leaves_the_turns_alone(kept: dict[str, Bundle], tmp_path: Path, turns: Straightening) -> None:
     """The fast runtime is as near to the exact one as without turns; a processor that has no bfloat16 says so."""
-    old = exported(trainer, tmp_path, "float32")
+    old = copy_of(kept["float32"], tmp_path)
     latents = draw(old.manifest.latent, range(32))
 
     def difference(bundle: Bundle) -> float:
