@@ -42,7 +42,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> dict
     folder = tmp_path_factory.mktemp("kept")
     run = trainers_in(folder, picture_folder)(run__steps=1)
     run.run()
-    return {kind: export_run(run.folder, folder / kind, "faces", weights=kind) for kind in ("float32", "float16")}  # type: ignore[arg-type]
+    return {kind: export_run(run.folder, folder / kind, "faces", weights=kind) for kind in ("float32", "float16")}
 
 
 def copy_of(bundle: Bundle, folder: Path) -> Bundle:
