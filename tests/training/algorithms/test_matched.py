@@ -66,6 +66,15 @@ def test_a_run_that_was_killed_ends_the_same(trainer: TrainerFactory) -> None:
     assert same(whole.algorithm.state_dict(), rest.algorithm.state_dict())
 
 
+def test_a_run_from_before_early_stages_goes_on(trainer: TrainerFactory) -> None:
+    """Its checkpoint holds none of theirs."""
+    run = trainer(**SMALL | {"run__steps": LOOKING + 1})
+    run.run()
+    before = {key: value for key, value in run.algorithm.state_dict().items() if not key.endswith(".early")}
+    run.algorithm.load_state_dict(before)
+    assert same(run.algorithm.state_dict(), before | {"matching.0.early": []})
+
+
 def test_early_stages_tell_a_grid_from_what_it_is_drawn_on(trainer: TrainerFactory) -> None:
     """A fine grid of dots over a picture costs more, by the weight that the recipe gives them and what the last layer sees."""
     run = trainer(**SMALL | {"run__steps": LOOKING + 1, "matching__labels": 0, "matching__early": 0.5})
