@@ -59,6 +59,7 @@ evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
 	$(BIN)/python -m training.evidence.improved
 	$(BIN)/python -m training.evidence.switches
 	$(BIN)/python -m training.evidence.upsampling
+	$(BIN)/python -m pytest -m evidence
 
 container-test: ## Build the image, run the fleet, kill a worker, recreate everything (docs/evidence/containers.md)
 	deploy/container-test.sh

@@ -25,6 +25,7 @@ def test_a_packed_set_is_a_data_set(tmp_path: Path) -> None:
     assert (tmp_path / "few.zip").stat().st_size < 600 + 12 * 250
 
 
+@pytest.mark.evidence
 @pytest.mark.timeout(600)
 def test_the_dry_run_leaves_results_and_a_bundle(tmp_path: Path) -> None:
     """Tests, bench, training and export, each with its text file and exit code 0."""

@@ -1,12 +1,12 @@
-"""How far apart two sets of features are: Frechet, kernel and class scores by torchmetrics, precision and recall."""
+"""How far apart two sets of features are: Frechet, kernel and class scores by torchmetrics, precision and recall.
+
+torchmetrics takes longer to import than torch (it brings scipy's signals and statistics), so only what measures imports it.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.inception import InceptionScore
-from torchmetrics.image.kid import KernelInceptionDistance
 
 BLOCK = 1000  # rows of a distance matrix held at once
 
@@ -25,6 +25,8 @@ class Given(nn.Module):
 
 def class_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[float, float]:
     """exp E KL(p(y|x) || p(y)) over `splits` parts: mean and standard deviation (Salimans et al. 2016, section 4)."""
+    from torchmetrics.image.inception import InceptionScore
+
     metric = InceptionScore(feature=Given(logits.shape[1]), splits=splits)
     metric.update(logits[torch.randperm(len(logits), generator=torch.Generator().manual_seed(seed))])
     with torch.random.fork_rng(devices=[]):
@@ -35,6 +37,8 @@ def class_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[float,
 
 def frechet(real: Tensor, fake: Tensor) -> float:
     """|mu - mu'|^2 + tr(C + C' - 2 (C C')^1/2) of features [N, F] (Heusel et al. 2017); biased upward for small N."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     metric = FrechetInceptionDistance(feature=Given(real.shape[1])).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
@@ -43,6 +47,8 @@ def frechet(real: Tensor, fake: Tensor) -> float:
 
 def kernel(real: Tensor, fake: Tensor, subsets: int = 50, seed: int = 0) -> tuple[float, float]:
     """Unbiased squared MMD with the cubic kernel over subsets of up to 1,000 (Binkowski et al. 2018): mean, spread."""
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     size = min(1000, len(real), len(fake))
     metric = KernelInceptionDistance(feature=Given(real.shape[1]), subsets=subsets, subset_size=size)
     metric.update(real, real=True)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from training.errors import EvaluationError
@@ -51,6 +49,9 @@ def maps_of(generator: DcganGenerator, latents: Tensor, shows: Shows, count: int
 
     Raises EvaluationError where all samples show it, or none does.
     """
+    from sklearn.linear_model import LogisticRegression  # a second to import: only who asks waits
+    from sklearn.preprocessing import StandardScaler
+
     maps, pictures = activations(generator, latents)
     shown = shows(pictures)
     if len(np.unique(shown)) < 2:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from training.networks.dcgan import DcganDiscriminator
@@ -58,6 +57,8 @@ class LinearSvm:
     """
 
     def __init__(self, rows: Features, labels: NDArray[np.int64], strength: float) -> None:
+        from scipy.optimize import minimize  # slow to import: only who asks waits
+
         self.mean, self.deviation = rows.mean(0), rows.std(0) + np.float32(1e-6)
         self.classes, self.strength = np.unique(labels), strength
         self.rows, self.targets = rows, np.where(labels[:, None] == self.classes, 1, -1).astype(np.float32)

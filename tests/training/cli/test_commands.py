@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end import command
-from tests.end_to_end.processes import environment
+from tests.end_to_end.processes import ROOT, environment
 from tests.training.pictures import CLASSES, make_pictures, tiny_overrides
 
 Answer = Callable[..., Any]
@@ -76,3 +78,9 @@ def test_storing_and_showing(answer: Answer) -> None:
     assert answer("models", "torchscript", "bundles/small")["folder"] == "small-torchscript"
     assert answer("models", "compact", "bundles/small", "--weights", "float16")[0]["bundle"].startswith("small@")
     assert answer("dataset", "check", "pictures", "--size", "16")["pictures"] == 120
+
+
+def test_a_command_does_not_wait_for_what_others_measure_with() -> None:
+    """Metrics and statistics take longer to import than torch: only what uses them does."""
+    line = "import sys, training.cli.main; print([m for m in ('torchmetrics', 'sklearn', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, cwd=ROOT).stdout == "[]\n"
