@@ -22,6 +22,7 @@ from training.pretrained.efficientnet import FEATURES, efficientnet_lite
 from training.pretrained.stages import StageMaps
 from training.recipes.recipe import Recipe
 
+QUICKER = 4  # early stages change within few moves and have few features: of fewer pictures, and found anew more often
 LEAST_VARIANCE = 1e-4  # added below the root: the deviation of a map that is even has a gradient, too
 
 
@@ -32,10 +33,11 @@ class FeatureNetwork:
         self.network = cast(nn.Module, copy.deepcopy(efficientnet_lite(number).network).to(device))
         self.number, self.labels = number, labels
         self.table, self.precision = recipe.matching, recipe.run.precision
-        self.last = FeatureSpace(FEATURES, labels, self.table, device)
+        self.last = FeatureSpace(FEATURES, labels, self.table, self.table.population, device)
         self.maps = StageMaps(self.network) if self.table.early else None
         stages = self.maps.stages if self.maps else []
-        self.early = [FeatureSpace(2 * stage.channels, labels, self.table, device) for stage in stages]
+        recent = self.table.population // QUICKER
+        self.early = [FeatureSpace(2 * stage.channels, labels, self.table, recent, device) for stage in stages]
 
     def look_at_real(self, pictures: Tensor, labels: Tensor | None) -> None:
         """Takes in real pictures [N, 1 or 3, s, s] in [-1, 1] and their labels [N, K]."""
@@ -47,10 +49,14 @@ class FeatureNetwork:
         for space, features in self._each(pictures, labels):
             space.fake.see(features)
 
-    def find_ways(self) -> None:
-        """Computes the ways anew from the moments as they are."""
-        for space in (self.last, *self.early):
-            space.find_way()
+    def find_ways(self, step: int) -> None:
+        """Computes those anew from the moments as they are whose turn it is."""
+        every = self.table.every
+        if step % every == 0 or self.last.way is None:
+            self.last.find_way()
+        for space in self.early:
+            if step % max(1, every // QUICKER) == 0 or space.way is None:
+                space.find_way()
 
     def loss(self, pictures: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
         """What generated pictures have to go, and figures for the log."""

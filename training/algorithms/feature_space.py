@@ -12,11 +12,14 @@ from training.recipes.tables import MatchingTable
 
 
 class FeatureSpace:
-    """`size` features of a picture, then its one-hot label where `labels` classes count; the moments of real and generated."""
+    """`size` features of a picture, then its one-hot label where `labels` classes count; the moments of real and generated.
 
-    def __init__(self, size: int, labels: int, table: MatchingTable, device: torch.device) -> None:
+    `population`: of about how many of the last generated pictures theirs are.
+    """
+
+    def __init__(self, size: int, labels: int, table: MatchingTable, population: int, device: torch.device) -> None:
         self.size, self.table = size, table
-        self.real, self.fake = Moments(size + labels, 0, device), Moments(size + labels, table.population, device)
+        self.real, self.fake = Moments(size + labels, 0, device), Moments(size + labels, population, device)
         self.target = Target(self.real)
         self.way: Transport | None = None
 

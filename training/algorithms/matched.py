@@ -24,6 +24,10 @@ from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
 
+WARM_UP = (
+    200  # moves until the full rate: moments are of the last thousands of pictures, so they see a quick move too late
+)
+
 
 class Matched(Algorithm):
     """An algorithm whose generators move by the distance of features alone; its discriminators rest."""
@@ -51,8 +55,7 @@ class Matched(Algorithm):
         labels = self._labels(len(batch.pictures), random)
         if random.step * self.recipe.run.batch < self.table.population:
             return self._look(labels, random)
-        if random.step % self.table.every == 0 or self.networks[0].last.way is None:
-            self._find_ways()
+        self._find_ways(random.step)
         return self._move(labels, random)
 
     def sample(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -113,9 +116,9 @@ class Matched(Algorithm):
             self.answers.look(latents, pictures[-1])
         return {}
 
-    def _find_ways(self) -> None:
+    def _find_ways(self, step: int) -> None:
         for network in self.networks:
-            network.find_ways()
+            network.find_ways(step)
         if self.answers is not None and not self.answers.found:
             self.answers.find()
 
@@ -142,7 +145,9 @@ class Matched(Algorithm):
 
     def _descend(self, loss: Tensor, step: int) -> None:
         players, steps = self.recipe.optimizer, self.recipe.run.steps
-        self.optimizer.param_groups[0]["lr"] = decayed_rate(players.generator.lr, step, steps, players.decay_from)
+        rate = decayed_rate(players.generator.lr, step, steps, players.decay_from)
+        moved = step + 1 - self.table.population // self.recipe.run.batch
+        self.optimizer.param_groups[0]["lr"] = rate * min(1.0, moved / WARM_UP)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

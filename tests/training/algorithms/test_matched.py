@@ -8,7 +8,7 @@ import torch
 
 from tests.training.conftest import TrainerFactory
 from tests.training.run.test_resume import same
-from training.algorithms.matched import Matched
+from training.algorithms.matched import WARM_UP, Matched
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
@@ -34,6 +34,16 @@ def test_it_only_looks_until_the_moments_are_known(trainer: TrainerFactory) -> N
     moved = trainer(**SMALL | {"run__steps": LOOKING + 1})
     moved.run()
     assert not _same_weights(fresh, moved.algorithm.generators()[0][0])
+
+
+def test_the_first_moves_are_small(trainer: TrainerFactory) -> None:
+    """The moments lag behind by thousands of pictures: at the full rate a generator has gone too far before they see it."""
+    run = trainer(**SMALL | {"run__steps": LOOKING + 1, "optimizer__decay_from": 1.0})
+    fresh = copy.deepcopy(run.algorithm.generators()[0][0])
+    run.run()
+    pairs = zip(fresh.parameters(), run.algorithm.generators()[0][0].parameters(), strict=True)
+    furthest = max(float((before - after).detach().abs().max()) for before, after in pairs)
+    assert furthest == pytest.approx(run.recipe.optimizer.generator.lr / WARM_UP, rel=0.05)
 
 
 def test_its_gradient_is_that_of_the_distance(trainer: TrainerFactory) -> None:
@@ -73,6 +83,24 @@ def test_a_run_from_before_early_stages_goes_on(trainer: TrainerFactory) -> None
     before = {key: value for key, value in run.algorithm.state_dict().items() if not key.endswith(".early")}
     run.algorithm.load_state_dict(before)
     assert same(run.algorithm.state_dict(), before | {"matching.0.early": []})
+
+
+def test_the_ways_of_early_stages_are_found_anew_more_often(trainer: TrainerFactory) -> None:
+    """They move within few steps: along an old way they would go on past where they should end."""
+    run = trainer(**SMALL | {"run__steps": LOOKING + 1, "matching__early": 0.3, "matching__every": 8})
+    run.run()
+    algorithm = run.algorithm
+    assert isinstance(algorithm, Matched)
+    network = algorithm.networks[0]
+    last, early = network.last.way, network.early[0].way
+    network.find_ways(LOOKING + 1)
+    assert network.last.way is last
+    assert network.early[0].way is early
+    network.find_ways(LOOKING + 2)
+    assert network.last.way is last
+    assert network.early[0].way is not early
+    network.find_ways(LOOKING + 8)
+    assert network.last.way is not last
 
 
 def test_early_stages_tell_a_grid_from_what_it_is_drawn_on(trainer: TrainerFactory) -> None:
