@@ -4,19 +4,19 @@ The only room that may import onnxruntime, openvino or torch outside training.
 May import: models.mathematics, models.bundle, models.manifest, models.errors.
 """
 
-from typing import Literal, cast
+from typing import Literal
 
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.runtimes.base import Runtime
 from models.runtimes.fake import FakeRuntime
-from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.onnx_runtime import open_onnx
 from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.torchscript import TorchScriptRuntime, has_torch
 
 RuntimeKind = Literal["onnx", "openvino", "torchscript", "fake"]
 RUNTIMES = {
-    "onnx": OnnxRuntime,
+    "onnx": open_onnx,
     "openvino": OpenVinoRuntime,
     "torchscript": TorchScriptRuntime,
     "fake": FakeRuntime,
@@ -36,4 +36,4 @@ def open_runtime(
             raise RuntimeUnavailableError(
                 f"{bundle.name} is TorchScript alone, which only PyTorch computes; pip install 'ganymede[train]'"
             )
-    return cast(Runtime, RUNTIMES[kind](bundle, device, threads, device_index))
+    return RUNTIMES[kind](bundle, device, threads, device_index)

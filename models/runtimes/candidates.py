@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from models.bundle import Bundle
 from models.runtimes.base import Runtime
-from models.runtimes.onnx_runtime import OnnxRuntime
+from models.runtimes.onnx_runtime import open_onnx
 from models.runtimes.openvino_runtime import OpenVinoRuntime
 
 Opener = Callable[[Bundle, int], Runtime]
@@ -22,7 +22,7 @@ class Candidate:
     open: Opener
 
 
-REFERENCE = Candidate("onnx", lambda bundle, threads: OnnxRuntime(bundle, "cpu", threads))
+REFERENCE = Candidate("onnx", lambda bundle, threads: open_onnx(bundle, "cpu", threads))
 CANDIDATES: tuple[Candidate, ...] = (
     Candidate("openvino-bf16", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="bf16")),
     Candidate("openvino-f32", lambda bundle, threads: OpenVinoRuntime(bundle, "cpu", threads, precision="f32")),

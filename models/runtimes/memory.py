@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 LIBRARIES = ("numpy", "onnxruntime", "openvino")
 """Packages whose version a measurement depends on."""
 Entry = dict[str, Any]

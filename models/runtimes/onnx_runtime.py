@@ -1,5 +1,6 @@
 """Bundles on ONNX Runtime, on the CPU or a CUDA device. Sessions open on first use; torch is not needed."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from models.bundle import Bundle
 from models.errors import RuntimeUnavailableError
 from models.manifest import Files
-from models.runtimes.base import Array, DiscriminatorOutput
+from models.runtimes.base import Array, DiscriminatorOutput, Runtime
+from models.runtimes.data_parallel import DataParallelRuntime
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -21,8 +23,19 @@ def available_providers() -> list[str]:
     return list(onnxruntime.get_available_providers())
 
 
+def open_onnx(bundle: Bundle, device: str = "cpu", threads: int = 1, device_index: int = 0) -> Runtime:
+    """On several threads of the CPU each computes pictures of its own. Raises RuntimeUnavailableError as OnnxRuntime does."""
+    whole = OnnxRuntime(bundle, device, threads, device_index)
+    if device != "cpu" or threads == 1:
+        return whole
+    return DataParallelRuntime(whole, [OnnxRuntime(bundle)] * threads)
+
+
 class OnnxRuntime:
-    """One bundle on ONNX Runtime. `device` is `cpu` or `cuda`; raises RuntimeUnavailableError when it cannot be had."""
+    """One bundle on ONNX Runtime. `device` is `cpu` or `cuda`; raises RuntimeUnavailableError when it cannot be had.
+
+    Calls are thread-safe, as those of ONNX Runtime's sessions are.
+    """
 
     def __init__(self, bundle: Bundle, device: str = "cpu", threads: int = 1, device_index: int = 0) -> None:
         self._bundle = bundle
@@ -32,6 +45,7 @@ class OnnxRuntime:
         if self.provider not in available_providers():
             raise RuntimeUnavailableError(_absent(device))
         self._sessions: dict[str, Any] = {}
+        self._opening = threading.Lock()
 
     def run_level(self, level: int, previous: Array | None, noise: Array | None, label: Array | None) -> Array:
         """See `Runtime.run_level`."""
@@ -53,10 +67,11 @@ class OnnxRuntime:
         self._sessions.clear()
 
     def _session(self, files: Files) -> Any:
-        session = self._sessions.get(files.onnx_file)
-        if session is None:
-            session = self._sessions[files.onnx_file] = self._open(files.onnx_file)
-        return session
+        with self._opening:
+            session = self._sessions.get(files.onnx_file)
+            if session is None:
+                session = self._sessions[files.onnx_file] = self._open(files.onnx_file)
+            return session
 
     def _open(self, file: str) -> Any:
         import onnxruntime

@@ -16,7 +16,7 @@ from models.runtimes.auto import open_auto
 from models.runtimes.base import Array, Runtime
 from models.runtimes.difference import NONE, Difference
 from models.runtimes.memory import Memory, machine
-from models.runtimes.onnx_runtime import PROVIDERS, OnnxRuntime
+from models.runtimes.onnx_runtime import PROVIDERS
 from models.runtimes.proof import Proof, fast_proof_of, proof_of
 from models.runtimes.trial import FAST
 
@@ -149,7 +149,7 @@ def _open_fast(
     """The fastest runtime measured here, proved independent of its batch like any; None where no other one is faster."""
     bundle = model.bundle
     runtime = open_auto(bundle, threads, max_batch, memory, tolerance=FAST)
-    if isinstance(runtime, OnnxRuntime):
+    if runtime.provider == PROVIDERS["cpu"]:
         return None
     beside = exact()  # the one in service has a thread of its own
     proof = fast_proof_of(runtime, beside, bundle, threads, max_batch, memory)

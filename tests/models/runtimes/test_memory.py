@@ -35,7 +35,7 @@ def test_a_choice_survives_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"format": 99, "entries": {"a": {}}}', '{"format": 2}', '{"format": 2, "entries": {"a": 1}}'],
+    ["", "{", "[]", '{"format": 99, "entries": {"a": {}}}', '{"format": 3}', '{"format": 3, "entries": {"a": 1}}'],
 )
 def test_a_damaged_file_counts_as_empty(tmp_path: Path, text: str) -> None:
     """Whatever stands in it, and writing repairs it."""
@@ -44,7 +44,7 @@ def test_a_damaged_file_counts_as_empty(tmp_path: Path, text: str) -> None:
     assert Memory(path).get("a") is None
     Memory(path).put("a", {"b": 1})
     assert Memory(path).get("a") == {"b": 1}
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text())["format"] == 3
 
 
 def test_another_library_is_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
