@@ -33,7 +33,9 @@ class Moments:
         """Takes in a batch [N, F]."""
         n = len(features)
         self.count += n
-        share, fast = n / self._memory(1.0), n / self._memory(FAST)
+        share, fast = (
+            min(1.0, n / self._memory(part)) for part in (1.0, FAST)
+        )  # a batch may be more than is remembered
         before = features - self.mean
         self.mean += fast * before.mean(0)
         self.covariance.lerp_(before.T @ (features - self.mean) / n, share)  # exact for moments of all (Welford)

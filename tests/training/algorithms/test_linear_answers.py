@@ -63,8 +63,11 @@ def test_latents_are_spread_along_directions_alone(classifier: Classifier) -> No
     assert torch.equal(spread[:, 2:], latents[:, 2:])
 
 
-def test_a_generator_learns_them(trainer: TrainerFactory, classifier: Classifier, tmp_path: Path) -> None:
+def test_a_generator_learns_them(
+    trainer: TrainerFactory, classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a direction explains of the answers to new pictures grows."""
+    monkeypatch.setattr("training.algorithms.matched.WARM_UP", 1)  # forty moves are to show it
     classifier.save(tmp_path / "classifier.safetensors")
     wish = {"matching__attributes": str(tmp_path / "classifier.safetensors"), "matching__attributes_weight": 30}
     run = trainer(**SMALL | wish | {"run__steps": 48, "optimizer__generator__lr": 1e-3})

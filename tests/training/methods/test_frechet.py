@@ -45,6 +45,14 @@ def test_a_population_forgets_what_is_long_gone() -> None:
     assert moments.covariance.trace() < 1.5 * torch.cov(new.T).trace()
 
 
+def test_a_batch_may_be_larger_than_the_population() -> None:
+    """Then it is all that is known: a mean that went further than the batch's would run away."""
+    found = features(640, 0, 3.0)
+    moments = moments_of(found, population=32, batch=64)
+    torch.testing.assert_close(moments.mean, found[-64:].mean(0))
+    assert moments.covariance.trace() < 2 * torch.cov(found.T).trace()
+
+
 def test_the_way_ends_at_the_target_and_is_as_long_as_the_distance() -> None:
     """Features that went it have the target's moments; the mean square of its length is Frechet's distance."""
     source, target = features(4000, 0), features(4000, 1, 1.0)
