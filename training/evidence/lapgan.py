@@ -159,6 +159,8 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Where the data sets of the shipped bundles lie.")] = None,
 ) -> None:
     """Measure what is missing and describe what is there."""
+    if unknown := {*(only or ())} - {*CONTESTANTS}:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the families are {', '.join(CONTESTANTS)}")
     torch.set_num_threads(1)
     facts = Facts(out.with_suffix(".jsonl"))
     real = facts.measure("real test pictures", lambda: against_itself(load_reference()))

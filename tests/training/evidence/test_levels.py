@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+import typer
+
 from tests.training.conftest import TrainerFactory
+from training.evidence import lapgan
 from training.evidence.lapgan import level_fact
 from training.export.bundle import export_run
 
@@ -19,3 +23,13 @@ def test_every_level_is_measured_with_and_without_those_below(trainer: TrainerFa
     assert coarse["sampled"] > coarse["floor"]
     assert fine["sampled"] > fine["floor"]
     assert fine["alone"] > 0
+
+
+def test_a_family_that_is_none_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    """A quarter of an hour of training a classifier would come first."""
+    page = tmp_path / "lapgan.md"
+    with pytest.raises(
+        typer.BadParameter, match="lapgan: the families are fully connected GAN, DCGAN, LAPGAN, CC-LAPGAN"
+    ):
+        lapgan.main(out=page, only=["lapgan"])
+    assert not page.exists()
