@@ -1,7 +1,7 @@
 """A batch on all cores at once: each computes whole pictures, alone, instead of its share of every layer.
 
-Threads that share a layer meet after each one, forty times a picture, and wait for the slowest; threads with pictures of their
-own meet once a batch. faces64 on two cores: a batch of 16 takes 23 ms instead of 35 (docs/experiments.md).
+Threads that share every layer meet after each and wait for the slowest; threads with pictures of their own meet once a batch.
+faces64 on two cores: a batch of 16 takes 23 ms instead of 35 (docs/experiments.md).
 """
 
 from collections.abc import Sequence

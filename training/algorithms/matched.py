@@ -24,9 +24,8 @@ from training.data.batch import Batch
 from training.errors import RecipeError
 from training.methods import ema
 
-WARM_UP = (
-    200  # moves until the full rate: moments are of the last thousands of pictures, so they see a quick move too late
-)
+WARM_UP = 200
+"""Moves until the full rate: moments are of the last thousands of pictures, so they see a quick move too late."""
 
 
 class Matched(Algorithm):

@@ -33,9 +33,7 @@ class Moments:
         """Takes in a batch [N, F]."""
         n = len(features)
         self.count += n
-        share, fast = (
-            min(1.0, n / self._memory(part)) for part in (1.0, FAST)
-        )  # a batch may be more than is remembered
+        share, fast = n / self._memory(1.0, n), n / self._memory(FAST, n)
         before = features - self.mean
         self.mean += fast * before.mean(0)
         self.covariance.lerp_(before.T @ (features - self.mean) / n, share)  # exact for moments of all (Welford)
@@ -49,10 +47,10 @@ class Moments:
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
-    def _memory(self, share: float) -> float:
-        """Of how many pictures the moments are, this batch included."""
+    def _memory(self, share: float, batch: int) -> float:
+        """Of how many pictures the moments are, this batch included, which may be more than is to be remembered."""
         seen = float(self.count)
-        return min(seen, share * self.population) if self.population else seen
+        return max(batch, min(seen, share * self.population)) if self.population else seen
 
 
 @dataclass(frozen=True)
