@@ -87,6 +87,11 @@ class Algorithm(ABC):
         return self.setting.local_batch
 
     @property
+    def classes(self) -> int:
+        """Labels the generator is told of; 0 makes it unconditional."""
+        return len(self.data.classes)
+
+    @property
     @abstractmethod
     def latent_size(self) -> int:
         """Numbers in the flat latent vector of one picture, all levels together."""
@@ -131,8 +136,8 @@ class Algorithm(ABC):
         """(moving, averaged) generator of each level, coarsest first: what a run that begins from another one takes over."""
         return []
 
-    def discriminators(self) -> list[nn.Module]:
-        """Each level's, coarsest first: it comes along from a run of the same networks and the same seed."""
+    def discriminators(self) -> list[dict[str, nn.Module]]:
+        """Each level's, coarsest first, by their names in its state: they come along from a run of the same seed."""
         return []
 
     def upsampling(self) -> Upsampling | None:

@@ -71,6 +71,10 @@ class ImprovedGan(TwoPlayer):
         self._average_into(self.average_classifier, self.discriminator, half_life, random.step)
         return stats
 
+    def discriminators(self) -> list[dict[str, nn.Module]]:
+        """The classifier and its average."""
+        return [{"discriminator": self.discriminator, "average_classifier": self.average_classifier}]
+
     def export_discriminator(self) -> nn.Module | None:
         """The averaged classifier."""
         return ClassifierGraph(plain_copy(self.average_classifier))

@@ -139,9 +139,9 @@ class Lapgan(Algorithm):
         """One pair a level."""
         return [(level.generator, level.average) for level in self.levels]
 
-    def discriminators(self) -> list[nn.Module]:
+    def discriminators(self) -> list[dict[str, nn.Module]]:
         """One a level."""
-        return [level.discriminator for level in self.levels]
+        return [{"discriminator": level.discriminator} for level in self.levels]
 
     def upsampling(self) -> Upsampling:
         """Any size, or one of the sides that levels take."""

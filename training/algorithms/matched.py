@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -36,12 +36,17 @@ class Matched(Algorithm):
         if self.parallel.world_size > 1:
             raise RecipeError("matching.networks: moments are of one process; start one")
         self.inner, self.table = inner, self.recipe.matching
-        labels = len(self.data.classes) if self.table.labels else 0
+        labels = self.classes if self.table.labels else 0
         self.networks = [FeatureNetwork(number, self.recipe, labels, self.device) for number in self.table.networks]
         attributes = self.table.attributes
         self.answers = LinearAnswers.of(Path(attributes), self.data, self.device) if attributes else None
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
         self.optimizer = adam(self.recipe.optimizer.generator, weights)
+
+    @property
+    def classes(self) -> int:
+        """The inner algorithm's."""
+        return self.inner.classes
 
     @property
     def latent_size(self) -> int:
@@ -86,8 +91,21 @@ class Matched(Algorithm):
         self.inner.refresh_statistics(random)
 
     def export_levels(self) -> list[Level]:
-        """The inner algorithm's; no discriminator is exported, it knows nothing of these pictures."""
+        """The inner algorithm's."""
         return self.inner.export_levels()
+
+    def export_discriminator(self) -> nn.Module | None:
+        """A classifier of real pictures stays what it was; what told real from generated knows nothing of these pictures."""
+        return self.inner.export_discriminator() if self.discriminator_kind == "classes" else None
+
+    @property
+    def discriminator_kind(self) -> Literal["real", "classes"]:
+        """The inner algorithm's."""
+        return self.inner.discriminator_kind
+
+    def discriminators(self) -> list[dict[str, nn.Module]]:
+        """The inner algorithm's."""
+        return self.inner.discriminators()
 
     def generators(self) -> list[tuple[nn.Module, nn.Module]]:
         """The inner algorithm's."""
@@ -169,5 +187,5 @@ class Matched(Algorithm):
         return latents, self.draw(latents, labels, random)
 
     def _labels(self, count: int, random: StepRandom) -> Tensor | None:
-        classes = len(self.data.classes)
+        classes = self.classes
         return F.one_hot(random.integers("matching.labels", classes, count), classes).float() if classes else None

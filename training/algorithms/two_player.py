@@ -59,11 +59,6 @@ class TwoPlayer(Algorithm):
         self.adaptive = AdaptiveProbability(recipe.augment, self.device) if recipe.augment.adaptive else None
 
     @property
-    def classes(self) -> int:
-        """How many labels the generator is told of; 0 makes it unconditional."""
-        return len(self.data.classes)
-
-    @property
     def pictures_per_step(self) -> int:
         """A fresh real batch for each discriminator move."""
         return self.setting.local_batch * self.recipe.optimizer.discriminator_steps
@@ -131,9 +126,9 @@ class TwoPlayer(Algorithm):
         """The one there is."""
         return [(self.generator, self.average)]
 
-    def discriminators(self) -> list[nn.Module]:
+    def discriminators(self) -> list[dict[str, nn.Module]]:
         """The one there is."""
-        return [self.discriminator]
+        return [{"discriminator": self.discriminator}]
 
     def critic(self, discriminator: Scorer) -> Critic:
         """The discriminator as it is shipped.

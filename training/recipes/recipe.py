@@ -80,8 +80,7 @@ class Recipe(Table):
             and self.algorithm not in ("dcgan", "projected")
             and self.pyramid.base != "modern",
             "pyramid.conditioning_noise": self.pyramid.conditioning_noise and not features,
-            "matching.networks": self.matching.networks
-            and (self.algorithm == "improved_gan" or self.pyramid.any_size or self.generator.norm == "virtual"),
+            "matching.networks": self.matching.networks and (self.pyramid.any_size or self.generator.norm == "virtual"),
             "matching.attributes": self.matching.attributes and not self.matching.networks,
             "matching.early": self.matching.early and not self.matching.networks,
         }

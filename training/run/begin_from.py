@@ -48,9 +48,10 @@ def _from_run(algorithm: Algorithm, run: RunFolder) -> None:
     for index, ((generator, _), level) in enumerate(zip(algorithm.generators(), levels, strict=True)):
         _load(algorithm, index, generator, level["average"])
     if run.recipe().run.seed == algorithm.recipe.run.seed:  # it also draws the mixing of pretrained features
-        for discriminator, level in zip(algorithm.discriminators(), levels, strict=False):
-            if _shapes(discriminator.state_dict()) == _shapes(level["discriminator"]):
-                discriminator.load_state_dict(level["discriminator"])
+        for networks, level in zip(algorithm.discriminators(), levels, strict=False):
+            for name, network in networks.items():
+                if _shapes(network.state_dict()) == _shapes(level[name]):
+                    network.load_state_dict(level[name])
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:

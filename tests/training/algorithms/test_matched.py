@@ -3,15 +3,18 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from models.runtimes import open_runtime
 from tests.training.conftest import TrainerFactory
 from tests.training.run.test_resume import same
 from training.algorithms.matched import WARM_UP, Matched
 from training.compute.parallel import Parallel
 from training.compute.randomness import StepRandom
 from training.errors import RecipeError
+from training.export.bundle import export_run
 from training.methods.frechet import Moments
 from training.recipes.resolve import from_tree, resolve
 from training.run.averaging import Source, average
@@ -20,6 +23,10 @@ from training.run.begin_from import begin_from
 SMALL = {
     "matching__networks": "[0]", "matching__side": 32, "matching__population": 512, "matching__real": 512,
     "run__batch": 64, "ema__images": 0,
+}  # fmt: skip
+SEMI_SUPERVISED = {
+    "data__labels": "class", "data__labelled": 6, "data__channels": 1, "semi_supervised__generator": "[16, 16]",
+    "semi_supervised__discriminator": "[16, 16, 16]",
 }  # fmt: skip
 LOOKING = 8  # steps until 512 pictures are seen
 PYRAMID = {"pyramid__sizes": "[8,16]", "pyramid__width": 4, "pyramid__base_width": 4, "data__size": 16}
@@ -132,6 +139,20 @@ def test_all_levels_of_a_pyramid_move_and_others_begin_from_it(trainer: TrainerF
     mean = average([Source(run.folder, None), Source(run.folder, None)], tmp_path / "mean")
     assert mean.recipe().run.mean_of == ("run@10", "run@10")
     begin_from(run.algorithm, run.folder.path)
+
+
+def test_a_semi_supervised_classifier_stays_what_it_was(trainer: TrainerFactory, tmp_path: Path) -> None:
+    """Its generator, told of no label, moves on; the bundle classifies as the one that the run begins with."""
+    old = trainer("fashion-ssl", "old", **SEMI_SUPERVISED | {"run__steps": 3})
+    old.run()
+    new = trainer("fashion-ssl", "new", **SEMI_SUPERVISED | SMALL | {"run__steps": LOOKING + 1})
+    begin_from(new.algorithm, old.folder.path)
+    new.run()
+    assert not _same_weights(old.algorithm.generators()[0][1], new.algorithm.generators()[0][1])
+    bundles = [export_run(run.folder, tmp_path / "bundles", run.folder.path.name) for run in (old, new)]
+    pictures = np.random.default_rng(0).uniform(-1, 1, (8, 1, 16, 16)).astype(np.float32)
+    before, after = (open_runtime(bundle).discriminate(pictures) for bundle in bundles)
+    np.testing.assert_array_equal(before.logits, after.logits)
 
 
 def test_it_is_of_one_process(trainer: TrainerFactory) -> None:

@@ -41,7 +41,8 @@ def test_the_discriminator_of_the_same_seed_comes_along(trainer: TrainerFactory,
     same = [
         torch.equal(a, b)
         for new_one, old_one in pairs
-        for a, b in zip(new_one.parameters(), old_one.parameters(), strict=True)
+        for name in new_one
+        for a, b in zip(new_one[name].parameters(), old_one[name].parameters(), strict=True)
     ]
     assert all(same) == comes_along
 
