@@ -10,14 +10,17 @@ from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
 from training.evidence import quick
+from training.export.bundle import open_run
 from training.recipes.recipe import Recipe
 from training.recipes.resolve import resolve
+from training.run.run_folder import RunFolder
 
 ROWS = (
     ("mnist-ssl", 100), ("mnist-ssl", 20), ("mnist-ssl", 50), ("mnist-ssl", 200), ("fashion-ssl", 100),
     ("fashion-ssl", 1000),
 )  # fmt: skip
 CIFAR = ("cifar10-ssl", 4000)
+CURVE = "curve.cifar10-ssl"
 CIFAR_BATCH, CIFAR_STEPS, CIFAR_TESTED = 20, 20, 1000
 PAPER = {
     ("mnist-ssl", 20): "1677 ± 452", ("mnist-ssl", 50): "221 ± 136", ("mnist-ssl", 100): "93 ± 6.5",
@@ -41,6 +44,23 @@ def check_cifar(seed: int = 0) -> dict[str, Any]:
     name, labels = CIFAR
     sizes = [f"run.steps={CIFAR_STEPS}", f"run.batch={CIFAR_BATCH}", "run.channels_last=false", "run.precision=float32"]
     return _trained_and_tested(with_hardware(resolve(name, [*sizes, *_choices(labels, seed)])), CIFAR_TESTED)
+
+
+def of_checkpoint(run: RunFolder, step: int, limit: int = 0) -> dict[str, Any]:
+    """What a run's averaged classifier gets wrong after `step` steps, of the whole test set or its first `limit` pictures."""
+    recipe, classifier = run.recipe(), open_run(run, step).algorithm.export_discriminator()
+    if classifier is None:
+        raise EvaluationError(f"{recipe.name} has no classifier")
+    test, _ = load_dataset(recipe.data.model_copy(update={"split": "test", "labelled": 0, "limit": limit}))
+    return {
+        "wrong": errors(classifier, test),
+        "of": len(test),
+        "labels": recipe.data.labelled,
+        "steps": step,
+        "batch": recipe.run.batch,
+        "epochs": step * recipe.run.batch / run.facts()["pictures"],
+        "average_images": recipe.semi_supervised.average_images,
+    }
 
 
 def _choices(labels: int, seed: int) -> list[str]:

@@ -33,12 +33,15 @@ from training.networks.attribute_classifier import load_classifier as load_attri
 from training.recipes.resolve import from_tree
 from training.recipes.tables import DataTable
 from training.run import samples
+from training.run.checkpoint import steps_in
+from training.run.run_folder import RunFolder
 
 PAGE = Path("docs/evidence/improved.md")
 SHEETS = Path("docs/evidence")
 BUNDLES = Path("models/exports")
 KEPT = Path("runs/evidence")
 FEATURES = Path("runs/cifar10-features")
+CURVE = Path("runs/cifar10-ssl")
 SHIPPED = ("mnist-gan", "mnist-cgan", "mnist-ssl", "fashion-ssl")
 PROBED = "fashion32"
 FACES, GLASSES = "faces64", "eyeglasses"
@@ -60,20 +63,21 @@ def main(
     ablation_steps: Annotated[int, typer.Option(help="Steps of each ablation run.")] = 300,
     label_steps: Annotated[int, typer.Option(help="Steps of each run with few labels.")] = 2000,
     features: Annotated[Path, typer.Option(help="Run of cifar10-features whose discriminator is probed.")] = FEATURES,
+    curve: Annotated[Path, typer.Option(help="Run of cifar10-ssl whose kept checkpoints' errors are counted.")] = CURVE,
     only: Annotated[str, typer.Option(help="Measure only facts whose key begins so, for example ablation.")] = "",
     attributes: Annotated[Path, typer.Option(help="Attribute classifier of faces.")] = KEPT / "attributes.safetensors",
 ) -> None:
     """Measure what is missing and write the page."""
     facts = Facts(SHEETS / "improved.jsonl", minutes, only)
     lengths = Lengths(ablation_steps, label_steps)
-    for _ in work(facts, samples_drawn, lengths, attributes, features):
+    for _ in work(facts, samples_drawn, lengths, attributes, features, curve):
         write_page(PAGE, facts)
         if facts.out_of_time:
             break
     write_page(PAGE, facts)
 
 
-def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features: Path) -> Iterator[None]:
+def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features: Path, curve: Path) -> Iterator[None]:
     """Everything there is to measure, the cheap parts first."""
     yield from _shipped(facts, count)
     facts.measure("guided", guided_sheets)
@@ -87,6 +91,9 @@ def work(facts: Facts, count: int, lengths: Lengths, attributes: Path, features:
     yield from _few_labels(facts, lengths.few_labels, SEEDS[:1])
     facts.measure("few_labels.cifar10-ssl", few_labels.check_cifar)
     yield
+    for step in steps_in(RunFolder(curve).checkpoints):
+        facts.measure(f"{few_labels.CURVE}.{step}", partial(few_labels.of_checkpoint, RunFolder(curve), step))
+        yield
     for kind in probes.FEATURES if features.is_dir() else ():
         facts.measure(f"features.cifar10.{kind}", partial(probes.of_run, features, kind))
         yield

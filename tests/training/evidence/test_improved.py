@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from tests.training.conftest import TrainerFactory
+from training.evidence import few_labels
 from training.evidence.facts import Facts
 from training.evidence.improved_page import write_page
 
@@ -46,9 +48,24 @@ def test_what_was_not_measured_is_said_not_to_be(tmp_path: Path) -> None:
     for seed, wrong in ((0, 200), (1, 300)):
         row = {"wrong": wrong, "of": 10000, "labels": 50, "steps": 7, "batch": 9, "seed": seed}
         facts.measure(f"few_labels.mnist-ssl.50.{seed}", lambda r=row: r)  # type: ignore[misc]
+    for step, wrong in ((1000, 500), (500, 600)):
+        point = {"wrong": wrong, "of": 1000, "labels": 40, "steps": step, "batch": 10, "epochs": step / 500}
+        facts.measure(f"{few_labels.CURVE}.{step}", lambda p=point: p | {"average_images": 2000})  # type: ignore[misc]
     write_page(tmp_path / "page.md", facts)
     page = (tmp_path / "page.md").read_text()
     assert "| mnist-ssl | 100 | 5 | 1234 | 10000 |" in page
     assert "| mnist-ssl | 50 | 7 × 9 | 250 ± 71 (n=2) | 221 ± 136 |" in page
     assert "| mnist-ssl | 20 | not run | not run | 1677 ± 452 |" in page
+    assert "| 1.00 | 500 | 600 of 1000 | 60.0% |\n| 2.00 | 1,000 | 500 of 1000 | 50.0% |" in page
     assert "| -LS | 2 ± 1.4 (n=2) | 7 ± 0 (n=2) | not run | not run |" in page
+
+
+def test_a_curve_is_of_the_checkpoints_a_run_keeps(trainer: TrainerFactory) -> None:
+    """Each is counted on the test set by itself; an epoch is as many unlabelled pictures as there are."""
+    small = {"semi_supervised__generator": "[16, 16]", "semi_supervised__discriminator": "[16, 16, 16]"}
+    kept = {"run__snapshot_every": 6, "run__steps": 12, "run__keep_checkpoints": 4}
+    run = trainer("fashion-ssl", data__labelled=6, data__channels=1, **small, **kept)
+    run.run()
+    points = [few_labels.of_checkpoint(run.folder, step, limit=10) for step in (6, 12)]
+    assert [(point["steps"], point["of"], point["epochs"]) for point in points] == [(6, 10, 1.0), (12, 10, 2.0)]
+    assert all(0 <= point["wrong"] <= 10 for point in points)
