@@ -82,6 +82,36 @@ def test_a_generator_grows_and_paints_as_before(trainer: TrainerFactory, tmp_pat
     assert new.run().complete
 
 
+FULLY_CONNECTED = {"data__channels": 1, "mlp__generator": "[16, 24]", "mlp__discriminator": "[16, 16]"}
+SEMI_SUPERVISED = {
+    "data__channels": 1, "data__labelled": 6, "semi_supervised__generator": "[16, 16]",
+    "semi_supervised__discriminator": "[16, 16, 16]",
+}  # fmt: skip
+
+
+def test_a_fully_connected_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Path) -> None:
+    """Its norms are folded by the exporter, into biases that the layers had before."""
+    old = trainer("mnist-cgan", folder="old", run__steps=3, **FULLY_CONNECTED)
+    old.run()
+    bundle = export_run(old.folder, tmp_path / "bundles", "old")
+    new = trainer("mnist-cgan", folder="new", run__steps=2, run__seed=9, **FULLY_CONNECTED)
+    latents, labels = torch.rand(256, old.algorithm.latent_size) * 2 - 1, torch.eye(2).repeat(128, 1)
+    wanted, before = old.algorithm.sample(latents, labels), new.algorithm.sample(latents, labels)
+    begin_from(new.algorithm, bundle.folder)
+    error = float((new.algorithm.sample(latents, labels) - wanted).abs().mean())
+    assert float((before - wanted).abs().mean()) > 5 * error
+    assert new.run().complete
+
+
+def test_norms_that_a_bundle_has_lost_are_not_guessed(trainer: TrainerFactory, tmp_path: Path) -> None:
+    """Of a semi-supervised generator they are in the graph alone: its run folder begins another run, its bundle does not."""
+    old = trainer("fashion-ssl", folder="old", run__steps=1, **SEMI_SUPERVISED)
+    old.run()
+    bundle = export_run(old.folder, tmp_path / "bundles", "old")
+    with pytest.raises(RecipeError, match="init_from"):
+        begin_from(trainer("fashion-ssl", folder="new", **SEMI_SUPERVISED).algorithm, bundle.folder)
+
+
 def test_another_networks_weights_are_refused(trainer: TrainerFactory) -> None:
     """Named as the recipe's fault, not as a stack of tensors."""
     old = trainer(folder="old", run__steps=1, data__labels="none")
