@@ -30,7 +30,7 @@ from training.inside import guided
 from training.inside.forget import before_and_after, forget, shown_by
 from training.inside.shipped import networks
 from training.networks.attribute_classifier import load_classifier as load_attributes
-from training.recipes.resolve import from_tree
+from training.recipes.resolve import from_tree, resolve
 from training.recipes.tables import DataTable
 from training.run import samples
 from training.run.checkpoint import steps_in
@@ -144,11 +144,13 @@ def test_error(name: str) -> Mapping[str, Any]:
     bundle = read_bundle(BUNDLES / name)
     table = _table(bundle)
     test, _ = load_dataset(table.model_copy(update={"split": "test", "labelled": 0}))
+    facts = bundle.manifest.provenance
+    trained_on = facts.recipe.get("matching", {}).get("networks")  # its generator alone, after the recipe's own run
     return {
         "wrong": errors_of_bundle(bundle, test),
         "of": len(test),
         "labels": table.labelled,
-        "steps": bundle.manifest.provenance.steps,
+        "steps": resolve(name, []).run.steps if trained_on else facts.steps,
         "bundle": bundle.reference,
         "weights": weights_of(bundle),
     }

@@ -85,9 +85,11 @@ def _training(manifest: Manifest) -> str:
         seen += (
             " and the attributes of which an own classifier of real pictures tells were made linear in their latents"
         )
+    told = manifest.discriminator is not None and manifest.discriminator.kind == "classes"
+    kept = " Its classifier is the one that run ended with." if origin and matching.get("networks") and told else ""
     return (
         f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {seen}, {begun}"
-        f"seed {facts.seed}, code {facts.code_version}. The complete recipe is in `manifest.json`."
+        f"seed {facts.seed}, code {facts.code_version}.{kept} The complete recipe is in `manifest.json`."
     )
 
 
