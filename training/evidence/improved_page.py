@@ -95,7 +95,8 @@ def _cifar_curve(facts: Facts) -> Iterator[str]:
     first = points[0]
     yield (
         f"\nThe beginning of the long CIFAR-10 run, {first['labels']:,} labels, batches of {first['batch']}, the classifier "
-        f"averaged over a half-life of {first['average_images']:,} pictures; the paper's 18.63 ± 2.32 % are of 1,200 epochs.\n"
+        f"averaged over a half-life of {first['average_images']:,} pictures and at most a twentieth of those seen; the paper's "
+        "18.63 ± 2.32 % are of 1,200 epochs.\n"
     )
     yield "| epochs | steps | wrong | share |\n|---|---|---|---|"
     for point in points:
