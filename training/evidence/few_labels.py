@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from training.algorithms.base import Algorithm
 from training.compute.precision import with_hardware
 from training.data.dataset import Dataset, load_dataset
 from training.errors import EvaluationError
@@ -48,16 +49,9 @@ def check_cifar(seed: int = 0) -> dict[str, Any]:
 
 def of_checkpoint(run: RunFolder, step: int, limit: int = 0) -> dict[str, Any]:
     """What a run's averaged classifier gets wrong after `step` steps, of the whole test set or its first `limit` pictures."""
-    recipe, classifier = run.recipe(), open_run(run, step).algorithm.export_discriminator()
-    if classifier is None:
-        raise EvaluationError(f"{recipe.name} has no classifier")
-    test, _ = load_dataset(recipe.data.model_copy(update={"split": "test", "labelled": 0, "limit": limit}))
-    return {
-        "wrong": errors(classifier, test),
-        "of": len(test),
-        "labels": recipe.data.labelled,
+    recipe = run.recipe()
+    return _tested(recipe, open_run(run, step).algorithm, limit) | {
         "steps": step,
-        "batch": recipe.run.batch,
         "epochs": step * recipe.run.batch / run.facts()["pictures"],
         "average_images": recipe.semi_supervised.average_images,
     }
@@ -69,17 +63,19 @@ def _choices(labels: int, seed: int) -> list[str]:
 
 def _trained_and_tested(recipe: Recipe, limit: int) -> dict[str, Any]:
     train, _ = load_dataset(recipe.data)
-    test, _ = load_dataset(recipe.data.model_copy(update={"split": "test", "labelled": 0, "limit": limit}))
-    classifier = quick.train(recipe, train).export_discriminator()
+    return _tested(recipe, quick.train(recipe, train), limit) | {"steps": recipe.run.steps, "seed": recipe.run.seed}
+
+
+def _tested(recipe: Recipe, algorithm: Algorithm, limit: int) -> dict[str, Any]:
+    classifier = algorithm.export_discriminator()
     if classifier is None:
         raise EvaluationError(f"{recipe.name} has no classifier")
+    test, _ = load_dataset(recipe.data.model_copy(update={"split": "test", "labelled": 0, "limit": limit}))
     return {
         "wrong": errors(classifier, test),
         "of": len(test),
         "labels": recipe.data.labelled,
-        "steps": recipe.run.steps,
         "batch": recipe.run.batch,
-        "seed": recipe.run.seed,
     }
 
 
