@@ -74,7 +74,7 @@ evidence-mutants: $(VENV)/.test ## Small faults, one at a time: do the tests not
 	$(BIN)/python -m scripts.mutants $(MUTANTS)
 
 evidence-arithmetic: $(VENV)/.test ## Latent arithmetic, directions, walks (docs/evidence/arithmetic.md)
-	$(BIN)/python -m bench.arithmetic_evidence
+	$(BIN)/python -m bench.arithmetic
 
 bench-latents: $(VENV)/.test ## 100,000 saved latents (docs/evidence/latents.md)
 	$(BIN)/python -m bench.latents

@@ -5,11 +5,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from bench import report
-from bench.bundles import ensure
-from bench.rounds import Plan, run
-from bench.targets import AUTO, GANYMEDE, NULL, ONE_PROCESS, PILLOW, RIVALS, Target
-from bench.workloads import standard
+from bench.server import report
+from bench.server.bundles import link
+from bench.server.rounds import Plan, run
+from bench.server.targets import AUTO, GANYMEDE, NULL, ONE_PROCESS, PILLOW, RIVALS, Target
+from bench.server.workloads import standard
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     bundles = work / "bundles"
     bundles.mkdir(exist_ok=True)
-    big, small = (prepared(bundles, name, side) for name, side in ((options.big, 64), (options.small, 32)))
+    big, small = link(bundles, options.big), link(bundles, options.small)
     plan = Plan(bundles, work, options.processes, options.rounds, 1.5, options.seconds)
     chosen = [w for w in standard(big, small) if not options.only or any(word in w.name for word in options.only)]
     rounds = run(plan, targets(options.targets), chosen)
@@ -27,15 +27,6 @@ def main() -> None:
     print(text)
     if options.write:
         report.write(text, plan, [big, small])
-
-
-def prepared(bundles: Path, name: str, side: int) -> str:
-    """The name of the bundle to use, reachable below `bundles`."""
-    bundle = ensure(bundles, name, side)
-    link = bundles / bundle.name
-    if not link.exists():
-        link.symlink_to(bundle.folder, target_is_directory=True)
-    return bundle.name
 
 
 def targets(names: list[str]) -> list[Target]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from bench.processes import resident_mib
+from bench.server.processes import resident_mib
 from service.redis.embedded import find_server, ping
 
 

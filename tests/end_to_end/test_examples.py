@@ -27,8 +27,9 @@ from tests.end_to_end.workbench import SMALL, Workbench
 
 SHORTER = {
     "project": "--steps 10 --restarts 1",  # 200 steps from each of 6 starts take half a minute
-    "directions straighten": "--samples 1000 --steps 20",  # 250,000 take minutes
+    "directions straighten": "--samples 1000 --steps 20 --layers 1",  # 250,000 take minutes
     "directions learn": "--samples 2000 --tune 20",
+    "evaluate": "--samples 300",
 }
 """What is added to an example that would take long."""
 IDS = {f"jobs {word}": "0198f2…" for word in ("show", "cancel", "wait")}
@@ -60,7 +61,7 @@ QUIET = {
     "models compact": "my-bundles/faces",
     "models torchscript": "my-bundles/faces --out quiet-scripts",
     "directions straighten": "models/exports/faces64 --attributes faces/attributes.csv --name smiling "
-    "--classifier c.safetensors --samples 1000 --steps 20",
+    "--classifier c.safetensors --samples 1000 --steps 20 --layers 1",
     "directions learn": "faces64 --attributes faces/attributes.csv --name smiling --classifier c.safetensors --samples 1000 "
     "--tune 9",
     "classifier train": "fashion32 --epochs 0.1 --out quiet.safetensors",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.processes import tree
+from bench.server.processes import tree
 from tests.end_to_end.processes import command, environment, running
 
 PNG = {"accept": "image/png", "connection": "close"}

@@ -33,12 +33,12 @@ class Straightened:
     after: dict[str, float]
 
 
-def straighten(found: Study, steps: int, report: Report, seed: int = 0) -> Straightened:
+def straighten(found: Study, steps: int, report: Report, layers: int = 8, seed: int = 0) -> Straightened:
     """Fits turns to a study of 100,000 seeds and more in `steps` steps; the same seed gives the same but for last digits."""
     torch.manual_seed(seed)
     latents, answers = torch.from_numpy(found.latents), normal_scores(torch.from_numpy(found.logits))
     answer = learn_answers(latents, answers, report)
-    turns = Straightening(latents.shape[1])
+    turns = Straightening(latents.shape[1], layers)
     _fit(turns, answer, linear_model(latents, answers), steps, report)
     with torch.no_grad():
         straight = turns.inverse(latents)

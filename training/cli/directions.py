@@ -51,6 +51,7 @@ def straighten_command(
     classifier: Kept = Path("runs/attributes.safetensors"),
     samples: Samples = 250_000,
     steps: Annotated[int, typer.Option(min=20, help="Steps that fit the turns.")] = 8000,
+    layers: Annotated[int, typer.Option(min=1, help="Layers of turns; each makes every picture a little slower.")] = 8,
     epochs: Epochs = 12,
     like: Annotated[
         str | None,
@@ -75,7 +76,7 @@ def straighten_command(
         titles = dict(_pair(name) for name in names or DEFAULT_NAMES)
         lens = Lens(opened, obtain_classifier(opened, attributes, tuple(titles), classifier, epochs))
         seeds, size = study(lens, samples, note), opened.manifest.latent.cuts[0].size
-        found = straighten(replace(seeds, latents=seeds.latents[:, :size]), steps, note)
+        found = straighten(replace(seeds, latents=seeds.latents[:, :size]), steps, note, layers)
         made = straight(opened, found.turns)
         shares = [f"{name}: {share:.1%} linear, {found.after[name]:.1%} now" for name, share in found.before.items()]
         answer({"bundle": made.reference, "before": found.before, "after": found.after}, made.reference, *shares)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.processes import resident_mib
+from bench.server.processes import resident_mib
 from service.observability.logs import FORMS
 from tests.conftest import ClientFactory
 from tests.service.fuzz.mutations import SECONDS, answered, mutated, seeds

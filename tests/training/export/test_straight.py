@@ -29,7 +29,7 @@ from training.networks.straightening import Straightening
 @pytest.fixture
 def turns() -> Straightening:
     torch.manual_seed(0)
-    found = Straightening(8, layers=3, hidden=16)
+    found = Straightening(8, layers=2, hidden=16, pairs=2)
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.add_(0.5 * torch.randn_like(parameter))

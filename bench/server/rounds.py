@@ -8,10 +8,10 @@ from pathlib import Path
 
 import uvloop
 
-from bench import limit
-from bench.client import Next, Tally, closed_loop, open_loop
-from bench.targets import Target
-from bench.workloads import Workload
+from bench.server import limit
+from bench.server.client import Next, Tally, closed_loop, open_loop
+from bench.server.targets import Target
+from bench.server.workloads import Workload
 
 KINDS = {("png", True): "png", ("png", False): "sheet", ("npy", True): "npy", ("npy", False): "npy"}
 

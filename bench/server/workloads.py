@@ -5,7 +5,7 @@ import json
 import random
 from dataclasses import dataclass
 
-from bench.client import Next
+from bench.server.client import Next
 
 MEDIA = {"png": "image/png", "npy": "application/x-npy", "jpeg": "image/jpeg"}
 

@@ -1,12 +1,12 @@
-"""`python -m bench.install mosec fastapi …`: each rival in a virtual environment of its own, at the pinned version."""
+"""`python -m bench.server.install mosec fastapi …`: each rival in a virtual environment of its own, at the pinned version."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from bench.targets import RIVALS, rival_home
+from bench.server.targets import RIVALS, rival_home
 
-PINS = Path(__file__).parent / "rivals" / "requirements.txt"
+PINS = Path(__file__).parents[1] / "rivals" / "requirements.txt"
 
 
 def pins_of(rival: str) -> list[str]:

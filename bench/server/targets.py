@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import Running, free_port, running
+from bench.server.processes import Running, free_port, running
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 QUIET = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
@@ -85,7 +85,7 @@ NULL = Ganymede(
     "ganymede, null generator",
     options=("--processes", "1"),
     environment=(("GANYMEDE_RUNTIME", "fake"),),
-    command=("-m", "bench.null_server"),
+    command=("-m", "bench.server.null_server"),
 )
 RIVALS = (
     Rival("mosec", "/inference", script="serve_mosec.py"),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.rounds import Plan, Rounds
+from bench.server.rounds import Plan, Rounds
 
-PAGE = Path(__file__).parent / "RESULTS.md"
+PAGE = Path(__file__).parents[1] / "RESULTS.md"
 MARK = "<!-- newest first -->\n"
 
 

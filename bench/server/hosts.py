@@ -1,4 +1,4 @@
-"""What the check of Host, Origin and Sec-Fetch-Site costs a request: `python -m bench.hosts`, microseconds."""
+"""What the check of Host, Origin and Sec-Fetch-Site costs a request: `python -m bench.server.hosts`, microseconds."""
 
 import timeit
 from functools import partial

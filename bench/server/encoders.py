@@ -1,4 +1,4 @@
-"""PNG encoders side by side on real faces: `python -m bench.encoders PICTURES.zip`. CPU time of one thread and size.
+"""PNG encoders side by side on real faces: `python -m bench.server.encoders PICTURES.zip`. CPU time of one thread and size.
 
 Ours and Pillow always; OpenCV and imagecodecs where they are installed. Sizes are relative to Pillow at level 6.
 """

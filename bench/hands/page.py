@@ -4,9 +4,9 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.report import machine
+from bench.server.report import machine
 
-PAGE = Path(__file__).parent.parent / "docs" / "evidence" / "hands.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "hands.md"
 TEXT = """# Commands by hand: folders of mixed files, and large sets
 
 Written by `python -m bench.hands URL PID FOLDER` against `ganymede serve` with shipped bundles, {day}. {machine}.

@@ -1,6 +1,6 @@
 """The limit: one process a core running latents, ONNX Runtime at its best batch and the encoder, with no server.
 
-`python -m bench.limit FOLDER KIND SECONDS` is one such process; it prints pictures, seconds and CPU seconds as JSON.
+`python -m bench.server.limit FOLDER KIND SECONDS` is one such process; it prints pictures, seconds and CPU seconds as JSON.
 KIND: bare (runtime alone) | png | sheet | npy.
 """
 
@@ -43,7 +43,7 @@ class Loop:
 
 def measure(bundle: Path, kind: str, seconds: float, processes: int) -> Loop:
     """Run `processes` loops side by side and add them up."""
-    command = [sys.executable, "-m", "bench.limit", str(bundle), kind, str(seconds)]
+    command = [sys.executable, "-m", "bench.server.limit", str(bundle), kind, str(seconds)]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(processes)]
     rows = [json.loads(child.communicate()[0]) for child in children]
     return Loop(

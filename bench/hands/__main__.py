@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.hands_page import write_page
-from bench.mixed_folder import write_mixed
-from bench.processes import resident_mib
+from bench.hands.mixed_folder import write_mixed
+from bench.hands.page import write_page
+from bench.server.processes import resident_mib
 from ganymede_client import Client
 from service.cli.sample_set import PART
 
-PHOTOS = Path(__file__).parent.parent / "tests" / "data" / "photos"
+PHOTOS = Path(__file__).parents[2] / "tests" / "data" / "photos"
 FOLDERS = {
     "info": (),
     "redo": ("--source", "pics", "-o", "OUT"),

@@ -1,4 +1,4 @@
-"""How the server behaves when things are not even: `python -m bench.scenarios mixed|overload|neighbour|cold|soak`.
+"""How the server behaves when things are not even: `python -m bench.server.scenarios mixed|overload|neighbour|cold|soak`.
 
 mixed: open-loop public traffic at several rates, goodput under a p99 bound, beside the rivals that are installed.
 overload: five times what it can do; goodput, how fast and how truthfully it refuses.
@@ -19,12 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.__main__ import prepared
-from bench.client import Next, Tally
-from bench.processes import Running
-from bench.rounds import drive, drive_open
-from bench.targets import GANYMEDE, ONE_PROCESS, RIVALS, Ganymede, Target
-from bench.workloads import Workload, mixed, request
+from bench.server.bundles import link
+from bench.server.client import Next, Tally
+from bench.server.processes import Running
+from bench.server.rounds import drive, drive_open
+from bench.server.targets import GANYMEDE, ONE_PROCESS, RIVALS, Ganymede, Target
+from bench.server.workloads import Workload, mixed, request
 
 P99_BOUND_S = 1.0
 SHARES = (0.8, 0.9, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
@@ -164,7 +164,7 @@ SCENARIOS: dict[str, tuple[Callable[[Path, Path, str, int, float], None], float]
 
 def main() -> None:
     """Parse and run one scenario."""
-    found = argparse.ArgumentParser(prog="python -m bench.scenarios", description=__doc__)
+    found = argparse.ArgumentParser(prog="python -m bench.server.scenarios", description=__doc__)
     found.add_argument("scenario", choices=SCENARIOS)
     found.add_argument("--seconds", type=float)
     found.add_argument("--work")
@@ -172,8 +172,8 @@ def main() -> None:
     work = Path(options.work or tempfile.mkdtemp(prefix="ganymede-bench-"))
     bundles = work / "bundles"
     bundles.mkdir(parents=True, exist_ok=True)
-    big = prepared(bundles, "faces64", 64)
-    prepared(bundles, "fashion32", 32)
+    big = link(bundles, "faces64")
+    link(bundles, "fashion32")
     run, seconds = SCENARIOS[options.scenario]
     run(work, bundles, big, len(os.sched_getaffinity(0)), options.seconds or seconds)
 

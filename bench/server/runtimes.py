@@ -1,4 +1,4 @@
-"""What `GANYMEDE_RUNTIME=auto` chooses for the shipped bundles, and what it gives: `python -m bench.runtimes`.
+"""What `GANYMEDE_RUNTIME=auto` chooses for the shipped bundles, and what it gives: `python -m bench.server.runtimes`.
 
 First the candidates of every bundle (CPU time, one thread), then pictures sharpened over HTTP by a server of each kind,
 one after the other by one caller, in turns.
@@ -16,9 +16,9 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from bench.bundles import SHIPPED
-from bench.processes import Running
-from bench.targets import AUTO, GANYMEDE
+from bench.server.bundles import SHIPPED
+from bench.server.processes import Running
+from bench.server.targets import AUTO, GANYMEDE
 from models.bundle import read_bundle
 from models.runtimes.auto import choose
 from models.runtimes.choice import Choice
@@ -31,7 +31,7 @@ SIDES = ((64, 2), (256, 2), (64, 8))
 
 def main() -> None:
     """Two Markdown tables."""
-    parser = argparse.ArgumentParser(prog="python -m bench.runtimes", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.server.runtimes", description=main.__doc__)
     parser.add_argument("--bundles", nargs="*", help="names (all that ship)")
     parser.add_argument("--rounds", type=int, default=20, help="requests of each kind to each server (20)")
     options = parser.parse_args()

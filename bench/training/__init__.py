@@ -1,0 +1,1 @@
+"""Training speed beside plain PyTorch loops: `python -m bench.training FOLDER_OR_ZIP`."""
