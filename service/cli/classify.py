@@ -118,5 +118,5 @@ app.command(
 app.command(
     "features",
     help="A discriminator's features, for search and clusters.\n\n"
-    "Example: ganymede features pics/ -m faces64 -o features.ndjson",
+    "Example: ganymede features digits/ -m mnist-ssl -o features.ndjson",
 )(_command("features", lambda ganymede, data, wish: ganymede.features(data, **wish), _featured))
