@@ -153,7 +153,7 @@ def report(rows: list[Row], facts: dict[str, float], count: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.latents", description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--calls", type=int, default=4000)
     parser.add_argument("--out", type=Path, default=OUT)

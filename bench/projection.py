@@ -30,7 +30,7 @@ def targets(bundle: Bundle, first: int, count: int) -> tuple[np.ndarray, list[in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.projection", description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--first", type=int, default=0, help="leave out the first targets, to share the work")

@@ -16,7 +16,7 @@ OUT = Path(__file__).parents[2] / "docs" / "evidence"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.arithmetic", description=__doc__)
     parser.add_argument("bundle", nargs="?", default="faces64")
     parser.add_argument("--attributes", type=Path, default=Path("../shared/data/faces/attributes.csv"))
     parser.add_argument("--classifier", type=Path, default=Path("runs/attributes-second.safetensors"))

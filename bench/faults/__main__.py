@@ -19,7 +19,7 @@ Scenario = Callable[[], Coroutine[Any, Any, Row]]
 
 def main() -> None:
     """Run, print, and put each row into the page."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="python -m bench.faults")
     parser.add_argument("--chaos-minutes", type=float, default=10)
     parser.add_argument("--soak-minutes", type=float, default=60)
     parser.add_argument("--chaos-rate", type=float, default=20, help="requests a second, half of them jobs")

@@ -157,7 +157,7 @@ def _middle(memory: list[float], quarter: int) -> str:
 
 def main() -> None:
     """Fills the folder, runs everything, writes the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.hands", description=__doc__)
     parser.add_argument("url")
     parser.add_argument("server", type=int)
     parser.add_argument("work", type=Path)
