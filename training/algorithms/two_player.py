@@ -1,7 +1,6 @@
 """One generator against one discriminator: the step, the averages and the techniques every such family shares.
 
-One step: the discriminator moves `discriminator_steps` times, then the generator once, on the last fakes (dcgan.torch). With
-a rate of 0 the generator stays: a discriminator is trained beside a finished one.
+One step: the discriminator moves `discriminator_steps` times, then the generator once, on the last fakes (dcgan.torch).
 A family (dcgan, gan) is this class with other networks.
 """
 
@@ -76,8 +75,7 @@ class TwoPlayer(Algorithm):
         for index, part in enumerate(batch.chunks(self.recipe.optimizer.discriminator_steps)):
             fake = self._generate(part, random, f"latents.{index}")
             stats = self._move_discriminator(part, fake, random, f"augment.{index}")
-        if self.recipe.optimizer.generator.lr:
-            stats |= self._move_generator(part, fake, random)
+        stats |= self._move_generator(part, fake, random)
         self._average(random.step)
         return stats | self._adapt(stats)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from models.manifest import STRAIGHT, Cut, Level, Manifest
 from training.recipes.tables import DataTable
@@ -74,37 +73,24 @@ def _data(manifest: Manifest, data: DataTable) -> str:
 
 def _training(manifest: Manifest) -> str:
     facts = manifest.provenance
-    matching = facts.recipe.get("matching", {})
     origin = Path(facts.recipe.get("run", {}).get("init_from", "")).name
-    begun = f"begun with the generator of {origin}, " if origin and not _stayed(facts.recipe) else ""
+    begun = f"begun with the generator of {origin}, " if origin else ""
     mean_of = ", ".join(facts.recipe.get("run", {}).get("mean_of", ()))
     begun += f"weights the mean of {mean_of}, " if mean_of else ""
-    told = manifest.discriminator is not None and manifest.discriminator.kind == "classes"
-    kept = " Its classifier is the one that run ended with." if origin and matching.get("networks") and told else ""
-    return (
-        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {_seen(facts.recipe, origin)}, {begun}"
-        f"seed {facts.seed}, code {facts.code_version}.{kept} The complete recipe is in `manifest.json`."
-    )
-
-
-def _seen(recipe: dict[str, Any], origin: str) -> str:
-    """Which pictures were counted, and what for."""
-    matching = recipe.get("matching", {})
-    if _stayed(recipe):
-        return f"real pictures shown to the discriminator, which learned beside the finished generator of {origin}"
-    if not matching.get("networks"):
-        return "real pictures shown to the discriminator"
-    seen = "pictures drawn, the moments of whose features were brought nearer to those of real ones"
+    seen = "real pictures shown to the discriminator"
+    matching = facts.recipe.get("matching", {})
+    if matching.get("networks"):
+        seen = "pictures drawn, the moments of whose features were brought nearer to those of real ones"
     if matching.get("attributes"):
         seen += (
             " and the attributes of which an own classifier of real pictures tells were made linear in their latents"
         )
-    return seen
-
-
-def _stayed(recipe: dict[str, Any]) -> bool:
-    """Whether the generator was one that had been trained before, and kept."""
-    return bool(recipe.get("optimizer", {}).get("generator", {}).get("lr") == 0)
+    told = manifest.discriminator is not None and manifest.discriminator.kind == "classes"
+    kept = " Its classifier is the one that run ended with." if origin and matching.get("networks") and told else ""
+    return (
+        f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {seen}, {begun}"
+        f"seed {facts.seed}, code {facts.code_version}.{kept} The complete recipe is in `manifest.json`."
+    )
 
 
 def _scores(manifest: Manifest) -> str:

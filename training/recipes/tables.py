@@ -148,9 +148,7 @@ class SemiSupervisedTable(Table):
 class OptimizerTable(Table):
     """Adam for one player."""
 
-    lr: float = Field(
-        2e-4, ge=0
-    )  # 0: it stays as it is, for instance a finished generator while a discriminator learns
+    lr: float = Field(2e-4, gt=0)
     beta1: float = Field(0.5, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
     eps: float = Field(1e-8, gt=0)  # added to the root of the squared gradient's mean: gradients below it move little

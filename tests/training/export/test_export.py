@@ -120,16 +120,6 @@ def test_a_card_says_where_no_discriminator_was(shapes: Bundle) -> None:
     assert "shown to the discriminator" not in told
 
 
-def test_a_card_says_whose_the_generator_is_that_stayed(shapes: Bundle) -> None:
-    """A rate of 0: the run trained the discriminator alone."""
-    facts = shapes.manifest.provenance
-    recipe = {**facts.recipe, "run": {"init_from": "first-try"}, "optimizer": {"generator": {"lr": 0.0}}}
-    stayed = facts.model_copy(update={"recipe": recipe})
-    told = card(shapes.manifest.model_copy(update={"provenance": stayed}))
-    assert "learned beside the finished generator of first-try" in told
-    assert "begun with" not in told
-
-
 def test_the_discriminator_judges_each_picture_alone(shapes: Bundle) -> None:
     """Logits [n, 1] and features, the same in company."""
     runtime = open_runtime(shapes)
