@@ -222,7 +222,6 @@ def _write_weights(folder: Path, levels: Sequence[Level], discriminator: nn.Modu
         for name, tensor in module.state_dict().items()
     }
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # the library writes for the owner alone
 
 
 def _on_cpu(recipe: Recipe) -> Recipe:

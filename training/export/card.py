@@ -85,12 +85,20 @@ def _training(manifest: Manifest) -> str:
         seen += (
             " and the attributes of which an own classifier of real pictures tells were made linear in their latents"
         )
-    told = manifest.discriminator is not None and manifest.discriminator.kind == "classes"
-    kept = " Its classifier is the one that run ended with." if origin and matching.get("networks") and told else ""
+    kept = _kept(manifest, origin) if origin and matching.get("networks") else ""
     return (
         f"## Training\n\n{facts.steps:,} steps, {facts.images_seen:,} {seen}, {begun}"
         f"seed {facts.seed}, code {facts.code_version}.{kept} The complete recipe is in `manifest.json`."
     )
+
+
+def _kept(manifest: Manifest, origin: str) -> str:
+    """What else is in the bundle than the generator that was trained on."""
+    if manifest.discriminator is None:
+        return ""
+    if manifest.discriminator.kind == "classes":
+        return " Its classifier is the one that run ended with."
+    return f" Its discriminator is the one that {origin} had, and never saw these pictures."
 
 
 def _scores(manifest: Manifest) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,16 +75,21 @@ def size_of(bundle: Bundle) -> int:
 
 def _written(old: Bundle, staging: Path, precision: Precision) -> Bundle:
     graphs = [files.onnx_file for files in old.manifest.graphs]
-    scripts = {files.torchscript for files in old.manifest.graphs}
-    for file in old.manifest.files:
-        if file not in scripts:
-            (staging / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(old.path(file), staging / file)
+    copy_files(old, staging)
     known = old.manifest.weights  # an export of fewer bits wrote its weights once: only its scripts go
     is_finished = known is not None and known.precision == precision
     shared = known if is_finished else share_weights(staging, graphs, precision)
     changed = without_scripts(old.manifest).model_copy(update={"format_version": 2, "weights": shared})
     return write_manifest(staging, dict(changed))
+
+
+def copy_files(bundle: Bundle, folder: Path, but: Container[str] = ()) -> None:
+    """Copies a bundle's files into a folder: all but its TorchScript, its manifest and those that are named."""
+    scripts = {files.torchscript for files in bundle.manifest.graphs}
+    for file in bundle.manifest.files:
+        if file not in scripts and file not in but:
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path(file), folder / file)
 
 
 def without_scripts(manifest: Manifest) -> Manifest:
@@ -129,7 +134,7 @@ def compare(old: Bundle, new: Bundle) -> Comparison:
     ]
     difference = 0.0
     if new.manifest.discriminator is not None:
-        difference = _logit_difference(before, after, new.manifest)
+        difference = logit_difference(before, after, new.manifest)
         checks.append(_check(new.manifest.discriminator.files.onnx_file, old, difference))
     before.close()
     after.close()
@@ -140,7 +145,7 @@ def _check(file: str, old: Bundle, difference: float) -> ExportCheck:
     return ExportCheck(file=f"{file} beside {old.reference}", max_abs_difference=difference)
 
 
-def _logit_difference(before: Runtime, after: Runtime, manifest: Manifest) -> float:
+def logit_difference(before: Runtime, after: Runtime, manifest: Manifest) -> float:
     """Relative to the largest value that was given before: logits and features have no fixed range."""
     pictures = pictures_to_discriminate(manifest, PICTURES)
     one, other = before.discriminate(pictures), after.discriminate(pictures)

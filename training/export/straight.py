@@ -21,7 +21,7 @@ from models.runtimes import open_runtime
 from models.runtimes.chain import pictures_of
 from training.errors import ExportError
 from training.export.card import write_card
-from training.export.compact import without_scripts
+from training.export.compact import copy_files, without_scripts
 from training.export.graphs import OPSET, Graph, write_graph
 from training.export.preview import write_preview
 from training.export.sharing import WEIGHTS, round_network, share_weights
@@ -100,10 +100,7 @@ def _written(old: Bundle, turns: Straightening, staging: Path) -> Bundle:
     weights = old.manifest.weights
     assert weights is not None
     graphs = [files.onnx_file for files in old.manifest.graphs]
-    gone = {DIRECTIONS, *(files.torchscript for files in old.manifest.graphs)}
-    for file in set(old.manifest.files) - gone:
-        (staging / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(old.path(file), staging / file)
+    copy_files(old, staging, but=(DIRECTIONS,))
     tensors = {f"level-0.{PREFIX}{name}": tensor.numpy() for name, tensor in turns.state_dict().items()}
     save_file(load_file(staging / WEIGHTS) | tensors, staging / WEIGHTS, metadata={"format": "pt"})
     onnx.save(_with_turns(old, turns), staging / graphs[0])

@@ -43,6 +43,7 @@ def write_tensors(file: Path, tensors: Tensors) -> dict[str, Place]:
         stream.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             stream.write(np.ascontiguousarray(tensors[name]).tobytes())
+    file.chmod(0o644)  # it may take the place of one that the library wrote, for the owner alone
     return {
         name: Place(8 + len(text) + start, length) for name, start, length in zip(names, starts, lengths, strict=False)
     }
