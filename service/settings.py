@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir, description="Everything the embedded default writes.")
     redis_url: str | None = Field(None, description="External Redis or Valkey; absent: a private embedded one.")
     redis_appendfsync: Literal["everysec", "always"] = Field(
-        "everysec", description="How the embedded Redis syncs its log; always survives power loss and is slower."
+        "everysec",
+        description="When the embedded Redis's log is synced to disk; always survives power loss and is slower.",
     )
     redis_namespace: str = Field(
         "gmd", pattern=r"^[a-z0-9-]{1,32}$", description="First part of every key, so that several may share a Redis."

@@ -71,6 +71,8 @@ class Fleet:
             str(self.folder),
             "--appendonly",
             "yes",
+            "--appendfsync",
+            "always",
         ]
         options += ["--save", "", "--maxmemory-policy", "noeviction", "--loglevel", "warning"]
         process = subprocess.Popen([str(find_server()), *options], stdout=subprocess.DEVNULL)

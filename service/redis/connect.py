@@ -76,7 +76,7 @@ async def check_server(client: Redis) -> list[str]:
 
 async def _check_durability(client: Redis) -> list[str]:
     try:
-        found: dict[str | None, str | None] = await client.config_get("maxmemory-policy", "appendonly")
+        found: dict[str | None, str | None] = await client.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except ResponseError:
         return ["this Redis refuses CONFIG GET; make sure that it has maxmemory-policy noeviction and appendonly yes"]
     warnings = []
@@ -86,4 +86,9 @@ async def _check_durability(client: Redis) -> list[str]:
         )
     if found.get("appendonly", "yes") != "yes":
         warnings.append("appendonly is off: a restart of Redis loses saved latents and jobs; set appendonly yes")
+    elif found.get("appendfsync") == "everysec":
+        warnings.append(
+            "appendfsync is everysec: a Redis that is killed while its disk is slow loses what it accepted in the last "
+            "two seconds; set appendfsync always"
+        )
     return warnings

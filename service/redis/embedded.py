@@ -19,11 +19,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from service.redis.log_sync import sync_log
+
 log = logging.getLogger("ganymede.redis")
 
 SUN_PATH_BYTES = 100  # the kernel allows 108 for the path of a unix socket
 PR_SET_PDEATHSIG = 1
 BOOT_TIMEOUT_S = 60.0
+SYNC_EVERY_S = 1.0
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -58,7 +61,7 @@ class EmbeddedRedis:
         self.server = server
         self.socket = socket_path(self.data_dir)
         self.child: subprocess.Popen[bytes] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
@@ -74,15 +77,17 @@ class EmbeddedRedis:
         await asyncio.to_thread(self._wait_for_lock)
         self._ensure()
         await self._until_ready()
-        self._watch = asyncio.create_task(self._keep_alive(), name="redis-supervisor")
+        self._tasks = [asyncio.create_task(self._keep_alive(), name="redis-supervisor")]
+        if self.appendfsync == "everysec":
+            self._tasks.append(asyncio.create_task(self._keep_synced(), name="redis-log-sync"))
         return self.url
 
     async def stop(self) -> None:
         """End the server if it is ours; SIGTERM makes it sync its log and remove its socket."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+                await task
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
             await asyncio.to_thread(self.child.wait)
@@ -118,8 +123,7 @@ class EmbeddedRedis:
         """Start the server again whenever it is gone, whoever had started it."""
         while True:
             await asyncio.sleep(0.25)
-            owned = self.child is not None and self.child.poll() is None
-            if owned or ping(self.socket):
+            if self._owned or ping(self.socket):
                 continue
             log.warning("the embedded Redis is gone; starting it again")
             try:
@@ -127,6 +131,21 @@ class EmbeddedRedis:
             except (NoServerError, OSError) as error:
                 log.error("cannot start the embedded Redis: %s", error)
                 await asyncio.sleep(1.0)
+
+    async def _keep_synced(self) -> None:
+        """Once a second, off the loop; of several processes the one whose child the server is."""
+        while True:
+            await asyncio.sleep(SYNC_EVERY_S)
+            if self._owned:
+                try:
+                    await asyncio.to_thread(sync_log, self.data_dir)
+                except OSError as error:
+                    log.error("cannot sync the log of the embedded Redis: %s", error)
+
+    @property
+    def _owned(self) -> bool:
+        """Whether the server is a child of ours, and lives."""
+        return self.child is not None and self.child.poll() is None
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -145,7 +164,7 @@ class EmbeddedRedis:
             "unixsocketperm": "700",
             "dir": str(self.data_dir),
             "appendonly": "yes",
-            "appendfsync": self.appendfsync,
+            "appendfsync": "no" if self.appendfsync == "everysec" else self.appendfsync,  # `log_sync` does it
             "aof-load-truncated": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",

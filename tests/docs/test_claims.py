@@ -81,6 +81,7 @@ CLAIMS: dict[str, dict[str, str | None]] = {
         "Any use the licence of the data forbids": None,
     },
     "docs/operations.md": {
+        "The compose file and the Kubernetes manifest set `always`": "test_no_store_in_the_deployment_may_evict",
         "An operation is the same code in every role": "test_every_role_gives_the_same_bytes",
         "a warning is logged where they are missing": "test_an_unsafe_external_server_is_warned_about",
         "`GANYMEDE_REDIS_APPENDFSYNC=always` also survives a power cut": None,

@@ -23,7 +23,17 @@ class Server:
 
     def start(self) -> None:
         words = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder), "--appendonly", "yes"]
-        words += ["--save", "", "--loglevel", "warning", "--maxmemory-policy", "noeviction", *self.options]
+        words += [
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+            "--loglevel",
+            "warning",
+            "--maxmemory-policy",
+            "noeviction",
+            *self.options,
+        ]
         self.process = subprocess.Popen([str(self.binary), *words], stdout=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while not self.answers():

@@ -50,7 +50,7 @@ def test_no_store_in_the_deployment_may_evict() -> None:
     for file in (ROOT / "docker-compose.yml", ROOT / "deploy" / "kubernetes" / "redis.yaml"):
         text = file.read_text()
         assert '"--maxmemory-policy", "noeviction"' in text
-        assert '"--appendonly", "yes"' in text
+        assert '"--appendonly", "yes", "--appendfsync", "always"' in text
 
 
 def test_the_fleet_is_one_image_confined_and_started_again() -> None:

@@ -37,6 +37,35 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path, binary:
 
 
 @ENGINE
+async def test_a_write_is_in_its_file_before_it_is_answered(
+    tmp_path: Path, binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while a sync is at work, when `everysec` would keep it in memory. A second later it is synced."""
+    synced: list[str] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    embedded = EmbeddedRedis(tmp_path, server=binary)
+    client = connect(await embedded.start())
+    assert (await client.config_get("appendfsync"))["appendfsync"] == "no"
+    await client.set("name", b"kept")
+    (file,) = (*tmp_path.glob("appendonlydir/*.incr.aof"), *tmp_path.glob("appendonly.aof"))
+    assert b"kept" in file.read_bytes()
+    async with asyncio.timeout(10):
+        while str(file) not in synced:
+            await asyncio.sleep(0.05)
+    await client.aclose()
+    await embedded.stop()
+
+
+async def test_always_is_left_to_the_server(tmp_path: Path) -> None:
+    """Who asks for it has every write synced before its answer."""
+    embedded = EmbeddedRedis(tmp_path, appendfsync="always")
+    client = connect(await embedded.start())
+    assert (await client.config_get("appendfsync"))["appendfsync"] == "always"
+    await client.aclose()
+    await embedded.stop()
+
+
+@ENGINE
 async def test_nobody_else_reaches_it(tmp_path: Path, binary: Path) -> None:
     """No port, and a socket that is this user's alone."""
     embedded = EmbeddedRedis(tmp_path, server=binary)
@@ -125,6 +154,9 @@ def test_long_data_folders_get_a_short_socket(tmp_path: Path) -> None:
 async def test_an_unsafe_external_server_is_warned_about(own_server: Server) -> None:
     """An operator learns at start that this Redis would lose latents."""
     client = connect(own_server.url)
+    assert await check_server(client) == []
+    await client.config_set("appendfsync", "everysec")
+    assert "set appendfsync always" in " ".join(await check_server(client))
     await client.config_set("maxmemory-policy", "allkeys-lru")
     await client.config_set("appendonly", "no")
     warnings = await check_server(client)
