@@ -78,7 +78,10 @@ async def _check_durability(client: Redis) -> list[str]:
     try:
         found: dict[str | None, str | None] = await client.config_get("maxmemory-policy", "appendonly", "appendfsync")
     except ResponseError:
-        return ["this Redis refuses CONFIG GET; make sure that it has maxmemory-policy noeviction and appendonly yes"]
+        return [
+            "this Redis refuses CONFIG GET; make sure that it has maxmemory-policy noeviction, appendonly yes and an "
+            "appendfsync other than everysec"
+        ]
     warnings = []
     if (policy := found.get("maxmemory-policy", "noeviction")) != "noeviction":
         warnings.append(

@@ -23,7 +23,7 @@ from training.data.dataset import Dataset, load_dataset, read_all
 from training.data.sources import find_pictures
 from training.evaluate.watch import Lite2Watch
 from training.export.bundle import export_run, open_run
-from training.export.keep_discriminator import keep_discriminator
+from training.export.keep_discriminator import export_with_discriminator
 from training.export.preview import write_preview
 from training.export.sharing import precision_of
 from training.recipes.recipe import Recipe
@@ -109,9 +109,12 @@ def export(
     with explained("exporting, and checking every level"):
         folder = RunFolder(run)
         chosen = folder.latest_step() if last and step is None else step
-        former = None if discriminator_of is None else read_bundle(discriminator_of)
-        bundle = export_run(folder, out, name, chosen, weights=precision_of(weights))
-        bundle = bundle if former is None else keep_discriminator(bundle, former)
+        name, precision = name or folder.recipe().name, precision_of(weights)
+        if discriminator_of is None:
+            bundle = export_run(folder, out, name, chosen, weights=precision)
+        else:
+            former = read_bundle(discriminator_of)
+            bundle = export_with_discriminator(folder, out, name, chosen, precision, former)
         checks = bundle.manifest.export_checks
         lines = [f"  {c.file}: differs from the network by at most {c.max_abs_difference:.1e}" for c in checks]
         facts = {"bundle": bundle.reference, "folder": str(bundle.folder)}

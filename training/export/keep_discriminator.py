@@ -6,6 +6,7 @@ What was asked of it stays the same: its features lie in the indexes of users, a
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import onnx
@@ -15,11 +16,30 @@ from models.bundle import Bundle, publish, staging_folder, write_manifest
 from models.manifest import ExportCheck
 from models.runtimes import open_runtime
 from training.errors import ExportError
+from training.export.bundle import export_run
 from training.export.card import write_card
 from training.export.compact import copy_files, logit_difference, without_scripts
-from training.export.sharing import DISCRIMINATOR, WEIGHTS, share_weights
+from training.export.sharing import DISCRIMINATOR, WEIGHTS, Precision, share_weights
+from training.run.run_folder import RunFolder
 
 TOLERANCE = 0.02  # of the largest answer, where the new bundle stores weights as float16 and the former did not; else 0
+
+
+def export_with_discriminator(
+    run: RunFolder, out: Path, name: str, step: int | None, weights: Precision, former: Bundle
+) -> Bundle:
+    """Writes the bundle `out/name` from a run with the discriminator of `former`, which may lie in that very place.
+
+    Raises ExportError, and changes nothing, where one of the two cannot be done.
+    """
+    staging = staging_folder(out / name)
+    try:
+        with tempfile.TemporaryDirectory() as elsewhere:
+            kept = keep_discriminator(export_run(run, Path(elsewhere), name, step, weights=weights), former)
+            shutil.copytree(kept.folder, staging, dirs_exist_ok=True)
+        return publish(staging, out / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def keep_discriminator(bundle: Bundle, former: Bundle) -> Bundle:

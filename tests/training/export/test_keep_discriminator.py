@@ -13,9 +13,10 @@ from tests.training.conftest import trainers_in
 from training.errors import ExportError
 from training.export.bundle import export_run
 from training.export.compact import compact
-from training.export.keep_discriminator import keep_discriminator
+from training.export.keep_discriminator import export_with_discriminator, keep_discriminator
 from training.export.sharing import Precision
 from training.export.torchscript import pictures_to_discriminate
+from training.run.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,19 @@ def test_pictures_are_its_own_and_answers_those_of_before(bundles: dict[str, Bun
     assert all(
         kept.path(file).stat().st_mode & 0o044 == 0o044 for file in kept.manifest.files
     )  # a server is another user
+
+
+def test_a_bundle_is_replaced_by_one_with_its_discriminator(bundles: dict[str, Bundle], exported: Path) -> None:
+    """The natural command: out to where the former bundle lies. Where it is refused, the former is still there."""
+    former, run = bundles["former"], RunFolder(exported / "run-lonely")
+    wanted, place = answers(former), former.folder.parent
+    with pytest.raises(ExportError, match="has a discriminator of its own"):
+        export_with_discriminator(RunFolder(exported / "run-former"), place, "former", None, "float32", former)
+    assert read_bundle(former.folder).digest == former.digest
+    kept = export_with_discriminator(run, place, "former", None, "float32", former)
+    assert kept.folder == former.folder
+    assert kept.manifest.labels
+    assert all(map(np.array_equal, answers(kept), wanted))
 
 
 def test_what_does_not_fit_is_refused(bundles: dict[str, Bundle]) -> None:
