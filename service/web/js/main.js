@@ -30,6 +30,7 @@ const KEYS = [
 
 export function go(id, params) {
   update("", { view: id });
+  if (!state.ready) return address(id, params ?? {}); // read once the models are there
   if (params) address(id, params);
   else address(id, view().params?.() ?? {});
   view().enter?.();
@@ -65,7 +66,8 @@ function onKey(e) {
     "?": () => update("", { dialog: "keys" }), t: nextTheme,
     c: () => { const button = document.querySelector(".copy button"); if (button) button.click(); },
   };
-  const act = view().keys?.[e.key] ?? view().keys?.[e.key.toLowerCase()] ?? common[e.key.toLowerCase()];
+  const keys = state.ready ? view().keys : {};
+  const act = keys?.[e.key] ?? keys?.[e.key.toLowerCase()] ?? common[e.key.toLowerCase()];
   if (!act || (e.key === " " && e.target.closest("button:not(.tile button), a, summary"))) return;
   e.preventDefault();
   act(e);
@@ -134,6 +136,9 @@ function trap(e) {
   if (document.activeElement === edge) { e.preventDefault(); (e.shiftKey ? stops.at(-1) : stops[0]).focus(); }
 }
 
+let opened;
+const open = new Promise((resolve) => { opened = resolve; }); // kept once the models are there and the address is read
+
 async function start() {
   try {
     const list = await getJson("/models");
@@ -143,6 +148,7 @@ async function start() {
     const shown = readAddress();
     update("", { ready: true });
     shown.enter?.();
+    opened();
   } catch (error) {
     update("", { failed: error.message });
   }
@@ -151,6 +157,7 @@ async function start() {
 /** Pictures may be dropped or pasted anywhere; one of ours offers to be restored. */
 async function take(file) {
   if (!file?.type.startsWith("image/")) return;
+  await open; // a picture may come before the address is read, which says how it is sharpened
   const toSharpen = () => { sharpen.take(file); if (state.view === "sharpen") sharpen.enter(); else go("sharpen"); };
   const recipe = await recipeOf(file);
   if (recipe) update("", { dialog: { kind: "restore", file, recipe, sharpen: toSharpen } });
@@ -161,7 +168,7 @@ document.documentElement.dataset.theme = state.theme;
 onChange(draw);
 addEventListener("keydown", onKey);
 addEventListener("keydown", trap);
-addEventListener("hashchange", () => { readAddress().enter?.(); });
+addEventListener("hashchange", () => { if (state.ready) readAddress().enter?.(); });
 addEventListener("dragover", (e) => { if (e.dataTransfer?.types.includes("Files")) e.preventDefault(); });
 addEventListener("drop", (e) => { if (e.dataTransfer?.files.length) { e.preventDefault(); take(e.dataTransfer.files[0]); } });
 addEventListener("paste", (e) => take([...(e.clipboardData?.files ?? [])][0]));

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from service.auth.keys import new_key
 from tests.conftest import ROOT
@@ -83,6 +83,27 @@ def check(page: Page, what: str) -> None:
     report = page.evaluate("axe.run(document)")
     wrongs = [(v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in report["violations"]]
     assert not wrongs, (what, wrongs)
+
+
+def test_who_is_faster_than_the_page_loses_nothing(studio: Open) -> None:
+    """A picture dropped, keys pressed and a tab chosen while the models are still on their way: all of it is there afterwards."""
+    with studio() as page:
+        held: list[Route] = []
+        page.route("**/models", lambda route: held.append(route))
+        page.goto("/#sharpen?model=tall-lapgan&start=8&seed=3")
+        page.locator(".loading").wait_for()
+        for key in ("Space", "s", "BracketRight"):
+            page.keyboard.press(key)
+        drop(page, photograph())
+        held.pop().continue_()
+        expect(page.locator(".film button[aria-label^='Level']")).to_have_count(3)
+        assert "start=8" in page.url
+        assert "seed=3" in page.url
+        page.reload(wait_until="commit")
+        page.locator(".loading").wait_for()
+        page.get_by_role("link", name="Walk").click()
+        held.pop().continue_()
+        page.locator(".view-walk .stage").wait_for()
 
 
 def test_training_is_scrubbed_through_time(studio: Open) -> None:
