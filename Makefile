@@ -54,12 +54,12 @@ bench: $(VENV)/.test ## Measure the server beside the bare runtime loop (and ins
 	$(BIN)/python -m bench --write
 
 evidence: $(VENV)/.test ## Measure again what docs/evidence says (long)
+	$(BIN)/python -m pytest -m evidence
 	$(BIN)/python -m training.evidence.data_sets
 	$(BIN)/python -m training.evidence.lapgan
 	$(BIN)/python -m training.evidence.improved
 	$(BIN)/python -m training.evidence.switches
 	$(BIN)/python -m training.evidence.upsampling
-	$(BIN)/python -m pytest -m evidence
 
 container-test: ## Build the image, run the fleet, kill a worker, recreate everything (docs/evidence/containers.md)
 	deploy/container-test.sh

@@ -19,7 +19,7 @@ from service.settings import Settings
 from tests.conftest import ROOT, ClientFactory
 
 NPY, JSON = {"accept": "application/x-npy"}, {"accept": "application/json"}
-SHIPPED = ["faces64-lapgan", "mnist-gan", "fashion32"]
+SHIPPED = ["cifar32-lapgan", "mnist-gan", "fashion32"]
 
 
 @pytest.fixture(autouse=True)

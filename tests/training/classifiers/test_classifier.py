@@ -35,7 +35,7 @@ def test_begun_with_pretrained_features_it_learns_from_few_pictures(
     """Discs are told from bars; the saved file names its network and answers alike."""
     monkeypatch.setattr("training.classifiers.classifier.BATCH", 8)
     real, _ = load_dataset(DataTable(path=str(picture_folder), size=16, labels="class", flip=True))
-    classifier = train_classifier(real, real, epochs=4, transfer=True)
+    classifier = train_classifier(real, real, epochs=2, transfer=True)
     assert classifier.accuracy > 0.9
     classifier.save(tmp_path / "c.safetensors")
     again = load_classifier(tmp_path / "c.safetensors")

@@ -19,7 +19,7 @@ def bent(count: int, seed: int) -> Study:
 def test_a_bent_attribute_becomes_straight_for_seeds_it_never_saw() -> None:
     """The bent one is half linear at first and mostly linear afterwards, the straight one stays."""
     lines: list[str] = []
-    found = straighten(bent(8000, 0), 200, lines.append)
+    found = straighten(bent(4000, 0), 200, lines.append, layers=4)
     assert 0.4 < found.before["bent"] < 0.6
     assert found.after["bent"] > 0.8
     assert min(found.before["straight"], found.after["straight"]) > 0.95

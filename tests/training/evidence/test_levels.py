@@ -11,6 +11,7 @@ from training.evidence.lapgan import level_fact
 from training.export.bundle import export_run
 
 
+@pytest.mark.evidence
 def test_every_level_is_measured_with_and_without_those_below(trainer: TrainerFactory, tmp_path: Path) -> None:
     """Real pictures are nearer than an untrained pyramid's; the coarsest level has nothing below it."""
     run = trainer("lapgan-modern", run__steps=1, pyramid__sizes="[8, 16]")

@@ -16,6 +16,7 @@ from training.evidence.pictures_page import write_page
 from training.export.bundle import export_run
 
 
+@pytest.mark.evidence
 def test_a_trained_bundle_gets_its_row_and_is_not_measured_twice(trainer: TrainerFactory, tmp_path: Path) -> None:
     """A run exported into a folder is scored against its own data; the second call finds everything known."""
     run = trainer(run__steps=1, data__labels="none")

@@ -54,7 +54,7 @@ def test_a_bundle_gives_its_pictures_back(trainer: TrainerFactory, tmp_path: Pat
     old.run()
     bundle = export_run(old.folder, tmp_path / "bundles", "old")
     if straightened:
-        bundle = straight(bundle, Straightening(old.algorithm.latent_size))
+        bundle = straight(bundle, Straightening(old.algorithm.latent_size, layers=2))
     new = trainer(folder="new", run__steps=2, run__seed=9, **MODERN)
     latents = torch.randn(64, old.algorithm.latent_size)
     wanted, before = old.algorithm.sample(latents), new.algorithm.sample(latents)
