@@ -136,8 +136,8 @@ function trap(e) {
   if (document.activeElement === edge) { e.preventDefault(); (e.shiftKey ? stops.at(-1) : stops[0]).focus(); }
 }
 
-let opened;
-const open = new Promise((resolve) => { opened = resolve; }); // kept once the models are there and the address is read
+let setReady;
+const ready = new Promise((resolve) => { setReady = resolve; }); // fulfilled once the models are there and the address is read
 
 async function start() {
   try {
@@ -148,7 +148,7 @@ async function start() {
     const shown = readAddress();
     update("", { ready: true });
     shown.enter?.();
-    opened();
+    setReady();
   } catch (error) {
     update("", { failed: error.message });
   }
@@ -157,7 +157,7 @@ async function start() {
 /** Pictures may be dropped or pasted anywhere; one of ours offers to be restored. */
 async function take(file) {
   if (!file?.type.startsWith("image/")) return;
-  await open; // a picture may come before the address is read, which says how it is sharpened
+  await ready; // a picture may come before the address is read, which says how it is sharpened
   const toSharpen = () => { sharpen.take(file); if (state.view === "sharpen") sharpen.enter(); else go("sharpen"); };
   const recipe = await recipeOf(file);
   if (recipe) update("", { dialog: { kind: "restore", file, recipe, sharpen: toSharpen } });

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -47,7 +48,8 @@ def picture(source: str | None) -> Any:
 
 def said(page: Page, text: Any) -> None:
     """What a screen reader hears or, where a result has come since and is heard after it, the notice still shows."""
-    expect(page.locator("#live, .toast").filter(has_text=text)).not_to_have_count(0)
+    whole = re.compile(rf"^\s*{re.escape(text)}\s*$") if isinstance(text, str) else text
+    expect(page.locator("#live, .toast").filter(has_text=whole)).not_to_have_count(0)
 
 
 def drop(page: Page, data: bytes, name: str = "photo.png") -> None:
