@@ -8,14 +8,13 @@ what is shown, fine patterns that move the last layer and are seen as a grid of 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.algorithms.feature_space import FeatureSpace
+from training.algorithms.feature_space import Compared, FeatureSpace
 from training.compute import precision
 from training.methods.frechet import Transport
 from training.pretrained.efficientnet import FEATURES, efficientnet_lite
@@ -26,7 +25,7 @@ QUICKER = 4  # early stages change within few moves and have few features: of fe
 LEAST_VARIANCE = 1e-4  # added below the root: the deviation of a map that is even has a gradient, too
 
 
-class FeatureNetwork:
+class FeatureNetwork(Compared):
     """EfficientNet-lite`number` and its spaces; `labels`: how many classes are part of the features."""
 
     def __init__(self, number: int, recipe: Recipe, labels: int, device: torch.device) -> None:
@@ -38,19 +37,10 @@ class FeatureNetwork:
         stages = self.maps.stages if self.maps else []
         recent = self.table.population // QUICKER
         self.early = [FeatureSpace(2 * stage.channels, labels, self.table, recent, device) for stage in stages]
-
-    def look_at_real(self, pictures: Tensor, labels: Tensor | None) -> None:
-        """Takes in real pictures [N, 1 or 3, s, s] in [-1, 1] and their labels [N, K]."""
-        for space, features in self._each(pictures, labels):
-            space.real.see(features)
-
-    def look(self, pictures: Tensor, labels: Tensor | None) -> None:
-        """Takes in generated ones."""
-        for space, features in self._each(pictures, labels):
-            space.fake.see(features)
+        self.spaces = [self.last, *self.early]
 
     def find_ways(self, step: int) -> None:
-        """Computes those anew from the moments as they are whose turn it is."""
+        """The last layer's every `matching.every` steps, early ones more often."""
         every = self.table.every
         if step % every == 0 or self.last.way is None:
             self.last.find_way()
@@ -59,23 +49,20 @@ class FeatureNetwork:
                 space.find_way()
 
     def loss(self, pictures: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        """What generated pictures have to go, and figures for the log."""
-        costs = []
-        for space, features in self._each(pictures, labels):
-            space.fake.see(features.detach())
-            costs.append(space.loss(features))
+        """The last layer's cost, and early stages' by their weight."""
+        found = self.look(pictures, labels)
+        costs = [space.loss(features) for space, features in zip(self.spaces, found, strict=True)]
         stats = {f"lite{self.number}_frechet": cast(Transport, self.last.way).distance}
         cost, early = costs[0], sum(costs[1:], torch.zeros_like(costs[0]))
         if self.early:
             stats[f"lite{self.number}_early_loss"] = early
         return cost + self.table.early * early, stats
 
-    def features(self, pictures: Tensor, labels: Tensor | None) -> list[Tensor]:
-        """Of the last layer [N, 1280 + K], then of each early stage [N, 2 C + K], finest first."""
+    def seen(self, pictures: Tensor) -> list[Tensor]:
+        """Of the last layer [N, 1280], then of each early stage [N, 2 C], finest first."""
         with precision.autocast(self.precision, pictures.device):
             last = self.network.extract_features(self._scaled(pictures))  # type: ignore[operator]
-        found = [last.float().mean((2, 3)), *map(_means_and_deviations, self.maps.take() if self.maps else [])]
-        return [torch.cat([features, labels], 1) for features in found] if self.labels and labels is not None else found
+        return [last.float().mean((2, 3)), *map(_means_and_deviations, self.maps.take() if self.maps else [])]
 
     def state(self) -> dict[str, Any]:
         """What continues its spaces, by keys of its own."""
@@ -88,9 +75,6 @@ class FeatureNetwork:
         self.last.load(state[key])
         for space, known in zip(self.early, state.get(f"{key}.early", []), strict=True):
             space.load(known)
-
-    def _each(self, pictures: Tensor, labels: Tensor | None) -> Iterator[tuple[FeatureSpace, Tensor]]:
-        return zip((self.last, *self.early), self.features(pictures, labels), strict=True)
 
     def _scaled(self, pictures: Tensor) -> Tensor:
         seen = pictures.clamp(-1, 1).expand(-1, 3, -1, -1)

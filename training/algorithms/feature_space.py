@@ -1,7 +1,8 @@
-"""Where real and generated pictures lie in one layer's features, and what generated ones have to go."""
+"""Where real and generated pictures lie in some features of theirs, and what generated ones have to go."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -24,10 +25,18 @@ class FeatureSpace:
         self.way: Transport | None = None
 
     def loss(self, features: Tensor) -> Tensor:
-        """Mean squared distance that features [N, F + K] have to go, in units of the real pictures' variance."""
+        """`distance` in units of the real pictures' variance."""
+        return self.distance(features) / self.variance()
+
+    def distance(self, features: Tensor) -> Tensor:
+        """Mean squared distance that features [N, F + K] have to go."""
         assert self.way is not None
         ways = (features - self.way.ends(features, self.fake.mean))[:, : self.size]  # labels stay what they are
-        return ways.square().sum(1).mean() / self._variance()
+        return ways.square().sum(1).mean()
+
+    def variance(self) -> Tensor:
+        """Of the real pictures' features together."""
+        return self.real.covariance.diagonal()[: self.size].sum()
 
     def find_way(self) -> None:
         """Computes it anew from the moments as they are."""
@@ -44,11 +53,52 @@ class FeatureSpace:
         self.fake.load(state["fake"])
         self.way = Transport(**state["way"]) if state["way"] else None
 
-    def _variance(self) -> Tensor:
-        return self.real.covariance.diagonal()[: self.size].sum()
-
     def _scale(self) -> Tensor:
         """Labels count as much as all features together, times the recipe's weight."""
         scale = torch.ones_like(self.real.mean)
-        scale[self.size :] = self.table.labels * self._variance().sqrt()
+        scale[self.size :] = self.table.labels * self.variance().sqrt()
         return scale
+
+
+class Compared(ABC):
+    """Features of pictures in several spaces: first it looks, then finds ways, then its `loss` pulls."""
+
+    spaces: list[FeatureSpace]
+    labels: int
+
+    @abstractmethod
+    def seen(self, pictures: Tensor) -> list[Tensor]:
+        """Features of pictures [N, C, s, s] in [-1, 1], space by space."""
+
+    @abstractmethod
+    def find_ways(self, step: int) -> None:
+        """Computes those anew from the moments as they are whose turn it is."""
+
+    @abstractmethod
+    def loss(self, pictures: Tensor, labels: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """What generated pictures have to go, and figures for the log."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What continues its spaces, by keys of its own."""
+
+    @abstractmethod
+    def load(self, state: dict[str, Any]) -> None:
+        """Continues from its own keys of `state`; what an older run did not know begins with what it sees next."""
+
+    def look_at_real(self, pictures: Tensor, labels: Tensor | None) -> None:
+        """Takes in real pictures [N, 1 or 3, s, s] in [-1, 1] and their labels [N, K]."""
+        for space, features in zip(self.spaces, self.features(pictures, labels), strict=True):
+            space.real.see(features)
+
+    def look(self, pictures: Tensor, labels: Tensor | None) -> list[Tensor]:
+        """Takes in generated ones; their features."""
+        found = self.features(pictures, labels)
+        for space, features in zip(self.spaces, found, strict=True):
+            space.fake.see(features.detach())
+        return found
+
+    def features(self, pictures: Tensor, labels: Tensor | None) -> list[Tensor]:
+        """Space by space [N, F + K], labels at the end where they count."""
+        found = self.seen(pictures)
+        return [torch.cat([features, labels], 1) for features in found] if self.labels and labels is not None else found

@@ -18,7 +18,9 @@ from torch.nn import functional as F
 from models.manifest import Upsampling
 from training.algorithms.base import Algorithm, Level, adam, decayed_rate
 from training.algorithms.feature_network import FeatureNetwork
+from training.algorithms.feature_space import Compared
 from training.algorithms.linear_answers import LinearAnswers
+from training.algorithms.picture_bands import PictureBands
 from training.compute.randomness import StepRandom
 from training.data.batch import Batch
 from training.errors import RecipeError
@@ -38,6 +40,8 @@ class Matched(Algorithm):
         self.inner, self.table = inner, self.recipe.matching
         labels = self.classes if self.table.labels else 0
         self.networks = [FeatureNetwork(number, self.recipe, labels, self.device) for number in self.table.networks]
+        bands = [PictureBands(self.data, self.table, labels, self.device)] if self.table.bands else []
+        self.compared: list[Compared] = [*self.networks, *bands]
         attributes = self.table.attributes
         self.answers = LinearAnswers.of(Path(attributes), self.data, self.device) if attributes else None
         weights = [weight for moving, _ in inner.generators() for weight in moving.parameters()]
@@ -73,16 +77,16 @@ class Matched(Algorithm):
     def state_dict(self) -> dict[str, Any]:
         """The inner algorithm's, the optimiser's and the moments."""
         state = self.inner.state_dict() | {"matching": self.optimizer.state_dict()}
-        for network in self.networks:
-            state |= network.state()
+        for compared in self.compared:
+            state |= compared.state()
         return state | ({"matching.attributes": self.answers.state()} if self.answers else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continues from `state_dict()`."""
         self.inner.load_state_dict(state)
         self.optimizer.load_state_dict(state["matching"])
-        for network in self.networks:
-            network.load(state)
+        for compared in self.compared:
+            compared.load(state)
         if self.answers is not None:
             self.answers.load(state["matching.attributes"])
 
@@ -119,23 +123,23 @@ class Matched(Algorithm):
         if step * self.recipe.run.batch >= self.table.real:
             return
         with torch.no_grad():
-            for network in self.networks:
-                network.look_at_real(batch.pictures, batch.labels)
+            for compared in self.compared:
+                compared.look_at_real(batch.pictures, batch.labels)
         if self.answers is not None and not self.answers.found:
             self.answers.look_at_real(batch.pictures)
 
     @torch.no_grad()
     def _look(self, labels: Tensor | None, random: StepRandom) -> dict[str, Tensor]:
         latents, pictures = self._draw(labels, random)
-        for network in self.networks:
-            network.look(pictures[-1], labels)
+        for compared in self.compared:
+            compared.look(pictures[-1], labels)
         if self.answers is not None:
             self.answers.look(latents, pictures[-1])
         return {}
 
     def _find_ways(self, step: int) -> None:
-        for network in self.networks:
-            network.find_ways(step)
+        for compared in self.compared:
+            compared.find_ways(step)
         if self.answers is not None and not self.answers.found:
             self.answers.find()
 
@@ -147,8 +151,8 @@ class Matched(Algorithm):
             stats["rare_attributes_loss"] = self._rare(self.answers, latents, labels, random)
             cost = stats["attributes_loss"] + stats["rare_attributes_loss"]
             loss = loss + self.table.attributes_weight * cost
-        for network in self.networks:
-            cost, figures = network.loss(pictures[-1], labels)
+        for compared in self.compared:
+            cost, figures = compared.loss(pictures[-1], labels)
             loss, stats = loss + cost, stats | figures
         self._descend(loss, random.step)
         return {name: stat.detach() for name, stat in stats.items()} | {"matching_loss": loss.detach()}

@@ -275,6 +275,7 @@ class MatchingTable(Table):
     real: int = Field(25_000, ge=512)  # real pictures theirs are of
     every: int = Field(50, ge=1)  # steps between two computations of the way from one to the other
     early: float = Field(0.0, ge=0)  # weight of what each early stage says of textures beside the last layer's; 0 = off
+    bands: float = Field(0.0, ge=0)  # weight of the picture itself, band by band: where things are; 0 = off
     labels: float = Field(1.0, ge=0)  # deviation of labels beside that of features; 0: labels are not compared
     attributes: str = ""  # file of an attribute classifier whose answers are to be linear in latents; empty = off
     attributes_weight: float = Field(0.1, ge=0)  # their cost beside that of features

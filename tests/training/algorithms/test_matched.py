@@ -71,8 +71,9 @@ def test_its_gradient_is_that_of_the_distance(trainer: TrainerFactory) -> None:
 
 
 def test_a_run_that_was_killed_ends_the_same(trainer: TrainerFactory) -> None:
-    """Moments and the ways, of early stages too, are kept with the weights."""
-    wish = SMALL | {"matching__early": 0.3, "run__steps": 12, "run__snapshot_every": 10, "run__keep_checkpoints": 4}
+    """Moments and the ways, of early stages and bands too, are kept with the weights."""
+    wish = SMALL | {"matching__early": 0.3, "matching__bands": 0.5, "run__steps": 12, "run__snapshot_every": 10}
+    wish |= {"run__keep_checkpoints": 4}
     whole = trainer(**wish)
     whole.run()
     final = whole.folder.checkpoint_path()
