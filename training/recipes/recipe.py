@@ -83,6 +83,7 @@ class Recipe(Table):
             "matching.networks": self.matching.networks and (self.pyramid.any_size or self.generator.norm == "virtual"),
             "matching.attributes": self.matching.attributes and not self.matching.networks,
             "matching.early": self.matching.early and not self.matching.networks,
+            "matching.bands": self.matching.bands and not self.matching.networks,
         }
         for key in (name for name, unheard in deaf.items() if unheard):
             raise ValueError(f"{key} does nothing in this recipe's {self.algorithm}")

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from training.algorithms.picture_bands import PictureBands
 from training.data.batch import DataSpec
+from training.errors import RecipeError
+from training.recipes.resolve import from_tree, resolve
 from training.recipes.tables import MatchingTable
 
 COUNT = 512
@@ -47,6 +49,13 @@ def test_corners_that_are_always_black_cost_nothing() -> None:
     """Tiles without any variance, as beside handwritten digits, give no number that is none."""
     real, fake = (F.pad(squares(seed, HERE), (32, 0, 32, 0), value=-1.0) for seed in (1, 2))
     assert 0 <= cost(looked(real, fake), fake) < 0.1
+
+
+@pytest.mark.parametrize("switch", ["bands", "early"])
+def test_without_networks_nobody_would_hear_of_it(switch: str) -> None:
+    """The picture's bands and early stages stand beside the last layer's features, not for themselves."""
+    with pytest.raises(RecipeError, match=rf"matching\.{switch} does nothing"):
+        from_tree(resolve("faces64", []).model_dump() | {"matching": {switch: 0.5}})
 
 
 def looked(real: Tensor, fake: Tensor, labels: Tensor | None = None) -> PictureBands:
