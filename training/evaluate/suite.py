@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from models.bundle import Bundle
 from models.manifest import Score
@@ -22,6 +23,7 @@ from training.pretrained import lite2
 from training.run import samples as sheets
 
 SHEET_ROWS = 16
+LINEAR_SIDE = 8
 
 
 def evaluate(
@@ -77,6 +79,7 @@ def _by_pixels(material: Material) -> Iterator[Score]:
     counts = f"pixels; {len(test)} real test pictures, {len(fake)} samples, seed {plan.seed}"
     yield Score(name="nn_two_sample", value=(real_right + fake_right) / 2, protocol=f"{counts}; 0.5: not told apart")
     yield Score(name="nn_two_sample_real", value=real_right, protocol=f"{counts}; accuracy on the real ones")
+    yield told_by_lines(material, plan.rows)
     train = material.real(len(material.train), "train").flatten(1)
     ours, _ = neighbours.nearest(fake[:500], train)
     theirs, _ = neighbours.nearest(test[:500], train)
@@ -85,6 +88,20 @@ def _by_pixels(material: Material) -> Iterator[Score]:
         ratio = float(ours.median() / theirs.median())
         yield Score(name="nn_distance_ratio", value=ratio, protocol=f"{memory}; far below 1: copies, seed {plan.seed}")
     yield _parzen(material, test)
+
+
+def told_by_lines(material: Material, rows: int) -> Score:
+    """How many pictures a linear classifier of their coarse pixels tells: things that are painted at one place each time."""
+    real, fake = material.real(rows), material.fake[:rows]
+    if material.mirrored:
+        real = torch.where(torch.arange(len(real)).view(-1, 1, 1, 1) % 2 == 0, real, real.flip(3))
+    coarse = [F.adaptive_avg_pool2d(pictures, LINEAR_SIDE).flatten(1) for pictures in (real, fake)]
+    counts = f"{len(real)} real test pictures, {len(fake)} samples, seed {material.plan.seed}"
+    return Score(
+        name="linear_two_sample",
+        value=neighbours.linear_two_sample_accuracy(*coarse),
+        protocol=f"{LINEAR_SIDE}x{LINEAR_SIDE} means of pixels; {counts}; learned from two thirds; 0.5: not told apart",
+    )
 
 
 def _parzen(material: Material, test: Tensor) -> Score:

@@ -20,6 +20,7 @@ from training.evaluate import distances
 from training.evaluate.extractors import from_classifier
 from training.evaluate.lite2_scores import COUNT, Reference, lite2_scores, reference
 from training.evaluate.material import Material, Plan, draw, gather
+from training.evaluate.suite import told_by_lines
 from training.evidence.facts import Fact, Facts, weights_of
 from training.evidence.pictures_page import write_page
 from training.recipes.resolve import from_tree
@@ -56,7 +57,7 @@ class Scorer:
             "weights": weights_of(bundle),
             "images_seen": facts.images_seen,
             "protocol": found[0].protocol,
-            **{score.name: score.value for score in found},
+            **{score.name: score.value for score in (*found, told_by_lines(material, COUNT))},
             **self._by_classifier(material, table),
         }
 

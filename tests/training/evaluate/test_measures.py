@@ -40,6 +40,15 @@ def test_kernel_distance_is_near_zero_for_one_distribution_only() -> None:
     assert other > 0.5
 
 
+def test_lines_tell_a_small_fault_that_is_in_every_picture() -> None:
+    """Two halves of one distribution are not told apart; a shift of a tenth of a deviation in each of 400 numbers is."""
+    real, same, shifted = gaussian(3000, 400, 0), gaussian(3000, 400, 1), gaussian(3000, 400, 2, 0.1)
+    assert neighbours.linear_two_sample_accuracy(real, same) == pytest.approx(0.5, abs=0.05)
+    assert neighbours.linear_two_sample_accuracy(real, shifted) > 0.75
+    assert sum(neighbours.two_sample_accuracy(real, shifted)) / 2 < 0.65
+    assert neighbours.linear_two_sample_accuracy(torch.ones(9, 4), -torch.ones(9, 4)) == 1.0
+
+
 def test_precision_and_recall_tell_quality_from_variety() -> None:
     """Equal sets: 1 and 1. One real picture again and again: all precise, little recalled. Far away: 0 and 0."""
     real = gaussian(300, 6, 0)

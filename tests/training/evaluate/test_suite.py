@@ -83,6 +83,7 @@ def test_every_score_says_how_it_was_measured(material: Material, table: DataTab
         "cls_recall",
         "nn_two_sample",
         "nn_two_sample_real",
+        "linear_two_sample",
         "parzen_log_likelihood",
         "classes_covered",
         "class_imbalance",
