@@ -84,7 +84,7 @@ class Compared(ABC):
 
     @abstractmethod
     def load(self, state: dict[str, Any]) -> None:
-        """Continues from its own keys of `state`; what an older run did not know begins with what it sees next."""
+        """Continues from its own keys of `state`."""
 
     def look_at_real(self, pictures: Tensor, labels: Tensor | None) -> None:
         """Takes in real pictures [N, 1 or 3, s, s] in [-1, 1] and their labels [N, K]."""

@@ -1,7 +1,8 @@
 """Two bundles told apart by eye: `python -m training.evidence.blind BUNDLE [OTHER]` draws a sheet, `--answers` counts.
 
 A numbered pair shows a picture of each, of seeds that nobody chose, in an order that the sheet does not tell; a judge
-writes down which looks more like a real one, L or R. Without OTHER the other pictures are real ones, which training never saw.
+writes down which looks more like a real one, L or R. Without OTHER the other pictures are real ones of the set it learned from:
+those that were held out, where any were.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 import typer
 from PIL import Image, ImageDraw
+from scipy.stats import binomtest
 from torch import Tensor
 
 from models.bundle import read_bundle
@@ -24,7 +26,6 @@ from training.run import samples
 
 PAIRS, COLUMNS, ZOOM = 40, 5, 2
 GAP, CAPTION = 8, 14
-NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,8 @@ class Verdict:
 
     def interval(self) -> tuple[float, float]:
         """Where the share lies, 95 %, by Wilson (1927): it stays between 0 and 1 and holds for few pairs."""
-        n, share, z = self.pairs, self.preferred / self.pairs, NORMAL_95
-        middle, wide = share + z * z / (2 * n), z * float(np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2))
-        low, high = (middle - wide) / (1 + z * z / n), (middle + wide) / (1 + z * z / n)
-        return max(low, 0.0), min(high, 1.0)  # 0 and 1 are missed by a rounding
+        found = binomtest(self.preferred, self.pairs).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
 
     def __str__(self) -> str:
         low, high = self.interval()
@@ -81,7 +80,7 @@ def pictures_of(bundle: Path, count: int, first_seed: int) -> Tensor:
 
 
 def real_pictures(bundle: Path, count: int, order: int, data: Path | None) -> Tensor:
-    """Pictures that the bundle did not learn from, of the set that it learned from, at its size."""
+    """Of the set that the bundle learned from, at its size; of what was held out, where anything was."""
     opened = read_bundle(bundle)
     _, held_out = both_splits(opened, data_of(opened, data))
     chosen = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(order))[:count]
@@ -98,7 +97,10 @@ def main(
 ) -> None:
     """Draw a blind sheet, or count what was said of it."""
     if answers:
-        typer.echo(str(judge(answers, order)))
+        try:
+            typer.echo(str(judge(answers, order)))
+        except EvaluationError as error:
+            raise typer.BadParameter(str(error)) from None
         return
     seeds = order * PAIRS
     beside = real_pictures(bundle, PAIRS, order, data) if other is None else pictures_of(other, PAIRS, seeds)

@@ -65,3 +65,6 @@ def test_one_command_draws_a_sheet_and_counts(tmp_path: Path) -> None:
     app.command()(main)
     said = CliRunner().invoke(app, [str(MNIST), "--order", "1", "--answers", "LLRR"])
     assert said.output.startswith(f"{judge('LLRR', 1).preferred} of 4: ")
+    slip = CliRunner().invoke(app, [str(MNIST), "--answers", "LX"])
+    assert slip.exit_code == 2
+    assert "an L or an R a pair" in slip.output
